@@ -1,0 +1,48 @@
+# Every target that a person needs; `make help` lists them.
+
+PYTHON ?= python3.11
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Hashed requirements, so that every machine installs the same bytes.
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+
+.PHONY: setup
+setup: $(READY) ## make the virtual environment
+
+.PHONY: test
+test: $(READY) ## run the tests, fast ones first
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: $(READY) ## check style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(READY) ## write the code in the common style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: requirements
+requirements: $(READY) ## lock the dependencies of pyproject.toml again
+	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --output-file requirements.txt
+
+.PHONY: clean
+clean: ## remove what the targets made, your runs excepted
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The steps of the recommender, a folder each; no step imports another."""

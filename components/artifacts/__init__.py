@@ -1,0 +1,1 @@
+"""The formats that pass between steps, a module each."""

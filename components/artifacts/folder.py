@@ -1,0 +1,143 @@
+"""An artifact folder: written whole or not at all, with a manifest that vouches for every file."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.errors import UserError
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What a manifest states of one file: its size in bytes and its SHA-256 in hex."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an artifact is, which files it has, and what it was made from.
+
+    Attributes:
+        kind: the artifact's format, such as `ratings` or `splits`.
+        schema_version: the version of that format; readers refuse any other.
+        files: the record of every other file in the folder, by its relative path.
+        made_from: the digest of every artifact that went in, by its kind.
+        details: further facts, of the format's own choosing: row counts, sources, scale.
+    """
+
+    kind: str
+    schema_version: int
+    files: dict[str, FileRecord]
+    made_from: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex over the manifest, and so over every byte of the artifact."""
+        return hashlib.sha256(_to_json(self).encode()).hexdigest()
+
+
+class ArtifactWriter:
+    """A folder under construction.
+
+    Attributes:
+        path: where to write the files; they show under the final name when all are whole.
+        details: facts for the manifest, to be filled while writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.details: dict[str, Any] = {}
+
+
+@contextmanager
+def write_artifact(
+    path: Path, kind: str, schema_version: int, made_from: Mapping[str, Manifest] | None = None
+) -> Iterator[ArtifactWriter]:
+    """Write an artifact to a temporary name and rename it to `path` when it is whole.
+
+    What stood at `path` before is replaced. If the body raises, nothing is left behind.
+    """
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        writer = ArtifactWriter(partial)
+        yield writer
+        digests = {name: manifest.digest for name, manifest in (made_from or {}).items()}
+        manifest = Manifest(kind, schema_version, _records(partial), digests, writer.details)
+        (partial / MANIFEST).write_text(_to_json(manifest))
+        shutil.rmtree(path, ignore_errors=True)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def read_manifest(path: Path, kind: str, schema_version: int) -> Manifest:
+    """Read an artifact's manifest and check every file against it.
+
+    Raises:
+        UserError: if the folder is no whole artifact of this kind and version, or a file in it
+            was cut, edited or removed.
+    """
+    try:
+        fields = json.loads((path / MANIFEST).read_text())
+        files = {name: FileRecord(**record) for name, record in fields.pop("files").items()}
+        manifest = Manifest(files=files, **fields)
+    except FileNotFoundError:
+        raise UserError(f"{path} is no {kind} artifact: it has no {MANIFEST}") from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise UserError(f"{path / MANIFEST} is damaged: run the step that wrote it again") from None
+    _check_format(path, manifest, kind, schema_version)
+    _check_files(path, manifest)
+    return manifest
+
+
+def _check_format(path: Path, manifest: Manifest, kind: str, schema_version: int) -> None:
+    if manifest.kind != kind:
+        raise UserError(f"{path} holds a {manifest.kind} artifact where {kind} is needed")
+    if manifest.schema_version != schema_version:
+        raise UserError(
+            f"{path} has version {manifest.schema_version} of the {kind} format, this program "
+            f"reads version {schema_version}: run both steps from the same release"
+        )
+
+
+def _check_files(path: Path, manifest: Manifest) -> None:
+    for name, record in manifest.files.items():
+        file = path / name
+        if not file.is_file():
+            raise UserError(f"{file} is missing: run the step that wrote {path} again")
+        if file.stat().st_size != record.bytes or sha256(file) != record.sha256:
+            raise UserError(
+                f"{file} differs from what its manifest states, it was cut or edited: "
+                f"run the step that wrote it again"
+            )
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 of a file's content, in hex."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _records(folder: Path) -> dict[str, FileRecord]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        file.relative_to(folder).as_posix(): FileRecord(file.stat().st_size, sha256(file))
+        for file in files
+    }
+
+
+def _to_json(manifest: Manifest) -> str:
+    return json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n"

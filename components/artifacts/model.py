@@ -1,0 +1,253 @@
+"""The `model` artifact: what was learned, in arrays that any program can read.
+
+| file | content |
+|---|---|
+| `factors.safetensors` | the arrays of `Model`, named as its attributes are: `rating.users` … |
+| `model.json` | model names, hyperparameters, seed, versions, validation figures |
+| `history.json` | losses by epoch or sweep |
+
+After training each side of a network depends on one id alone, so every customer and every
+product collapses to one vector, a rating is a dot product, and the best products for a customer
+are one matrix-vector product. NumPy is all that serving needs.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+
+from components.artifacts.folder import ArtifactWriter, Manifest, read_manifest
+from components.artifacts.strings import StringTable
+from components.errors import UserError
+
+KIND = "model"
+SCHEMA_VERSION = 1
+
+FACTORS = "factors.safetensors"
+DESCRIPTION = "model.json"
+HISTORY = "history.json"
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int32]
+Offsets = npt.NDArray[np.int64]
+Group = TypeVar("Group", "Catalogue", "Seen", "RatingFactors", "RankingFactors")
+
+
+@dataclass(frozen=True)
+class RatingFactors:
+    """Predicts stars: `offset + user_bias + item_bias + users · items`, clipped to `bounds`.
+
+    Attributes:
+        users: float32 [customers, k]. items: float32 [products, k].
+        user_biases: float32 [customers]. item_biases: float32 [products].
+        offset: float32 [1], in stars.
+        bounds: float32 [2], the lowest and the highest rating of the scale.
+    """
+
+    users: Floats
+    items: Floats
+    user_biases: Floats
+    item_biases: Floats
+    offset: Floats
+    bounds: Floats
+
+    def predict(self, users: Integers, items: Integers) -> Floats:
+        """Stars, float32 [n], for n pairs of user and item indices."""
+        stars = np.einsum("nk,nk->n", self.users[users], self.items[items])
+        stars += self.user_biases[users] + self.item_biases[items] + self.offset
+        clipped: Floats = stars.clip(self.bounds[0], self.bounds[1])
+        return clipped
+
+
+@dataclass(frozen=True)
+class RankingFactors:
+    """Orders products: `vector · items + item_biases`, larger is better.
+
+    A customer's vector is `users[user]` where the model learned one; otherwise, and for a
+    customer never seen in training, it is the sum of `recency**age * histories[item]` over the
+    newest `window` items of a history, the newest being of age 0.
+
+    Attributes:
+        items: float32 [products, k]. item_biases: float32 [products].
+        histories: float32 [products, k], what an item in a history adds to the vector.
+        recency: float32 [1], in (0, 1]. window: int32 [1], at least 1.
+        users: float32 [customers, k], or [0, k] where vectors come from histories alone.
+    """
+
+    items: Floats
+    item_biases: Floats
+    histories: Floats
+    recency: Floats
+    window: Integers
+    users: Floats
+
+    def vector(self, history: Integers) -> Floats:
+        """The vector, float32 [k], of a customer with these items, oldest first."""
+        newest = history[::-1][: int(self.window[0])]
+        weights = self.recency[0] ** np.arange(len(newest), dtype=np.float32)
+        vector: Floats = weights @ self.histories[newest]
+        return vector
+
+    def scores(self, vectors: Floats) -> Floats:
+        """Scores, float32 [n, products], for vectors [n, k]."""
+        return vectors @ self.items.T + self.item_biases
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Who and what the indices stand for.
+
+    Attributes:
+        customers: ids, ascending. products: ids, ascending. titles: one a product.
+        categories: their names. category: int32 [products], an index into `categories`.
+        popularity: float32 [products], ratings in all splits.
+        recent_popularity: float32 [products], ratings in the latest days of all splits.
+    """
+
+    customers: StringTable
+    products: StringTable
+    titles: StringTable
+    categories: StringTable
+    category: Integers
+    popularity: Floats
+    recent_popularity: Floats
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What each customer rated, in all splits, oldest first.
+
+    Attributes:
+        offsets: int64 [customers + 1], where a customer's rows begin.
+        items: int32 [ratings]. stars: float32 [ratings].
+    """
+
+    offsets: Offsets
+    items: Integers
+    stars: Floats
+
+    def of(self, user: int) -> tuple[Integers, Floats]:
+        """A customer's items, oldest first, and the stars they gave."""
+        rows = slice(self.offsets[user], self.offsets[user + 1])
+        return self.items[rows], self.stars[rows]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything that evaluation and serving need to know.
+
+    `rating` or `ranking` is None where that objective was switched off.
+    """
+
+    catalogue: Catalogue
+    seen: Seen
+    rating: RatingFactors | None
+    ranking: RankingFactors | None
+
+    @classmethod
+    def load(cls, folder: Path) -> "Model":
+        """Map a model's arrays into memory, read-only; pages are read when they are touched.
+
+        Raises:
+            UserError: if the file is not what this version of the format promises.
+        """
+        arrays = map_tensors(folder / FACTORS)
+        try:
+            return cls(
+                catalogue=_gather(Catalogue, "catalogue", arrays),
+                seen=_gather(Seen, "seen", arrays),
+                rating=_gather_if_any(RatingFactors, "rating", arrays),
+                ranking=_gather_if_any(RankingFactors, "ranking", arrays),
+            )
+        except KeyError as error:
+            raise UserError(
+                f"{folder / FACTORS} has no array {error}: train the model again"
+            ) from None
+
+
+def open_model(folder: Path) -> tuple[Model, Manifest]:
+    """Load a model whose files agree with its manifest.
+
+    Raises:
+        UserError: if the folder is damaged, of another kind, or of another version.
+    """
+    manifest = read_manifest(folder, KIND, SCHEMA_VERSION)
+    return Model.load(folder), manifest
+
+
+def write_model(
+    writer: ArtifactWriter, model: Model, description: Mapping[str, Any], history: Any
+) -> None:
+    """Write a model's files into an artifact under construction."""
+    save_file(_scatter(model, ""), writer.path / FACTORS)
+    _write_json(writer.path / DESCRIPTION, description)
+    _write_json(writer.path / HISTORY, history)
+
+
+def map_tensors(file: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a safetensors file as read-only views of one memory map.
+
+    The format is an unsigned 64-bit length, that many bytes of JSON, then the arrays' bytes
+    (https://huggingface.co/docs/safetensors).
+
+    Raises:
+        UserError: if the file is not a whole safetensors file.
+    """
+    try:
+        mapped = np.memmap(file, dtype=np.uint8, mode="r")
+        start = 8 + int(mapped[:8].view("<u8")[0])
+        header = json.loads(mapped[8:start].tobytes())
+        header.pop("__metadata__", None)
+        return {name: _view(mapped[start:], entry) for name, entry in header.items()}
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise UserError(f"{file} is no safetensors file: {error}") from None
+
+
+_DTYPES = {"U8": "u1", "I32": "<i4", "I64": "<i8", "F32": "<f4"}
+
+
+def _view(data: npt.NDArray[np.uint8], entry: Mapping[str, Any]) -> npt.NDArray[Any]:
+    begin, end = entry["data_offsets"]
+    if end > len(data):
+        raise ValueError("it is cut short")
+    return data[begin:end].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+
+
+def _scatter(value: Any, prefix: str) -> dict[str, npt.NDArray[Any]]:
+    """Every array below a dataclass, by its dotted name."""
+    if value is None:
+        return {}
+    if isinstance(value, np.ndarray):
+        return {prefix: np.ascontiguousarray(value)}
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for field in fields(value):
+        name = f"{prefix}.{field.name}" if prefix else field.name
+        arrays |= _scatter(getattr(value, field.name), name)
+    return arrays
+
+
+def _gather(kind: type[Group], prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Group:
+    """A group of arrays, and of string tables, from their dotted names."""
+
+    def value(name: str) -> Any:
+        if f"{name}.blob" in arrays:
+            return StringTable(arrays[f"{name}.blob"], arrays[f"{name}.offsets"])
+        return arrays[name]
+
+    return kind(**{field.name: value(f"{prefix}.{field.name}") for field in fields(kind)})
+
+
+def _gather_if_any(
+    kind: type[Group], prefix: str, arrays: Mapping[str, npt.NDArray[Any]]
+) -> Group | None:
+    present = any(name.startswith(f"{prefix}.") for name in arrays)
+    return _gather(kind, prefix, arrays) if present else None
+
+
+def _write_json(file: Path, value: Any) -> None:
+    file.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")

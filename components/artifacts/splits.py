@@ -1,0 +1,140 @@
+"""The `splits` artifact: filtered ratings by integer index, held out by time.
+
+| file | columns |
+|---|---|
+| `train.parquet`, `validation.parquet`, `test.parquet` | user, item, star_rating, review_date |
+| `customers.parquet` | customer_id, ratings: row number is the user index, ids ascending |
+| `products.parquet` | product_id, product_title, product_category, ratings: likewise for items |
+| `statistics.json` | the long tail before and after filtering, stars, dates, rows removed by rule |
+
+Rows of a split are in order of user, then date, then item. The manifest's details hold `rows`
+(by split) and `scale` (the lowest and the highest rating).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.artifacts.folder import Manifest, read_manifest
+
+KIND = "splits"
+SCHEMA_VERSION = 1
+
+TRAIN = "train.parquet"
+VALIDATION = "validation.parquet"
+TEST = "test.parquet"
+CUSTOMERS = "customers.parquet"
+PRODUCTS = "products.parquet"
+STATISTICS = "statistics.json"
+
+RATINGS_SCHEMA = pa.schema(
+    {
+        "user": pa.int32(),
+        "item": pa.int32(),
+        "star_rating": pa.float32(),
+        "review_date": pa.date32(),
+    }
+)
+CUSTOMERS_SCHEMA = pa.schema({"customer_id": pa.string(), "ratings": pa.int32()})
+PRODUCTS_SCHEMA = pa.schema(
+    {
+        "product_id": pa.string(),
+        "product_title": pa.string(),
+        "product_category": pa.string(),
+        "ratings": pa.int32(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Ratings as parallel arrays, in order of user, then date, then item.
+
+    Attributes:
+        users: user indices, int32.
+        items: item indices, int32.
+        stars: ratings on the source's own scale, float32.
+        days: days since 1970-01-01, int32.
+    """
+
+    users: npt.NDArray[np.int32]
+    items: npt.NDArray[np.int32]
+    stars: npt.NDArray[np.float32]
+    days: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def merged_with(self, later: "Ratings") -> "Ratings":
+        """Both sets in the common order; of one user and day, `later` comes last."""
+        columns = [np.concatenate(pair) for pair in zip(self._columns, later._columns, strict=True)]
+        is_later = np.repeat([0, 1], [len(self), len(later)])
+        order = np.lexsort((is_later, columns[3], columns[0]))
+        return Ratings(*(column[order] for column in columns))
+
+    @property
+    def _columns(self) -> tuple[npt.NDArray[Any], ...]:
+        return self.users, self.items, self.stars, self.days
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A `splits` artifact, its tables read when they are first asked for."""
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path) -> "Splits":
+        """Open a `splits` folder.
+
+        Raises:
+            UserError: if the folder is damaged, of another kind, or of another version.
+        """
+        return cls(path, read_manifest(path, KIND, SCHEMA_VERSION))
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The lowest and the highest rating of the source."""
+        lowest, highest = self.manifest.details["scale"]
+        return lowest, highest
+
+    @cached_property
+    def train(self) -> Ratings:
+        """The ratings to learn from."""
+        return self._ratings(TRAIN)
+
+    @cached_property
+    def validation(self) -> Ratings:
+        """The ratings to choose settings by."""
+        return self._ratings(VALIDATION)
+
+    @cached_property
+    def test(self) -> Ratings:
+        """The ratings to judge the final model by."""
+        return self._ratings(TEST)
+
+    @cached_property
+    def customers(self) -> pa.Table:
+        """One row a customer, in order of the user index."""
+        return pq.read_table(self.path / CUSTOMERS, schema=CUSTOMERS_SCHEMA)
+
+    @cached_property
+    def products(self) -> pa.Table:
+        """One row a product, in order of the item index."""
+        return pq.read_table(self.path / PRODUCTS, schema=PRODUCTS_SCHEMA)
+
+    def _ratings(self, name: str) -> Ratings:
+        table = pq.read_table(self.path / name, schema=RATINGS_SCHEMA)
+        return Ratings(
+            table["user"].to_numpy(),
+            table["item"].to_numpy(),
+            table["star_rating"].to_numpy(),
+            table["review_date"].cast(pa.int32()).to_numpy(),
+        )

@@ -1,0 +1,11 @@
+"""The images that the steps run in, by their local names.
+
+Compiling the pipeline puts the registry and the digest in place of these names.
+"""
+
+VERSION = "0.1.0"
+
+DATA = f"alsolike/data:{VERSION}"
+TRAIN = f"alsolike/train-cpu:{VERSION}"
+TRAIN_GPU = f"alsolike/train-gpu:{VERSION}"
+SERVE = f"alsolike/serve:{VERSION}"

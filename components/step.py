@@ -1,0 +1,36 @@
+"""The edge of every step: a log that a pod shows, and one line for a user's mistake."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import ValidationError
+
+from components.errors import UserError
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Run a step's body as a program: log to stderr, end on a `UserError` with one line.
+
+    Raises:
+        SystemExit: with the line, in place of a `UserError` or a setting that does not validate.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S"
+    )
+    try:
+        yield
+    except UserError as error:
+        sys.exit(f"error: {name}: {error}")
+    except ValidationError as error:
+        sys.exit(f"error: {name}: {describe_invalid(error)}")
+
+
+def describe_invalid(error: ValidationError) -> str:
+    """Say in one line which settings do not validate, what was given and what is expected."""
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'settings'}={problem['input']!r}: {problem['msg']}"
+        for problem in error.errors()
+    )

@@ -1,0 +1,1 @@
+"""The steps put together: the pipeline, its runners and the `alsolike` command."""

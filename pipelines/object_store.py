@@ -1,0 +1,129 @@
+"""A real S3 server on loopback, for runs on a laptop and for tests."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+# SeaweedFS opens these; for each port it also opens the one 10000 above, for gRPC.
+_PORTED = ("master", "filer", "volume", "admin", "s3")
+_START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """Where a running S3 server is, and the keys that open it."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which boto3, and so every step, finds this server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+@contextmanager
+def serve_object_store() -> Iterator[ObjectStore]:
+    """Run an S3 server on free ports, with keys made for this run, until the block ends.
+
+    Raises:
+        RuntimeError: if the server ends, or is not ready in time; its log is in the message.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="alsolike-s3-"))
+    try:
+        (folder / "data").mkdir()
+        access_key, secret_key = secrets.token_hex(10), secrets.token_hex(20)
+        _write_keys(folder / "s3.json", access_key, secret_key)
+        ports = _free_ports(len(_PORTED))
+        process = _start(folder, dict(zip(_PORTED, ports, strict=True)))
+        try:
+            endpoint = f"http://127.0.0.1:{ports[-1]}"
+            _wait_until_ready(endpoint, process, folder / "log")
+            yield ObjectStore(endpoint, access_key, secret_key)
+        finally:
+            _stop(process)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_keys(file: Path, access_key: str, secret_key: str) -> None:
+    credentials = [{"accessKey": access_key, "secretKey": secret_key}]
+    actions = ["Admin", "Read", "List", "Tagging", "Write"]
+    identity = {"name": "alsolike", "credentials": credentials, "actions": actions}
+    file.touch(mode=0o600)
+    file.write_text(json.dumps({"identities": [identity]}))
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that are free now, each with the one 10000 above it."""
+    ports: list[int] = []
+    while len(ports) < count:
+        with socket.socket() as low, socket.socket() as high, suppress(OSError, OverflowError):
+            low.bind(("127.0.0.1", 0))
+            port = low.getsockname()[1]
+            high.bind(("127.0.0.1", port + 10000))
+            if port not in ports:
+                ports.append(port)
+    return ports
+
+
+def _start(folder: Path, ports: dict[str, int]) -> subprocess.Popen[bytes]:
+    command = [
+        Path(sys.executable).with_name("weed"),
+        f"-logdir={folder}",
+        "mini",
+        f"-dir={folder / 'data'}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-s3.config={folder / 's3.json'}",
+        *(f"-{name}.port={port}" for name, port in ports.items()),
+        *("-master.telemetry=false", "-webdav=false", "-admin.ui=false"),
+        *("-s3.port.iceberg=0", "-s3.port.lance=0"),
+        *("-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false"),
+    ]
+    # Credentials in the surroundings would be taken for the server's own.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    with (folder / "log").open("wb") as log:
+        # A session of its own: Ctrl-C goes to us first, and we stop the server in order.
+        return subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True
+        )
+
+
+def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(URLError, OSError), urlopen(f"{endpoint}/healthz", timeout=1) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.05)
+    tail = log.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"the S3 server did not start at {endpoint}:\n{tail}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
