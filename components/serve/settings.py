@@ -1,0 +1,40 @@
+"""What a person may set about the server."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+Path = Annotated[str, Field(pattern=r"^/[!-~]*$")]
+
+
+class ServeSettings(BaseModel, frozen=True, extra="forbid"):
+    """How to answer, and how to behave as a process."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    workers: int = Field(0, ge=0, description="worker processes; 0 is one a core")
+    model_name: str = Field(
+        "recommender", pattern=r"^[A-Za-z0-9._-]+$", description="the model's name in addresses"
+    )
+    strict: bool = Field(
+        False, description="answer 404 for an unknown customer, not the popular products"
+    )
+    max_body_bytes: int = Field(
+        1 << 20, ge=1024, description="a longer request body is refused with 413"
+    )
+    drain_seconds: float = Field(
+        1.0,
+        ge=0,
+        le=20,
+        description="after SIGTERM, how long to go on accepting connections while not ready",
+    )
+    watch_seconds: float = Field(
+        0.5, ge=0, description="how often to look for a new bundle; 0: only on SIGHUP"
+    )
+    access_log: bool = Field(True, description="write a line of JSON to stdout for every request")
+    health_route: Path | None = Field(
+        None, description="one more path for readiness, such as Vertex AI asks for"
+    )
+    predict_route: Path | None = Field(
+        None, description="one more path for predictions, such as Vertex AI asks for"
+    )
