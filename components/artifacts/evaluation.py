@@ -2,11 +2,21 @@
 
 | file | content |
 |---|---|
-| `verdict.json` | passed, a summary sentence, and every check with its figure and threshold |
-| `evaluation.json` | every metric of the model, its baselines and the champion |
+| `verdict.json` | `passed`, a `summary` sentence, and `checks`, each with figure and threshold |
+| `evaluation.json` | `metrics` (value by name), `baselines` and `champion` (likewise, or null), \
+`intervals` (lowest and highest by metric), `slices`, `evidence` (counts), `settings` |
+
+A figure that could not be computed is null.
 """
 
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from components.artifacts.folder import ArtifactWriter, read_manifest
 
 KIND = "verdict"
 SCHEMA_VERSION = 1
@@ -14,13 +24,32 @@ SCHEMA_VERSION = 1
 VERDICT = "verdict.json"
 EVALUATION = "evaluation.json"
 
+RATING_METRICS = ("mse", "rmse", "mae")
+RANKING_METRICS = tuple(
+    f"{name}_at_{cut}"
+    for cut in (5, 10, 20)
+    for name in ("ndcg", "recall", "map", "mrr", "hit_rate")
+)
+LIST_METRICS = (
+    "coverage_at_10",
+    "novelty_at_10",
+    "gini_at_10",
+    "intra_list_similarity_at_10",
+)
+METRICS = RATING_METRICS + RANKING_METRICS + LIST_METRICS
+LOWER_IS_BETTER = frozenset({*RATING_METRICS, "gini_at_10", "intra_list_similarity_at_10"})
+
+RATING_BASELINES = ("global_mean", "item_mean", "bias")
+RANKING_BASELINES = ("random", "popularity", "recent_popularity", "cooccurrence")
+BASELINES = RATING_BASELINES + RANKING_BASELINES
+
 
 @dataclass(frozen=True)
 class Check:
     """One check of the gate.
 
     Attributes:
-        name: what is checked, such as `ndcg_at_10 above popularity`.
+        name: what is checked, such as `ndcg_at_10 better than popularity`.
         passed: whether the figure satisfies the threshold.
         figure: the model's figure, or None where it could not be computed.
         threshold: what the figure was compared with, or None likewise.
@@ -43,3 +72,49 @@ class Verdict:
     @property
     def passed(self) -> bool:
         return all(check.passed for check in self.checks)
+
+    @property
+    def summary(self) -> str:
+        """One sentence: why the model may be deployed, or why it may not."""
+        failed = [check for check in self.checks if not check.passed]
+        if not failed:
+            return f"The model passed all {len(self.checks)} checks."
+        reasons = " ".join(check.reason for check in failed)
+        return f"The model failed {len(failed)} of {len(self.checks)} checks: {reasons}"
+
+
+def write_verdict(writer: ArtifactWriter, verdict: Verdict, evaluation: Mapping[str, Any]) -> None:
+    """Write a verdict's files into an artifact under construction."""
+    answer = {
+        "passed": verdict.passed,
+        "summary": verdict.summary,
+        "checks": [asdict(check) for check in verdict.checks],
+    }
+    _write_json(writer.path / VERDICT, answer)
+    _write_json(writer.path / EVALUATION, evaluation)
+
+
+def read_verdict(folder: Path) -> Verdict:
+    """Read a verdict whose files agree with its manifest.
+
+    Raises:
+        UserError: if the folder is damaged, of another kind, or of another version.
+    """
+    read_manifest(folder, KIND, SCHEMA_VERSION)
+    checks = json.loads((folder / VERDICT).read_text())["checks"]
+    return Verdict(tuple(Check(**check) for check in checks))
+
+
+def _write_json(file: Path, value: Any) -> None:
+    file.write_text(json.dumps(_finite(value), indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """The same value with null for every number that JSON cannot hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

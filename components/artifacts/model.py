@@ -13,7 +13,7 @@ are one matrix-vector product. NumPy is all that serving needs.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,6 +97,10 @@ class RankingFactors:
         """Scores, float32 [n, products], for vectors [n, k]."""
         return vectors @ self.items.T + self.item_biases
 
+    def customer_vector(self, user: int, history: Integers) -> Floats:
+        """The vector, float32 [k], of a customer of the model who has these items, oldest first."""
+        return self.users[user] if len(self.users) else self.vector(history)
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -125,11 +129,14 @@ class Seen:
     Attributes:
         offsets: int64 [customers + 1], where a customer's rows begin.
         items: int32 [ratings]. stars: float32 [ratings].
+        held_out: int32, the rows that the model did not learn from: those of the test split.
+            A later evaluation scores this model on no other row that it has seen.
     """
 
     offsets: Offsets
     items: Integers
     stars: Floats
+    held_out: Integers = field(default_factory=lambda: np.zeros(0, np.int32))
 
     def of(self, user: int) -> tuple[Integers, Floats]:
         """A customer's items, oldest first, and the stars they gave."""
@@ -199,7 +206,8 @@ def map_tensors(file: Path) -> dict[str, npt.NDArray[Any]]:
         UserError: if the file is not a whole safetensors file.
     """
     try:
-        mapped = np.memmap(file, dtype=np.uint8, mode="r")
+        # A plain array: every slice of a memmap object would cost microseconds.
+        mapped = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
         start = 8 + int(mapped[:8].view("<u8")[0])
         header = json.loads(mapped[8:start].tobytes())
         header.pop("__metadata__", None)
@@ -225,9 +233,9 @@ def _scatter(value: Any, prefix: str) -> dict[str, npt.NDArray[Any]]:
     if isinstance(value, np.ndarray):
         return {prefix: np.ascontiguousarray(value)}
     arrays: dict[str, npt.NDArray[Any]] = {}
-    for field in fields(value):
-        name = f"{prefix}.{field.name}" if prefix else field.name
-        arrays |= _scatter(getattr(value, field.name), name)
+    for attribute in fields(value):
+        name = f"{prefix}.{attribute.name}" if prefix else attribute.name
+        arrays |= _scatter(getattr(value, attribute.name), name)
     return arrays
 
 
@@ -239,7 +247,8 @@ def _gather(kind: type[Group], prefix: str, arrays: Mapping[str, npt.NDArray[Any
             return StringTable(arrays[f"{name}.blob"], arrays[f"{name}.offsets"])
         return arrays[name]
 
-    return kind(**{field.name: value(f"{prefix}.{field.name}") for field in fields(kind)})
+    names = [attribute.name for attribute in fields(kind)]
+    return kind(**{name: value(f"{prefix}.{name}") for name in names})
 
 
 def _gather_if_any(
