@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,11 @@ class StringTable:
 
     def __getitem__(self, index: int) -> str:
         return self._bytes(index).decode()
+
+    def to_list(self) -> list[str]:
+        """Every string, in order."""
+        data, offsets = self.blob.tobytes(), self.offsets.tolist()
+        return [data[begin:end].decode() for begin, end in pairwise(offsets)]
 
     def find(self, string: str) -> int | None:
         """The index of a string in a table sorted by code point, or None. O(log n)."""
