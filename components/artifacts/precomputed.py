@@ -1,0 +1,89 @@
+"""Recommendations computed ahead for every customer, beside a model in a bundle folder.
+
+`precomputed.safetensors` holds the arrays of `Precomputed`. They are what a server would compute
+from the model, seen items left out, so that it may look them up instead.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from components.artifacts.model import Floats, Integers, Model, map_tensors
+from components.artifacts.top_n import Ranked, Ranker
+from components.errors import UserError
+
+PRECOMPUTED = "precomputed.safetensors"
+
+# Customers in one product: the scores of a block fit in tens of megabytes.
+_BLOCK = 128
+
+
+@dataclass(frozen=True)
+class Precomputed:
+    """The best products of every customer.
+
+    Attributes:
+        items: int32 [customers, n], item indices, best first; -1 where no product is left.
+        scores: float32 [customers, n]; 0 where no product is left.
+    """
+
+    items: Integers
+    scores: Floats
+
+    @property
+    def length(self) -> int:
+        """How many products a list may hold."""
+        return self.items.shape[1]
+
+    def of(self, user: int) -> Ranked:
+        """A customer's items, best first, and their scores."""
+        items, scores = self.items[user], self.scores[user]
+        if len(items) and items[-1] < 0:
+            kept = int((items >= 0).sum())
+            return items[:kept], scores[:kept]
+        return items, scores
+
+
+def precompute(model: Model, length: int) -> Precomputed:
+    """The `length` best unseen products of every customer, a block of customers at a time.
+
+    Raises:
+        UserError: if the model was trained without a ranking.
+    """
+    if model.ranking is None:
+        raise UserError("precompute_top_n needs a ranking: add ranking to the objectives, or set 0")
+    ranker, customers = Ranker(model.ranking), len(model.catalogue.customers)
+    items = np.full((customers, length), -1, dtype=np.int32)
+    scores = np.zeros((customers, length), dtype=np.float32)
+    for start in range(0, customers, _BLOCK):
+        users = range(start, min(start + _BLOCK, customers))
+        seen = [model.seen.of(user)[0] for user in users]
+        vectors = [
+            model.ranking.customer_vector(user, history)
+            for user, history in zip(users, seen, strict=True)
+        ]
+        lists = ranker.best(np.stack(vectors), seen, [length] * len(users))
+        for user, (best, values) in zip(users, lists, strict=True):
+            items[user, : len(best)], scores[user, : len(best)] = best, values
+    return Precomputed(items, scores)
+
+
+def write_precomputed(folder: Path, precomputed: Precomputed) -> None:
+    """Write the lists into a bundle folder under construction."""
+    arrays = {"items": precomputed.items, "scores": precomputed.scores}
+    save_file(arrays, folder / PRECOMPUTED)
+
+
+def load_precomputed(folder: Path) -> Precomputed:
+    """Map the lists of a bundle folder into memory, read-only.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    arrays = map_tensors(folder / PRECOMPUTED)
+    try:
+        return Precomputed(arrays["items"], arrays["scores"])
+    except KeyError as error:
+        raise UserError(f"{folder / PRECOMPUTED} has no array {error}: deploy again") from None

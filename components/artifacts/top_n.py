@@ -1,0 +1,87 @@
+"""The best products for customers, exactly, one customer at a time or many in one product."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from components.artifacts.model import Floats, Integers, RankingFactors
+
+Ranked = tuple[Integers, Floats]
+"""Item indices, best first, and their scores."""
+
+# Each group's largest score is a lower bound of one of the best; more groups, a closer bound.
+_GROUPS = 1024
+
+
+class Ranker:
+    """Finds the best products under one model's ranking.
+
+    Answers do not depend on how many customers are computed at once, though the order of the
+    sums inside a matrix product does: whatever might be among the best within the rounding error
+    of float32 is scored again in float64. Equal scores are in order of index.
+    """
+
+    def __init__(self, factors: RankingFactors) -> None:
+        self.factors = factors
+        self.norms: Floats = np.linalg.norm(factors.items, axis=1)
+        self._longest = float(self.norms.max(initial=0))
+        self._largest_bias = float(np.abs(factors.item_biases).max(initial=0))
+
+    def best(
+        self, vectors: Floats, left_out: Sequence[npt.NDArray[np.generic]], counts: Sequence[int]
+    ) -> list[Ranked]:
+        """The best products for each vector.
+
+        Args:
+            vectors: float32 [n, k].
+            left_out: for each vector, what not to recommend: item indices, or a mask of all items.
+            counts: how many to find for each; fewer come back where fewer remain.
+        """
+        table = self.factors.scores(vectors)
+        ranked = []
+        for vector, scores, without, count in zip(vectors, table, left_out, counts, strict=True):
+            scores[without] = -np.inf
+            items = candidates(scores, count, self._rounding(vector))
+            ranked.append(self._in_order(vector, items, count))
+        return ranked
+
+    def similar(self, item: int, count: int) -> Ranked:
+        """The items whose vectors have the largest cosine with this one's, itself left out."""
+        lengths = np.maximum(self.norms, np.finfo(np.float32).tiny)
+        cosines = self.factors.items @ (self.factors.items[item] / lengths[item]) / lengths
+        cosines[item] = -np.inf
+        items = candidates(cosines, count, 0)
+        order = np.argsort(-cosines[items], kind="stable")[:count]
+        return items[order], cosines[items[order]]
+
+    def _rounding(self, vector: Floats) -> float:
+        """How far apart two scores may be computed that are equal (Higham 2002, section 3.1)."""
+        magnitude = float(np.linalg.norm(vector)) * self._longest + self._largest_bias
+        return (len(vector) + 2) * float(np.finfo(np.float32).eps) * magnitude
+
+    def _in_order(self, vector: Floats, items: Integers, count: int) -> Ranked:
+        scores = self.factors.items[items].astype(np.float64) @ vector.astype(np.float64)
+        rounded = (scores + self.factors.item_biases[items]).astype(np.float32)
+        order = np.argsort(-rounded, kind="stable")[:count]
+        return items[order], rounded[order]
+
+
+def candidates(scores: Floats, count: int, margin: float) -> Integers:
+    """Indices, ascending, that hold the `count` largest scores and all within `margin` below.
+
+    A score of minus infinity is never among them.
+    """
+    bound = _lower_bound(scores, count) - margin
+    lowest = float(np.finfo(np.float32).min)
+    return np.flatnonzero(scores >= np.float32(max(bound, lowest))).astype(np.int32)
+
+
+def _lower_bound(scores: Floats, count: int) -> float:
+    """A value that at least `count` scores reach, or minus infinity where there are fewer."""
+    if count >= len(scores):
+        return -np.inf
+    if len(scores) >= 4 * _GROUPS and count <= _GROUPS // 4:
+        whole = len(scores) // _GROUPS * _GROUPS
+        scores = scores[:whole].reshape(-1, _GROUPS).max(axis=0)
+    return float(np.partition(scores, -count)[-count])
