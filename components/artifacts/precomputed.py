@@ -37,10 +37,10 @@ class Precomputed:
         """How many products a list may hold."""
         return self.items.shape[1]
 
-    def of(self, user: int) -> Ranked:
-        """A customer's items, best first, and their scores."""
-        items, scores = self.items[user], self.scores[user]
-        if len(items) and items[-1] < 0:
+    def of(self, user: int, count: int) -> Ranked:
+        """A customer's `count` best items, best first, and their scores; fewer if fewer remain."""
+        items, scores = self.items[user, :count], self.scores[user, :count]
+        if items[-1] < 0:
             kept = int((items >= 0).sum())
             return items[:kept], scores[:kept]
         return items, scores

@@ -12,10 +12,11 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict
 
 from components.serve.settings import ServeSettings
+from components.serve.supervisor import serve
 from components.step import step
 
 
-class ServeCommand(ServeSettings, BaseSettings, frozen=True, extra="forbid"):
+class ServeCommand(ServeSettings, BaseSettings, frozen=True, extra="forbid"):  # type: ignore[misc]
     """Answer recommendation requests from a bundle folder over HTTP."""
 
     model_config = SettingsConfigDict(cli_kebab_case=True, cli_implicit_flags=True)
@@ -54,3 +55,4 @@ def hosting_conventions(environment: Mapping[str, str]) -> dict[str, Any]:
 if __name__ == "__main__":
     with step("serve"):
         command = CliApp.run(ServeCommand, **hosting_conventions(os.environ))
+        serve(command, command.bundle)

@@ -1,0 +1,70 @@
+"""Top-N requests that wait together are computed in one matrix product."""
+
+import asyncio
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from components.artifacts.model import Floats
+from components.artifacts.top_n import Ranked, Ranker
+from components.serve.metrics import Metrics
+
+# The scores of so many customers still fit the processor's cache.
+_LARGEST = 32
+
+
+class _Job(NamedTuple):
+    ranker: Ranker
+    vector: Floats
+    left_out: npt.NDArray[Any]
+    wanted: int
+    result: asyncio.Future[Ranked]
+
+
+class Batcher:
+    """Gathers what arrives while the event loop reads its sockets, then computes it at once.
+
+    Nothing waits for company: the product starts as soon as all that has arrived is read, and
+    what arrives during it makes up the next one.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._jobs: list[_Job] = []
+
+    def best(
+        self, ranker: Ranker, vector: Floats, left_out: npt.NDArray[Any], count: int
+    ) -> asyncio.Future[Ranked]:
+        """The `count` best products for a vector, as `Ranker.best` finds them."""
+        loop = asyncio.get_running_loop()
+        if not self._jobs:
+            loop.call_soon(self._compute)
+        result: asyncio.Future[Ranked] = loop.create_future()
+        self._jobs.append(_Job(ranker, vector, left_out, count, result))
+        return result
+
+    def _compute(self) -> None:
+        jobs, self._jobs = self._jobs, []
+        for ranker in {id(job.ranker): job.ranker for job in jobs}.values():
+            # During a switch of bundles there may be jobs for both.
+            mine = [job for job in jobs if job.ranker is ranker]
+            for start in range(0, len(mine), _LARGEST):
+                self._compute_together(ranker, mine[start : start + _LARGEST])
+
+    def _compute_together(self, ranker: Ranker, jobs: list[_Job]) -> None:
+        self._metrics.add("matrix_products")
+        self._metrics.add("computed_lists", len(jobs))
+        vectors = np.stack([job.vector for job in jobs])
+        try:
+            ranked = ranker.best(
+                vectors, [job.left_out for job in jobs], [job.wanted for job in jobs]
+            )
+        except Exception as error:  # whoever asked gets it, not the event loop
+            for job in jobs:
+                if not job.result.done():
+                    job.result.set_exception(error)
+            return
+        for job, answer in zip(jobs, ranked, strict=True):
+            if not job.result.done():
+                job.result.set_result(answer)

@@ -1,0 +1,193 @@
+"""A bundle: a model as the server holds it, opened only when everything in it is sound."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from components.artifacts.model import (
+    Integers,
+    Model,
+    RankingFactors,
+    RatingFactors,
+    open_model,
+)
+from components.artifacts.precomputed import PRECOMPUTED, Precomputed, load_precomputed
+from components.artifacts.top_n import Ranker
+from components.errors import UserError
+
+
+class Product(msgspec.Struct, frozen=True):
+    """A product as clients see it; the category is empty where the source had none."""
+
+    product_id: str
+    title: str
+    category: str
+
+
+class Bundle:
+    """One model, ready to answer from.
+
+    Attributes:
+        folder: where it lies, links resolved.
+        version: the first digits of the manifest's digest: other bytes, other version.
+        model: the arrays, mapped into memory.
+        ranker: finds a customer's best products, or None where the model does not rank.
+        customers: user indices by customer id. items: item indices by product id.
+        products: what to show for each item index.
+        precomputed: lists computed ahead, if the bundle has any.
+    """
+
+    def __init__(
+        self, folder: Path, version: str, model: Model, precomputed: Precomputed | None
+    ) -> None:
+        self.folder = folder
+        self.version = version
+        self.model = model
+        self.precomputed = precomputed
+        self.ranker = Ranker(model.ranking) if model.ranking is not None else None
+        catalogue = model.catalogue
+        ids, names = catalogue.products.to_list(), catalogue.categories.to_list()
+        categories = [names[number] for number in catalogue.category.tolist()]
+        self.customers = {name: user for user, name in enumerate(catalogue.customers.to_list())}
+        self.items = {name: item for item, name in enumerate(ids)}
+        self.products = list(map(Product, ids, catalogue.titles.to_list(), categories))
+
+    @classmethod
+    def open(cls, folder: Path) -> "Bundle":
+        """Open a bundle after checking every byte and every value of it.
+
+        Raises:
+            UserError: if the folder is damaged, or an array's shape or values are not sound.
+        """
+        folder = folder.resolve()
+        model, manifest = open_model(folder)
+        check_model(model, folder)
+        precomputed = None
+        if (folder / PRECOMPUTED).exists():
+            if PRECOMPUTED not in manifest.files:
+                raise UserError(f"{folder / PRECOMPUTED} is not in the manifest: deploy again")
+            precomputed = load_precomputed(folder)
+            check_precomputed(precomputed, model, folder)
+        return cls(folder, manifest.digest[:12], model, precomputed)
+
+    @classmethod
+    def reopen(cls, folder: Path, version: str) -> "Bundle":
+        """Open a bundle that was found sound a moment ago, without checking it again."""
+        has_lists = (folder / PRECOMPUTED).exists()
+        precomputed = load_precomputed(folder) if has_lists else None
+        return cls(folder, version, Model.load(folder), precomputed)
+
+    @cached_property
+    def popular(self) -> Integers:
+        """Item indices, int32 [products], by number of ratings, most first."""
+        return np.argsort(-self.model.catalogue.popularity, kind="stable").astype(np.int32)
+
+    @cached_property
+    def numbers_of_categories(self) -> dict[str, int]:
+        """Category numbers by name."""
+        names = self.model.catalogue.categories.to_list()
+        return {name: number for number, name in enumerate(names)}
+
+
+def check_model(model: Model, folder: Path) -> None:
+    """Refuse a model that would crash the server or answer with nonsense.
+
+    Raises:
+        UserError: if a shape, an index or a value is wrong; the first such is named.
+    """
+    for name, array, shape in _expected(model):
+        if array.shape != shape:
+            raise UserError(f"{folder}: {name} has shape {array.shape}, not {shape}: train again")
+        if array.dtype == np.float32 and not np.isfinite(array).all():
+            raise UserError(f"{folder}: {name} holds NaN or infinity: train the model again")
+    seen, products = model.seen, len(model.catalogue.products)
+    if seen.offsets[0] != 0 or (np.diff(seen.offsets) < 0).any():
+        raise UserError(f"{folder}: seen.offsets do not ascend from 0: train the model again")
+    _check_range(seen.items, products, f"{folder}: seen.items")
+    _check_range(
+        model.catalogue.category, len(model.catalogue.categories), f"{folder}: catalogue.category"
+    )
+
+
+def check_precomputed(lists: Precomputed, model: Model, folder: Path) -> None:
+    """Refuse lists that are not of this model.
+
+    Raises:
+        UserError: if a shape, an index or a value is wrong.
+    """
+    shape = (len(model.catalogue.customers), lists.length)
+    if lists.items.shape != shape or lists.scores.shape != shape:
+        raise UserError(f"{folder / PRECOMPUTED} has not one list a customer: deploy again")
+    _check_range(lists.items + 1, len(model.catalogue.products) + 1, f"{folder / PRECOMPUTED}")
+    if not np.isfinite(lists.scores).all():
+        raise UserError(f"{folder / PRECOMPUTED} holds NaN or infinity: deploy again")
+
+
+def _expected(model: Model) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+    """Every array by name, with the shape that it must have."""
+    customers, products = len(model.catalogue.customers), len(model.catalogue.products)
+    yield from _named(
+        model.catalogue,
+        "catalogue",
+        category=(products,),
+        popularity=(products,),
+        recent_popularity=(products,),
+    )
+    if len(model.catalogue.titles) != products:
+        raise UserError("the model has not one title a product: train the model again")
+    ratings = int(model.seen.offsets[-1])
+    yield from _named(
+        model.seen, "seen", offsets=(customers + 1,), items=(ratings,), stars=(ratings,)
+    )
+    if (rating := model.rating) is not None:
+        yield from _rating_shapes(rating, customers, products)
+    if (ranking := model.ranking) is not None:
+        yield from _ranking_shapes(ranking, customers, products)
+
+
+def _rating_shapes(
+    rating: RatingFactors, customers: int, products: int
+) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+    width = rating.items.shape[-1]
+    return _named(
+        rating,
+        "rating",
+        users=(customers, width),
+        items=(products, width),
+        user_biases=(customers,),
+        item_biases=(products,),
+        offset=(1,),
+        bounds=(2,),
+    )
+
+
+def _ranking_shapes(
+    ranking: RankingFactors, customers: int, products: int
+) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+    width = ranking.items.shape[-1]
+    return _named(
+        ranking,
+        "ranking",
+        items=(products, width),
+        item_biases=(products,),
+        histories=(products, width),
+        recency=(1,),
+        window=(1,),
+        users=(customers if len(ranking.users) else 0, width),
+    )
+
+
+def _named(
+    group: object, prefix: str, **shapes: tuple[int, ...]
+) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+    for name, shape in shapes.items():
+        yield f"{prefix}.{name}", getattr(group, name), shape
+
+
+def _check_range(indices: Integers, count: int, name: str) -> None:
+    if len(indices) and (indices.min() < 0 or indices.max() >= count):
+        raise UserError(f"{name} points outside its table of {count}: train the model again")

@@ -1,0 +1,290 @@
+"""HTTP/1.1 on one connection: parse requests, answer each in turn, measure and log it."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any, cast
+
+import httptools
+import msgspec
+
+_MAX_HEAD_BYTES = 32 * 1024
+# After a refusal the client may still be sending; closing at once could destroy the answer.
+_LINGER_SECONDS = 2.0
+_MAX_REQUEST_ID = 128
+
+JSON = b"application/json"
+
+logger = logging.getLogger(__name__)
+
+
+class HttpError(Exception):
+    """A request that gets an error for an answer; the reason is shown to the client."""
+
+    def __init__(self, status: int, reason: str, headers: bytes = b"") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.headers = headers
+
+
+class Request:
+    """One request.
+
+    Attributes:
+        method, path, query: as sent; the path is percent-decoded, the query is not.
+        argument: what stands in the path at the place of the route's parameter.
+        body: the whole body.
+        id: the client's `x-request-id`, or one of our own.
+    """
+
+    __slots__ = ("argument", "body", "id", "method", "path", "query", "started")
+
+    def __init__(self, method: str, path: str, query: str, body: bytes, request_id: bytes) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.body = body
+        self.id = request_id
+        self.argument = ""
+        self.started = perf_counter()
+
+
+class Response:
+    """One answer: `headers` are whole lines, each with its line end."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self, body: bytes, status: int = 200, content_type: bytes = JSON, headers: bytes = b""
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.content_type = content_type
+        self.headers = headers
+
+
+Handled = Response | Coroutine[Any, Any, Response]
+"""An answer, or the work that will lead to one."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """What answers one method and path.
+
+    Attributes:
+        method: GET or POST; HEAD is answered as GET.
+        path: fixed, or with one parameter in braces that takes the rest of the path.
+        handle: answers at once, or later where other requests are worth waiting for.
+    """
+
+    method: str
+    path: str
+    handle: Callable[[Request], Handled]
+
+
+@dataclass
+class Exchange:
+    """What every connection of a worker shares.
+
+    Attributes:
+        find_route: finds the route of a request and sets the request's argument.
+        observe: is told of every answer: route's path, request, response, seconds.
+        max_body_bytes: a longer body is refused.
+        request_ids: makes ids for the requests that bring none.
+        common_headers: lines that go with every answer, kept up to date by the worker.
+        closing: whether the worker is draining, so that answers close their connections.
+        connections: those that are open.
+    """
+
+    find_route: Callable[[Request], Route]
+    observe: Callable[[str, Request, Response, float], None]
+    max_body_bytes: int
+    request_ids: Callable[[], bytes]
+    common_headers: bytes = b""
+    closing: bool = False
+    connections: set["Connection"] = field(default_factory=set)
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection; pipelined requests are answered in order."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._waiting: deque[tuple[Request, bool]] = deque()
+        self._busy = False
+        self._refused = False
+        self.last_active = 0.0
+        self._begin()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being received or answered."""
+        return not self._busy and not self._url and not self._head_bytes
+
+    def close(self) -> None:
+        """Close now; what was answered is still sent."""
+        self._transport.close()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base class
+        self.last_active = perf_counter()
+        self._exchange.connections.add(self)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._exchange.connections.discard(self)
+        self._waiting.clear()
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        self.last_active = perf_counter()
+        self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(501, "no protocol but HTTP/1.1 is spoken here")
+        except httptools.HttpParserError:
+            self._refuse(400, "this is not HTTP/1.1")
+        else:
+            if self._in_head and self._head_bytes > _MAX_HEAD_BYTES:
+                self._refuse(431, f"the request's head is longer than {_MAX_HEAD_BYTES} bytes")
+
+    # What the parser calls.
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"x-request-id":
+            self._request_id = value[:_MAX_REQUEST_ID]
+        elif name == b"content-length":
+            self._check_length(int(value))
+        elif name == b"expect" and value.lower() == b"100-continue" and not self._refused:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+        self._check_length(len(self._body))
+
+    def on_message_complete(self) -> None:
+        if self._refused:
+            return
+        method = self._parser.get_method().decode()
+        path, _, query = self._url.partition(b"?")
+        request = Request(
+            method,
+            path.decode("latin-1"),
+            query.decode("latin-1"),
+            self._body,
+            self._request_id or self._exchange.request_ids(),
+        )
+        self._begin()
+        keep = self._parser.should_keep_alive()
+        if self._busy:
+            self._waiting.append((request, keep))
+        else:
+            self._answer(request, keep)
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._body = b""
+        self._request_id = b""
+        self._head_bytes = 0
+        self._in_head = True
+
+    def _check_length(self, length: int) -> None:
+        if length > self._exchange.max_body_bytes and not self._refused:
+            limit = self._exchange.max_body_bytes
+            self._refuse(413, f"the request's body is longer than {limit} bytes")
+
+    def _answer(self, request: Request, keep: bool) -> None:
+        label = "none"
+        try:
+            route = self._exchange.find_route(request)
+            label = route.path
+            answer = route.handle(request)
+        except Exception as error:
+            answer = response_to(error, request)
+        if isinstance(answer, Response):
+            self._respond(label, request, answer, keep)
+        else:
+            self._busy = True
+            task = asyncio.get_running_loop().create_task(answer)
+            task.add_done_callback(lambda done: self._finish(label, request, done, keep))
+
+    def _finish(
+        self, label: str, request: Request, done: asyncio.Future[Response], keep: bool
+    ) -> None:
+        self._busy = False
+        error = done.exception()
+        response = response_to(error, request) if isinstance(error, Exception) else done.result()
+        self._respond(label, request, response, keep)
+        while self._waiting and not self._busy:
+            self._answer(*self._waiting.popleft())
+
+    def _respond(self, label: str, request: Request, response: Response, keep: bool) -> None:
+        exchange = self._exchange
+        keep = keep and not exchange.closing
+        if not self._transport.is_closing():
+            self._transport.write(head(request, response, exchange.common_headers, keep))
+        exchange.observe(label, request, response, perf_counter() - request.started)
+        if not keep:
+            self._waiting.clear()
+            self._transport.close()
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answer a request that was not read to its end, and close."""
+        self._refused = True
+        request_id = self._request_id or self._exchange.request_ids()
+        request = Request("-", self._url.decode("latin-1"), "", b"", request_id)
+        response = response_to(HttpError(status, reason), request)
+        self._transport.write(head(request, response, self._exchange.common_headers, keep=False))
+        self._exchange.observe("none", request, response, 0.0)
+        asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.close)
+
+
+def response_to(error: Exception, request: Request) -> Response:
+    """What a client sees of an error: its own mistakes in words, never ours in detail."""
+    if isinstance(error, HttpError):
+        return Response(
+            msgspec.json.encode({"error": str(error)}), error.status, headers=error.headers
+        )
+    logger.error("request %s failed", request.id.decode("latin-1"), exc_info=error)
+    return Response(b'{"error":"internal error"}', 500)
+
+
+def head(request: Request, response: Response, common: bytes, keep: bool) -> bytes:
+    """The bytes of an answer."""
+    return b"%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b%b\r\n%b" % (
+        _STATUS_LINES[response.status],
+        response.content_type,
+        len(response.body),
+        request.id,
+        common,
+        response.headers,
+        b"" if keep else b"connection: close\r\n",
+        b"" if request.method == "HEAD" else response.body,
+    )
+
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}

@@ -1,0 +1,100 @@
+"""Prometheus metrics of all workers together, counted in memory that they share.
+
+Every worker has a row of its own in one anonymous map made before the workers are forked, so that
+counting needs no lock, any worker can answer a scrape for all, and a counter outlives the worker.
+"""
+
+import mmap
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+
+BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+STATUSES = (200, 400, 404, 405, 413, 422, 431, 500, 501, 503)
+COUNTERS = {
+    "cold_starts": "answers to customers that the model does not know",
+    "unknown_pairs": "predictions that are null because the customer or the product is unknown",
+    "precomputed_lists": "recommendations that were looked up",
+    "computed_lists": "recommendations that were computed on request",
+    "matrix_products": "products of vectors and items, each for one or more of the computed lists",
+    "bundle_switches": "bundles that a worker switched to",
+}
+
+_PREFIX = "alsolike"
+_WORD = 8
+
+
+class Metrics:
+    """Counters of `workers` workers for the routes with these labels."""
+
+    def __init__(self, workers: int, routes: Sequence[str]) -> None:
+        self._routes = {label: number for number, label in enumerate(routes)}
+        # Of a route: a count a status, a count a bucket and one beyond, and the sum of seconds.
+        self._route_size = len(STATUSES) + len(BUCKETS) + 2
+        self._counters = {
+            name: len(routes) * self._route_size + number for number, name in enumerate(COUNTERS)
+        }
+        self._size = len(routes) * self._route_size + len(COUNTERS)
+        self._memory = memoryview(mmap.mmap(-1, workers * self._size * _WORD)).cast("d")
+        self._row = self._memory[: self._size]
+        self._workers = workers
+
+    def count_as(self, worker: int) -> None:
+        """From now on count in this worker's row."""
+        self._row = self._memory[worker * self._size : (worker + 1) * self._size]
+
+    def observe(self, route: str, status: int, seconds: float) -> None:
+        """Count one answer and how long it took."""
+        row, start = self._row, self._routes[route] * self._route_size
+        row[start + _STATUS_PLACE[status]] += 1
+        row[start + len(STATUSES) + bisect_left(BUCKETS, seconds)] += 1
+        row[start + self._route_size - 1] += seconds
+
+    def add(self, counter: str, amount: int = 1) -> None:
+        """Count an event of `COUNTERS`."""
+        self._row[self._counters[counter]] += amount
+
+    def exposition(self, information: dict[str, str]) -> bytes:
+        """All workers' metrics in the Prometheus text format, version 0.0.4.
+
+        Args:
+            information: labels that state what is being served, such as the model's version.
+        """
+        total = [sum(self._memory[place :: self._size]) for place in range(self._size)]
+        lines = [*self._requests(total), *self._latencies(total)]
+        for name, place in self._counters.items():
+            lines += _family(f"{name}_total", "counter", COUNTERS[name])
+            lines.append(f"{_PREFIX}_{name}_total {total[place]:.0f}")
+        labels = ",".join(f'{name}="{value}"' for name, value in information.items())
+        lines += _family("model_info", "gauge", "the model that is served")
+        lines.append(f"{_PREFIX}_model_info{{{labels}}} 1")
+        lines += _family("workers", "gauge", "worker processes")
+        lines.append(f"{_PREFIX}_workers {self._workers}")
+        return ("\n".join(lines) + "\n").encode()
+
+    def _requests(self, total: Sequence[float]) -> Iterable[str]:
+        yield from _family("requests_total", "counter", "answers, by route and status")
+        for label, number in self._routes.items():
+            for status, place in _STATUS_PLACE.items():
+                count = total[number * self._route_size + place]
+                if count:
+                    labels = f'route="{label}",status="{status}"'
+                    yield f"{_PREFIX}_requests_total{{{labels}}} {count:.0f}"
+
+    def _latencies(self, total: Sequence[float]) -> Iterable[str]:
+        name = f"{_PREFIX}_request_seconds"
+        yield from _family("request_seconds", "histogram", "from the last byte read to the answer")
+        for label, number in self._routes.items():
+            start = number * self._route_size + len(STATUSES)
+            cumulated = 0.0
+            for place, bound in enumerate([*BUCKETS, "+Inf"]):
+                cumulated += total[start + place]
+                yield f'{name}_bucket{{route="{label}",le="{bound}"}} {cumulated:.0f}'
+            yield f'{name}_sum{{route="{label}"}} {total[start + len(BUCKETS) + 1]:.6f}'
+            yield f'{name}_count{{route="{label}"}} {cumulated:.0f}'
+
+
+_STATUS_PLACE = {status: place for place, status in enumerate(STATUSES)}
+
+
+def _family(name: str, kind: str, text: str) -> list[str]:
+    return [f"# HELP {_PREFIX}_{name} {text}", f"# TYPE {_PREFIX}_{name} {kind}"]

@@ -1,0 +1,202 @@
+"""Star predictions, in every protocol that asks for them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from components.serve.http import HttpError, Request, Response
+from components.serve.payloads import Id, read_json
+from components.serve.state import State
+
+
+class Pair(msgspec.Struct):
+    """Whose rating of what to predict."""
+
+    customer_id: Id
+    product_id: Id
+
+
+class PredictRequest(msgspec.Struct):
+    """Pairs as `instances`, or as two columns of the same length."""
+
+    instances: list[Pair] | None = None
+    customer_id: list[Id] | None = None
+    product_id: list[Id] | None = None
+
+
+class PredictResponse(msgspec.Struct, omit_defaults=True):
+    """Stars by pair; null where the model cannot know, with the reason in the same place."""
+
+    predictions: list[float | None]
+    reasons: list[str | None] | None = None
+
+
+class InputTensor(msgspec.Struct):
+    """A tensor as a client sends it; `data` may be nested."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]
+
+
+class RequestedOutput(msgspec.Struct):
+    """A tensor that the client asks for."""
+
+    name: str
+
+
+class InferRequest(msgspec.Struct):
+    """An inference request of the Open Inference Protocol."""
+
+    inputs: list[InputTensor]
+    id: str | None = None
+    outputs: list[RequestedOutput] | None = None
+
+
+class OutputTensor(msgspec.Struct):
+    """A tensor of an answer."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[float | None] | list[str]
+
+
+class InferResponse(msgspec.Struct, omit_defaults=True):
+    """An answer of the Open Inference Protocol."""
+
+    model_name: str
+    model_version: str
+    outputs: list[OutputTensor]
+    id: str | None = None
+
+
+_predict_request = msgspec.json.Decoder(PredictRequest)
+_infer_request = msgspec.json.Decoder(InferRequest)
+_encode = msgspec.json.Encoder().encode
+
+
+def predict_v1(state: State, request: Request) -> Response:
+    """The KServe V1 protocol, which Vertex AI speaks too."""
+    columns = _columns(read_json(request.body, _predict_request))
+    return Response(_encode(_predict(state, *columns)))
+
+
+def invocations(state: State, request: Request) -> Response:
+    """SageMaker: columns get a bare list, as the original notebook's handler answered.
+
+    A bare list has no room for reasons, so they go where SageMaker passes on what a container
+    wants to add.
+    """
+    body = read_json(request.body, _predict_request)
+    answer = _predict(state, *_columns(body))
+    if body.instances is not None:
+        return Response(_encode(answer))
+    headers = b""
+    if answer.reasons is not None:
+        reasons = sorted({reason for reason in answer.reasons if reason})
+        headers = f"x-amzn-sagemaker-custom-attributes: {', '.join(reasons)}\r\n".encode()
+    return Response(_encode(answer.predictions), headers=headers)
+
+
+def infer_v2(state: State, request: Request) -> Response:
+    """The Open Inference Protocol, version 2, in JSON."""
+    body = read_json(request.body, _infer_request)
+    tensors = {tensor.name: tensor for tensor in body.inputs}
+    if set(tensors) != {"customer_id", "product_id"}:
+        raise HttpError(422, "the inputs must be customer_id and product_id")
+    customers, products = (_strings(tensors[name]) for name in ("customer_id", "product_id"))
+    answer = _predict(state, customers, products)
+    shape = tensors["customer_id"].shape
+    reasons = answer.reasons or [None] * len(customers)
+    outputs = [
+        OutputTensor("rating", shape, "FP32", answer.predictions),
+        OutputTensor("reason", shape, "BYTES", [reason or "" for reason in reasons]),
+    ]
+    wanted = _wanted(body.outputs)
+    return Response(
+        _encode(
+            InferResponse(
+                model_name=state.settings.model_name,
+                model_version=state.bundle.version,
+                outputs=[output for output in outputs if output.name in wanted],
+                id=body.id,
+            )
+        )
+    )
+
+
+def _columns(body: PredictRequest) -> tuple[list[str], list[str]]:
+    if body.instances is not None:
+        if body.customer_id is not None or body.product_id is not None:
+            raise HttpError(422, "send either instances or the two columns")
+        return (
+            [str(pair.customer_id) for pair in body.instances],
+            [str(pair.product_id) for pair in body.instances],
+        )
+    if body.customer_id is None or body.product_id is None:
+        raise HttpError(422, "send instances, or the columns customer_id and product_id")
+    return list(map(str, body.customer_id)), list(map(str, body.product_id))
+
+
+def _strings(tensor: InputTensor) -> list[str]:
+    if tensor.datatype != "BYTES":
+        raise HttpError(422, f"input {tensor.name} must be of datatype BYTES")
+    flat = tensor.data
+    while flat and isinstance(flat[0], list):
+        if not all(isinstance(row, list) for row in flat):
+            raise HttpError(422, f"input {tensor.name} has rows of different depth")
+        flat = [value for row in flat for value in row]
+    if not all(isinstance(value, str) for value in flat):
+        raise HttpError(422, f"input {tensor.name} must hold strings")
+    if (
+        not tensor.shape
+        or min(tensor.shape) < 0
+        or np.prod(tensor.shape, dtype=object) != len(flat)
+    ):
+        raise HttpError(422, f"input {tensor.name} has {len(flat)} values, not {tensor.shape}")
+    return flat
+
+
+def _wanted(outputs: Sequence[RequestedOutput] | None) -> set[str]:
+    known = {"rating", "reason"}
+    if not outputs:
+        return known
+    names = {output.name for output in outputs}
+    if names - known:
+        raise HttpError(422, f"there is no output {', '.join(sorted(names - known))}")
+    return names
+
+
+def _predict(state: State, customers: list[str], products: list[str]) -> PredictResponse:
+    """Stars for pairs of ids, in the order given."""
+    if len(customers) != len(products):
+        raise HttpError(
+            422, f"{len(customers)} customers cannot be paired with {len(products)} products"
+        )
+    bundle = state.bundle
+    rating = bundle.model.rating
+    if rating is None:
+        raise HttpError(404, "this model was trained to rank, not to predict ratings")
+    users = [bundle.customers.get(customer, -1) for customer in customers]
+    items = [bundle.items.get(product, -1) for product in products]
+    stars = rating.predict(np.array(users, dtype=np.int32), np.array(items, dtype=np.int32))
+    predictions: list[float | None] = stars.tolist()
+    if -1 not in users and -1 not in items:
+        return PredictResponse(predictions)
+    reasons = list(map(_reason, users, items))
+    for place, reason in enumerate(reasons):
+        if reason is not None:
+            predictions[place] = None
+    state.metrics.add("unknown_pairs", len(reasons) - reasons.count(None))
+    return PredictResponse(predictions, reasons)
+
+
+def _reason(user: int, item: int) -> str | None:
+    """Why there is no prediction, or None if there is one."""
+    if user < 0:
+        return "unknown customer" if item >= 0 else "unknown customer and product"
+    return "unknown product" if item < 0 else None

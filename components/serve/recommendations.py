@@ -1,0 +1,239 @@
+"""Lists of products: for a customer, for a list of liked products, similar, popular."""
+
+import asyncio
+from collections.abc import Coroutine
+from functools import lru_cache
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
+
+from components.artifacts.model import Integers
+from components.artifacts.top_n import Ranked
+from components.serve.bundle import Bundle
+from components.serve.http import HttpError, Request, Response
+from components.serve.payloads import Id, read_json, read_query
+from components.serve.state import State
+
+Count = Annotated[int, Meta(ge=1, le=1000, description="how many products")]
+Offset = Annotated[int, Meta(ge=0, le=100_000, description="how many of the best to pass over")]
+Ids = Annotated[list[Id], Meta(max_length=1000)]
+Names = Annotated[list[str], Meta(max_length=1000)]
+
+
+class PopularOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Which products are wanted."""
+
+    n: Count = 10
+    offset: Offset = 0
+    exclude: Annotated[Ids, Meta(description="products to leave out")] = []
+    categories: Annotated[Names, Meta(description="only products of these categories")] = []
+
+    @property
+    def stop(self) -> int:
+        return self.offset + self.n
+
+
+class RecommendOptions(PopularOptions, forbid_unknown_fields=True, frozen=True):
+    """Which products are wanted for someone with a history."""
+
+    include_seen: Annotated[
+        bool, Meta(description="whether products that were rated may be recommended")
+    ] = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether a list computed ahead answers it."""
+        return not (self.exclude or self.categories or self.include_seen)
+
+
+class SimilarOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How many similar products are wanted."""
+
+    n: Count = 10
+
+
+class RecommendRequest(RecommendOptions, forbid_unknown_fields=True, frozen=True):
+    """Many customers, or the products that one liked, oldest first."""
+
+    customers: Annotated[list[Id], Meta(min_length=1, max_length=256)] | None = None
+    liked: Annotated[list[Id], Meta(min_length=1, max_length=1000)] | None = None
+
+
+class Recommendation(msgspec.Struct, gc=False):
+    """One product of a list; larger scores are better, on a scale of the model's own."""
+
+    product_id: str
+    title: str
+    category: str
+    score: float
+
+
+class Recommendations(msgspec.Struct, omit_defaults=True):
+    """A list for one customer; `cold_start` if the model knows nothing of them."""
+
+    cold_start: bool
+    recommendations: list[Recommendation]
+    customer_id: str | None = None
+    unknown_products: list[str] | None = None
+
+
+class ManyRecommendations(msgspec.Struct):
+    """A list for each customer, in the order asked."""
+
+    results: list[Recommendations]
+
+
+class Products(msgspec.Struct, omit_defaults=True):
+    """Products that do not depend on a customer, best first."""
+
+    products: list[Recommendation]
+    product_id: str | None = None
+
+
+_recommend_request = msgspec.json.Decoder(RecommendRequest)
+_encode = msgspec.json.Encoder().encode
+
+
+@lru_cache(4096)
+def _recommend_options(query: str) -> RecommendOptions:
+    return read_query(query, RecommendOptions)
+
+
+def recommend(state: State, request: Request) -> Response | Coroutine[Any, Any, Response]:
+    """The best products for the customer in the path."""
+    found = _for_customer(state, request.argument, _recommend_options(request.query))
+    if isinstance(found, Recommendations):
+        return Response(_encode(found))
+    return _later(found)
+
+
+async def recommend_many(state: State, request: Request) -> Response:
+    """The best products for many customers, or for a list of liked products."""
+    body = read_json(request.body, _recommend_request)
+    if (body.customers is None) == (body.liked is None):
+        raise HttpError(422, "send either customers or liked")
+    if body.liked is not None:
+        return Response(_encode(await _for_liked(state, list(map(str, body.liked)), body)))
+    found = [_for_customer(state, str(customer), body) for customer in body.customers or []]
+    waiting = [each for each in found if not isinstance(each, Recommendations)]
+    computed = iter(await asyncio.gather(*waiting))
+    results = [each if isinstance(each, Recommendations) else next(computed) for each in found]
+    return Response(_encode(ManyRecommendations(results)))
+
+
+def similar(state: State, request: Request) -> Response:
+    """The products most like the one in the path: the largest cosines of their vectors."""
+    bundle, options = state.bundle, read_query(request.query, SimilarOptions)
+    item = bundle.items.get(request.argument)
+    if item is None:
+        raise HttpError(404, f"unknown product {request.argument!r}")
+    if bundle.ranker is None:
+        raise HttpError(404, "this model was trained to predict ratings, not to rank")
+    listed = _listed(bundle, bundle.ranker.similar(item, options.n))
+    return Response(_encode(Products(listed, request.argument)))
+
+
+def popular(state: State, request: Request) -> Response:
+    """The products with most ratings."""
+    options = read_query(request.query, PopularOptions)
+    return Response(_encode(Products(_popular(state.bundle, options, _no_items))))
+
+
+_no_items: Integers = np.zeros(0, dtype=np.int32)
+
+
+async def _later(found: Coroutine[Any, Any, Recommendations]) -> Response:
+    return Response(_encode(await found))
+
+
+def _for_customer(
+    state: State, customer: str, options: RecommendOptions
+) -> Recommendations | Coroutine[Any, Any, Recommendations]:
+    """A list at once where it can be looked up, otherwise the computation of one."""
+    bundle = state.bundle
+    user = bundle.customers.get(customer)
+    if user is None:
+        return _for_unknown(state, customer, options)
+    lists = bundle.precomputed
+    if lists is not None and options.stop <= lists.length and options.plain:
+        state.metrics.add("precomputed_lists")
+        ranked = lists.of(user, options.stop)
+        return Recommendations(False, _listed(bundle, ranked, options.offset), customer)
+    return _computed(state, bundle, user, customer, options)
+
+
+def _for_unknown(state: State, customer: str, options: RecommendOptions) -> Recommendations:
+    if state.settings.strict:
+        raise HttpError(404, f"unknown customer {customer!r}")
+    state.metrics.add("cold_starts")
+    return Recommendations(True, _popular(state.bundle, options, _no_items), customer)
+
+
+async def _computed(
+    state: State, bundle: Bundle, user: int, customer: str, options: RecommendOptions
+) -> Recommendations:
+    history, _ = bundle.model.seen.of(user)
+    seen = _no_items if options.include_seen else history
+    if bundle.ranker is None:
+        return Recommendations(False, _popular(bundle, options, seen), customer)
+    vector = bundle.ranker.factors.customer_vector(user, history)
+    left_out = _left_out(bundle, options, seen)
+    ranked = await state.batcher.best(bundle.ranker, vector, left_out, options.stop)
+    return Recommendations(False, _listed(bundle, ranked, options.offset), customer)
+
+
+async def _for_liked(state: State, liked: list[str], options: RecommendOptions) -> Recommendations:
+    bundle = state.bundle
+    unknown = [product for product in liked if product not in bundle.items]
+    known = [bundle.items[product] for product in liked if product in bundle.items]
+    history = np.array(known, dtype=np.int32)
+    seen = _no_items if options.include_seen else history
+    if bundle.ranker is None or not known:
+        state.metrics.add("cold_starts")
+        listed = _popular(bundle, options, seen)
+        return Recommendations(True, listed, unknown_products=unknown or None)
+    vector = bundle.ranker.factors.vector(history)
+    left_out = _left_out(bundle, options, seen)
+    ranked = await state.batcher.best(bundle.ranker, vector, left_out, options.stop)
+    listed = _listed(bundle, ranked, options.offset)
+    return Recommendations(False, listed, unknown_products=unknown or None)
+
+
+def _popular(bundle: Bundle, options: PopularOptions, seen: Integers) -> list[Recommendation]:
+    left_out = _left_out(bundle, options, seen)
+    items = bundle.popular
+    if len(left_out):
+        wanted = np.ones(len(items), dtype=bool)
+        wanted[left_out] = False
+        items = items[wanted[items]]
+    chosen = items[: options.stop]
+    ranked = chosen, bundle.model.catalogue.popularity[chosen]
+    return _listed(bundle, ranked, options.offset)
+
+
+def _left_out(bundle: Bundle, options: PopularOptions, seen: Integers) -> npt.NDArray[Any]:
+    """What not to recommend: item indices, or a mask of all items."""
+    excluded = [bundle.items[str(name)] for name in options.exclude if str(name) in bundle.items]
+    items = np.concatenate([seen, np.array(excluded, dtype=np.int32)]) if excluded else seen
+    if not options.categories:
+        return items
+    numbers = [bundle.numbers_of_categories.get(name, -1) for name in options.categories]
+    mask: npt.NDArray[np.bool_] = ~np.isin(bundle.model.catalogue.category, numbers)
+    mask[items] = True
+    return mask
+
+
+def _listed(bundle: Bundle, ranked: Ranked, offset: int = 0) -> list[Recommendation]:
+    items, scores = ranked
+    products = bundle.products
+    return [
+        Recommendation(product.product_id, product.title, product.category, score)
+        for product, score in zip(
+            [products[item] for item in items[offset:].tolist()],
+            scores[offset:].tolist(),
+            strict=True,
+        )
+    ]

@@ -1,0 +1,19 @@
+"""What the handlers of a worker answer from."""
+
+from dataclasses import dataclass
+
+from components.serve.batching import Batcher
+from components.serve.bundle import Bundle
+from components.serve.metrics import Metrics
+from components.serve.settings import ServeSettings
+
+
+@dataclass
+class State:
+    """The worker's bundle, which may be switched between two requests, and its surroundings."""
+
+    settings: ServeSettings
+    bundle: Bundle
+    metrics: Metrics
+    batcher: Batcher
+    ready: bool = True
