@@ -1,0 +1,193 @@
+"""Where the pipeline runs: everything that differs between one cluster and another, validated."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, Field, HttpUrl, StringConstraints, ValidationError
+
+from components.errors import UserError
+from components.step import describe_invalid
+
+_FOLDER = Path(__file__).with_name("environments")
+
+Cpu = Annotated[str, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$")]
+Memory = Annotated[str, StringConstraints(pattern=r"^[0-9]+(Ki|Mi|Gi|Ti|K|M|G|T)?$")]
+KubernetesName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)
+]
+BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+Registry = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*$")
+]
+Parameter = str | int | float | bool
+
+
+class Access(StrEnum):
+    """How a client of Kubeflow Pipelines says who it is."""
+
+    ANONYMOUS = "anonymous"
+    SERVICE_ACCOUNT = "service-account"
+    TOKEN = "token"
+    COOKIE = "cookie"
+    PORT_FORWARD = "port-forward"
+
+
+class Toleration(BaseModel, frozen=True, extra="forbid"):
+    """A node's taint that a pod may ignore."""
+
+    key: str = Field(description="key of the taint")
+    operator: Literal["Equal", "Exists"] = Field(
+        default="Exists", description="whether the value must be equal"
+    )
+    value: str | None = Field(
+        default=None, description="value of the taint, with the operator Equal"
+    )
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = Field(
+        default="NoSchedule", description="effect of the taint"
+    )
+
+
+class Gpu(BaseModel, frozen=True, extra="forbid"):
+    """The accelerator of the training step, and how its pod finds a node that has one."""
+
+    resource: str = Field(
+        default="nvidia.com/gpu", description="resource that the device plugin offers"
+    )
+    count: int = Field(default=1, ge=1, description="GPUs for the training step")
+    node_selector: dict[str, str] = Field(
+        default={}, description="labels of the nodes that have the GPU"
+    )
+    tolerations: tuple[Toleration, ...] = Field(
+        default=(Toleration(key="nvidia.com/gpu"),), description="taints of the GPU nodes"
+    )
+
+
+class Resources(BaseModel, frozen=True, extra="forbid"):
+    """What one step's pod gets, and what happens when it is slow or dies.
+
+    A pod that may use more memory than it requests is the first to be killed when its node runs
+    short, so the request is the limit as well. Processor time can be shared: it has no limit.
+    """
+
+    cpu: Cpu = Field(description="processors requested")
+    memory: Memory = Field(description="memory requested, and the limit")
+    shared_memory: Memory | None = Field(
+        default=None, description="size of a memory-backed /dev/shm, counted within the memory"
+    )
+    timeout_minutes: int = Field(ge=1, description="a pod that runs longer is ended")
+    retries: int = Field(default=2, ge=0, le=10, description="new pods for one that failed")
+    backoff_seconds: int = Field(default=30, ge=1, description="wait before the first retry")
+    backoff_factor: float = Field(
+        default=2.0, ge=1, description="growth of the wait with each retry"
+    )
+    backoff_max_seconds: int = Field(default=600, ge=1, description="longest wait before a retry")
+
+
+class Steps(BaseModel, frozen=True, extra="forbid"):
+    """The resources of each step of the DAG."""
+
+    resolve: Resources
+    ingest: Resources
+    prepare: Resources
+    train: Resources
+    evaluate: Resources
+    deploy: Resources
+    notify: Resources
+
+
+class SecretKeys(BaseModel, frozen=True, extra="forbid"):
+    """A Kubernetes secret whose keys become environment variables of a step's pod."""
+
+    secret: KubernetesName = Field(description="name of the secret, in the namespace of the runs")
+    variables: dict[str, str] = Field(
+        min_length=1, description="key in the secret -> environment variable"
+    )
+    optional: bool = Field(default=True, description="whether the pod starts without the secret")
+
+
+class Kubeflow(BaseModel, frozen=True, extra="forbid"):
+    """The installation of Kubeflow Pipelines, and whose part of it is used."""
+
+    endpoint: HttpUrl | None = Field(
+        default=None, description="URL of the API; none: the in-cluster service or a port-forward"
+    )
+    ui: HttpUrl | None = Field(
+        default=None, description="URL of the UI, where it is not the endpoint's"
+    )
+    access: Access = Field(default=Access.ANONYMOUS, description="how the client says who it is")
+    ca_certificate: Path | None = Field(
+        default=None, description="PEM file of the authority that signed the endpoint's certificate"
+    )
+    system_namespace: KubernetesName = Field(
+        default="kubeflow", description="namespace of Kubeflow Pipelines itself"
+    )
+    profile: KubernetesName | None = Field(
+        default=None,
+        description="the user's namespace; none: Kubeflow Pipelines serves a single user",
+    )
+    experiment: str = Field(min_length=1, description="experiment that the runs belong to")
+    service_account: KubernetesName | None = Field(
+        default=None, description="account the pods run as; none: Kubeflow's default"
+    )
+    scheduler_time_zone: str = Field(
+        default="UTC", description="CRON_SCHEDULE_TIMEZONE of ml-pipeline-scheduledworkflow"
+    )
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that the pods of the runs live in."""
+        return self.profile or self.system_namespace
+
+
+class Environment(BaseModel, frozen=True, extra="forbid"):
+    """One cluster, seen from this product."""
+
+    pipeline: str = Field(default="alsolike-training", min_length=1, description="name in the UI")
+    kubeflow: Kubeflow
+    registry: Registry = Field(description="registry and path that the images are pulled from")
+    image_pull_secrets: tuple[KubernetesName, ...] = Field(
+        default=(), description="secrets that open the registry"
+    )
+    bucket: BucketName = Field(description="bucket for the pipeline's artifacts")
+    pipeline_root: str | None = Field(
+        default=None, description="where the artifacts lie; none: Kubeflow's default"
+    )
+    s3: SecretKeys | None = Field(
+        default=None, description="keys for S3; none: the pod's own identity"
+    )
+    s3_endpoint: HttpUrl | None = Field(default=None, description="for stores other than AWS S3")
+    region: str = Field(default="us-east-1", min_length=1, description="region of the bucket")
+    webhook: SecretKeys | None = Field(
+        default=None, description="where the outcome of a run is posted"
+    )
+    gpu: Gpu | None = Field(
+        default=None, description="accelerator for training; none: train on processors"
+    )
+    steps: Steps
+    parameters: dict[str, Parameter] = Field(
+        default={}, description="defaults of the pipeline's parameters here"
+    )
+
+
+def load_environment(name: str) -> Environment:
+    """Read an environment: the name of one that ships, or the path of a YAML file.
+
+    Raises:
+        UserError: if there is no such file, or it does not validate; each wrong setting is named.
+    """
+    file = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
+    try:
+        content = yaml.safe_load(file.read_text())
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
+        raise UserError(
+            f"no environment {name!r}: give one of {known}, or the path of a .yaml file"
+        ) from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Environment.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{file}: {describe_invalid(error)}") from None
