@@ -71,6 +71,10 @@ class Ratings:
     def __len__(self) -> int:
         return len(self.users)
 
+    def where(self, mask: npt.NDArray[np.bool_]) -> "Ratings":
+        """The rows that a mask selects."""
+        return Ratings(*(column[mask] for column in self._columns))
+
     def merged_with(self, later: "Ratings") -> "Ratings":
         """Both sets in the common order; of one user and day, `later` comes last."""
         columns = [np.concatenate(pair) for pair in zip(self._columns, later._columns, strict=True)]

@@ -1,0 +1,35 @@
+"""The evaluation step from a shell: `python -m components.evaluate --help`."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import CliApp
+
+from components.command import Command
+from components.evaluate.evaluate import evaluate
+from components.evaluate.settings import EvaluateSettings
+from components.step import step
+
+
+class EvaluateCommand(EvaluateSettings, Command, frozen=True, extra="forbid"):  # type: ignore[misc]
+    """Measure a model against baselines and the deployed one, and judge it."""
+
+    ratings: Path = Field(description="Folder of the ratings artifact.")
+    splits: Path = Field(description="Folder of the splits artifact.")
+    model: Path = Field(description="Folder of the model artifact.")
+    report: Path = Field(description="Where to write the HTML report.")
+    verdict: Path = Field(description="Where to write the verdict artifact.")
+
+
+if __name__ == "__main__":
+    with step("evaluate"):
+        command = CliApp.run(EvaluateCommand)
+        verdict, _ = evaluate(
+            command,
+            ratings=command.ratings,
+            splits=command.splits,
+            model=command.model,
+            report=command.report,
+            verdict=command.verdict,
+        )
+        print(verdict.summary)  # noqa: T201 - the answer of the command

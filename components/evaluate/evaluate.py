@@ -1,0 +1,167 @@
+"""The evaluation step: measure, judge, and write the report and the verdict."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.artifacts import evaluation
+from components.artifacts.evaluation import BASELINES, METRICS, Check, Verdict, write_verdict
+from components.artifacts.folder import write_artifact
+from components.artifacts.splits import Ratings, Splits
+from components.evaluate import leakage
+from components.evaluate.champion import align
+from components.evaluate.contest import Field, contestants
+from components.evaluate.figures import Figures, Scope, TestRows
+from components.evaluate.gate import MODEL, checks_for, enough_evidence, judge
+from components.evaluate.inputs import Inputs, open_inputs
+from components.evaluate.intervals import Bootstrap, interval
+from components.evaluate.report import render
+from components.evaluate.settings import CHAMPION, EvaluateSettings
+from components.evaluate.slices import slices_of
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate(
+    settings: EvaluateSettings,
+    *,
+    ratings: Path,
+    splits: Path,
+    model: Path,
+    report: Path,
+    verdict: Path,
+) -> tuple[Verdict, dict[str, float]]:
+    """Measure a model on the test ratings and say whether it may be deployed.
+
+    Args:
+        settings: how to measure and what to demand.
+        ratings: the `ratings` artifact that the splits were made from.
+        splits: the `splits` artifact that the model was trained on.
+        model: the `model` artifact.
+        report: where to write the HTML page.
+        verdict: where to write the `verdict` artifact.
+
+    Returns:
+        the verdict, and the model's metrics by name.
+
+    Raises:
+        UserError: if an input is damaged or does not belong to the others.
+    """
+    champion = Path(settings.champion)
+    deployed = champion if settings.champion and champion.exists() else None
+    inputs = open_inputs(ratings, splits, model, deployed)
+    field = _field(inputs.splits)
+    logger.info("scoring %d test ratings of %d customers", len(field.test), len(field.tested))
+    figures = _figures(field, inputs, settings)
+    answer = Verdict((*_alarms(field, inputs), *_gate(figures, inputs, settings)))
+    for check in answer.checks:
+        logger.info("%s %s", "passed:" if check.passed else "FAILED:", check.reason)
+    page = render(inputs, figures, answer, settings)
+    with write_artifact(
+        verdict, evaluation.KIND, evaluation.SCHEMA_VERSION, inputs.made_from
+    ) as writer:
+        write_verdict(writer, answer, _evaluation(figures, settings))
+    _write_whole(report, page)
+    return answer, figures.table(MODEL)
+
+
+def _field(splits: Splits) -> Field:
+    """The ratings whose ids the tables know; the others are for the alarms."""
+    size = len(splits.customers), len(splits.products)
+
+    def known(ratings: Ratings) -> Ratings:
+        return ratings.where(leakage.within(ratings, *size))
+
+    train, validation, test = map(known, (splits.train, splits.validation, splits.test))
+    return Field(train, validation, test, *size, splits.scale)
+
+
+def _alarms(field: Field, inputs: Inputs) -> list[Check]:
+    splits = inputs.splits
+    sets = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    alarms = [
+        leakage.out_of_range(sets, field.customers, field.products),
+        leakage.in_two_sets(sets, field.products),
+        leakage.older_than_history(field.test, field.history, field.customers),
+        leakage.unfinite(inputs.model),
+    ]
+    if "probes" in inputs.description:
+        alarms.append(leakage.disagreeing_export(inputs.model, inputs.description["probes"]))
+    return alarms
+
+
+def _figures(field: Field, inputs: Inputs, settings: EvaluateSettings) -> Figures:
+    customers = inputs.splits.customers["customer_id"].to_pylist()
+    products = inputs.splits.products
+    champion = (
+        align(inputs.champion, customers, products["product_id"].to_pylist())
+        if inputs.champion
+        else None
+    )
+    systems, background = contestants(field, inputs.model, champion, settings)
+    categories = np.array(products["product_category"].to_pylist(), dtype=object)
+    everything = np.ones(len(field.test), dtype=bool)
+    rows = TestRows(
+        ratings=field.test,
+        slices=slices_of(field.test, field.history, field.products, categories),
+        fresh=champion.unlearned(field.test) if champion else everything,
+    )
+    bootstrap = Bootstrap(len(rows.customers), settings.resamples, settings.seed)
+    return Figures(rows, systems, background, bootstrap)
+
+
+def _gate(figures: Figures, inputs: Inputs, settings: EvaluateSettings) -> list[Check]:
+    model = inputs.model
+    checks = checks_for(settings, model.rating is not None, model.ranking is not None)
+    evidence = enough_evidence(len(figures.test.ratings), settings.min_test_rows)
+    return [evidence, *judge(checks, figures, settings)]
+
+
+def _evaluation(figures: Figures, settings: EvaluateSettings) -> dict[str, Any]:
+    baselines = {name: figures.table(name) for name in BASELINES if name in figures.systems}
+    has_champion = CHAMPION in figures.systems
+    return {
+        "metrics": figures.table(MODEL),
+        "intervals": _intervals(figures, settings),
+        "baselines": baselines,
+        "champion": figures.table(CHAMPION, Scope(fresh=True)) if has_champion else None,
+        "slices": {name: _slice(figures, name) for name in figures.test.slices},
+        "settings": settings.model_dump(mode="json"),
+    }
+
+
+def _intervals(figures: Figures, settings: EvaluateSettings) -> Mapping[str, tuple[float, float]]:
+    intervals = {}
+    for metric in METRICS:
+        figure = figures.of(MODEL, metric)
+        if figure and figure.draws is not None:
+            spread = interval(figure.draws, settings.confidence)
+            intervals[metric] = (spread.low, spread.high)
+    return intervals
+
+
+_HEADLINES = ("mse", "ndcg_at_10")
+
+
+def _slice(figures: Figures, name: str) -> dict[str, Any]:
+    """The headline metrics of every system in one slice."""
+    tables = {
+        system: {
+            metric: figure.value
+            for metric in _HEADLINES
+            if (figure := figures.of(system, metric, Scope(name)))
+        }
+        for system in figures.systems
+    }
+    return {"rows": int(figures.test.within(Scope(name)).sum()), **tables}
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """Write a file under a temporary name first, so that it is never seen in part."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.rename(file)

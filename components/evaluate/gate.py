@@ -1,0 +1,193 @@
+"""The gate: checks declared as data, each answered with its figure, threshold and a sentence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.artifacts.evaluation import LOWER_IS_BETTER, Check
+from components.evaluate.figures import Figures, Scope
+from components.evaluate.intervals import Interval, interval
+from components.evaluate.settings import CHAMPION, CheckSettings, EvaluateSettings
+
+MODEL = "model"
+
+_EVERY_SLICE = "*"
+_WORDS = {
+    "better": "better than",
+    "not_worse": "no worse than",
+    "not_fallen": "not fallen below",
+    "at_least": "at least",
+    "at_most": "at most",
+}
+_RATING = (
+    CheckSettings(metric="mse", comparison="not_worse", rival="bias", margin=0.02),
+    CheckSettings(metric="mse", comparison="not_worse", rival=CHAMPION, margin=0.02),
+    CheckSettings(metric="mse", comparison="not_fallen", rival=CHAMPION, margin=0.1, slice="*"),
+)
+_RANKING = (
+    CheckSettings(metric="ndcg_at_10", comparison="better", rival="popularity"),
+    CheckSettings(metric="ndcg_at_10", comparison="not_worse", rival=CHAMPION, margin=0.1),
+    CheckSettings(
+        metric="ndcg_at_10", comparison="not_fallen", rival=CHAMPION, margin=0.2, slice="*"
+    ),
+)
+
+
+@dataclass(frozen=True)
+class _Gain:
+    """How a model's figure compares with a rival's; `value` is above 0 where it is better."""
+
+    model: float
+    rival: float
+    value: float
+    spread: Interval
+    margin: float
+
+
+def checks_for(
+    settings: EvaluateSettings, rating: bool, ranking: bool
+) -> tuple[CheckSettings, ...]:
+    """The checks that were set, or else the built-in ones for the objectives of the model."""
+    built_in = (*(_RATING if rating else ()), *(_RANKING if ranking else ()))
+    return settings.gate or built_in
+
+
+def judge(
+    checks: Sequence[CheckSettings], figures: Figures, settings: EvaluateSettings
+) -> list[Check]:
+    """Answer every check; one against the champion only where there is a champion."""
+    has_champion = CHAMPION in figures.systems
+    return [
+        _judge_slices(check, figures, settings)
+        if check.slice == _EVERY_SLICE
+        else _judge(check, figures, settings)
+        for check in checks
+        if check.rival != CHAMPION or has_champion
+    ]
+
+
+def enough_evidence(rows: int, least: int) -> Check:
+    """Whether the test is large enough to say anything."""
+    reason = (
+        f"{rows:,} test ratings are enough to judge by, {least:,} are needed."
+        if rows >= least
+        else _too_few(rows, least)
+    )
+    return Check("enough test ratings", rows >= least, float(rows), float(least), reason)
+
+
+def _judge_slices(check: CheckSettings, figures: Figures, settings: EvaluateSettings) -> Check:
+    """One answer for all slices: that of the worst one, with the names of those that failed."""
+    answers = {
+        name: _judge(check.model_copy(update={"slice": name}), figures, settings)
+        for name in figures.test.slices
+        if _rows(check, name, figures) >= settings.min_slice_rows
+    }
+    small = len(figures.test.slices) - len(answers)
+    failed = [answer for answer in answers.values() if not answer.passed]
+    compared = f"{len(answers)} slices compared, {small} too small to judge"
+    if not failed:
+        return Check(_name(check), True, None, None, f"No slice fails: {compared}.")
+    reasons = " ".join(answer.reason for answer in failed)
+    worst = failed[0]
+    reason = f"{len(failed)} slices fail ({compared}). {reasons}"
+    return Check(_name(check), False, worst.figure, worst.threshold, reason)
+
+
+def _judge(check: CheckSettings, figures: Figures, settings: EvaluateSettings) -> Check:
+    name = _name(check)
+    if check.slice is not None and check.slice not in figures.test.slices:
+        known = ", ".join(figures.test.slices)
+        return Check(name, False, None, None, f"No slice is called {check.slice!r}: {known}.")
+    rows = _rows(check, check.slice, figures)
+    least = settings.min_slice_rows if check.slice else settings.min_test_rows
+    if rows < least:
+        return Check(name, False, None, None, f"{name}: {_too_few(rows, least)}")
+    if check.rival is None:
+        return _judge_threshold(check, figures)
+    gain = _gain(check, figures, settings.confidence)
+    if gain is None:
+        reason = f"{name}: the model or {check.rival} has no such figure."
+        return Check(name, False, None, None, reason)
+    return _judge_gain(check, gain, settings.confidence)
+
+
+def _judge_threshold(check: CheckSettings, figures: Figures) -> Check:
+    name, threshold = _name(check), check.threshold
+    figure = figures.of(MODEL, check.metric, Scope(check.slice))
+    if figure is None or threshold is None or np.isnan(figure.value):
+        return Check(name, False, None, threshold, f"{name}: the figure could not be computed.")
+    at_least = check.comparison == "at_least"
+    passed = figure.value >= threshold if at_least else figure.value <= threshold
+    verb = "reaches" if passed else "misses"
+    reason = f"{check.metric} {figure.value:.4g} {verb} the threshold {threshold:.4g}{_of(check)}."
+    return Check(name, passed, figure.value, threshold, reason)
+
+
+def _judge_gain(check: CheckSettings, gain: _Gain, confidence: float) -> Check:
+    low, high, margin = gain.spread.low, gain.spread.high, gain.margin
+    match check.comparison:
+        case "better":
+            passed, refuted = low > margin, high <= margin
+        case "not_worse":
+            passed, refuted = low >= -margin, high < -margin
+        case _:
+            refuted = gain.value < -margin and high < 0
+            passed = bool(np.isfinite(gain.value)) and not refuted
+    reason = _sentence(check, gain, passed, refuted, confidence)
+    return Check(_name(check), passed, gain.model, gain.rival, reason)
+
+
+def _gain(check: CheckSettings, figures: Figures, confidence: float) -> _Gain | None:
+    rival_name = check.rival or ""
+    scope = Scope(check.slice, fresh=rival_name == CHAMPION)
+    model = figures.of(MODEL, check.metric, scope)
+    rival = figures.of(rival_name, check.metric, scope)
+    if model is None or rival is None:
+        return None
+    sign = -1 if check.metric in LOWER_IS_BETTER else 1
+    value = sign * (model.value - rival.value) + 0.0  # never a negative zero
+    if model.draws is None or rival.draws is None:
+        spread = Interval(value, value)
+    else:
+        spread = interval(sign * (model.draws - rival.draws) + 0.0, confidence)
+    return _Gain(model.value, rival.value, value, spread, check.margin * abs(rival.value))
+
+
+def _sentence(
+    check: CheckSettings, gain: _Gain, passed: bool, refuted: bool, confidence: float
+) -> str:
+    if not np.isfinite([gain.model, gain.rival]).all():
+        return f"{_name(check)}: the figure could not be computed."
+    relation = "better" if gain.value > 0 else "worse" if gain.value < 0 else "equal"
+    by = f"{relation} by {abs(gain.value):.3g}" if gain.value else "a tie"
+    ours, theirs = f"{check.metric} {gain.model:.4g}", f"{check.rival} {gain.rival:.4g}"
+    low, high = gain.spread.low, gain.spread.high
+    compared = (
+        f"{ours} against {theirs}{_of(check)} is {by} "
+        f"({confidence:.0%} interval of the gain {low:.3g} to {high:.3g}"
+        f"{f', margin {gain.margin:.3g}' if check.margin else ''})"
+    )
+    if passed or refuted:
+        return f"{compared}."
+    return f"{compared}: not enough evidence."
+
+
+def _name(check: CheckSettings) -> str:
+    where = " in every slice" if check.slice == _EVERY_SLICE else _of(check)
+    if check.rival is None:
+        return f"{check.metric} {_WORDS[check.comparison]} {check.threshold:g}{where}"
+    return f"{check.metric} {_WORDS[check.comparison]} {check.rival}{where}"
+
+
+def _of(check: CheckSettings) -> str:
+    return f" in {check.slice}" if check.slice else ""
+
+
+def _rows(check: CheckSettings, name: str | None, figures: Figures) -> int:
+    return int(figures.test.within(Scope(name, fresh=check.rival == CHAMPION)).sum())
+
+
+def _too_few(rows: int, least: int) -> str:
+    return f"Not enough evidence: {rows:,} test ratings, {least:,} are needed."

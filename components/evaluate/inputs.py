@@ -1,0 +1,72 @@
+"""The artifacts that the step is given, opened and checked against each other."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import ratings as ratings_format
+from components.artifacts import splits as splits_format
+from components.artifacts.folder import Manifest, read_manifest
+from components.artifacts.model import DESCRIPTION, HISTORY, KIND, Model, open_model
+from components.artifacts.splits import STATISTICS, Splits
+from components.errors import UserError
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the step was given.
+
+    Attributes:
+        ratings: the manifest of what was ingested.
+        splits: the ratings, held out. statistics: what the preparation found.
+        model: the model to judge. model_manifest: of its artifact.
+        description: its `model.json`. history: its `history.json`.
+        champion: the deployed model, or None. champion_manifest: of its artifact.
+    """
+
+    ratings: Manifest
+    splits: Splits
+    statistics: dict[str, Any]
+    model: Model
+    model_manifest: Manifest
+    description: dict[str, Any]
+    history: Any
+    champion: Model | None
+    champion_manifest: Manifest | None
+
+    @property
+    def made_from(self) -> dict[str, Manifest]:
+        """The manifests of all that goes into a verdict, by name."""
+        manifests = {
+            ratings_format.KIND: self.ratings,
+            splits_format.KIND: self.splits.manifest,
+            KIND: self.model_manifest,
+        }
+        if self.champion_manifest:
+            manifests["champion"] = self.champion_manifest
+        return manifests
+
+
+def open_inputs(ratings: Path, splits: Path, model: Path, champion: Path | None) -> Inputs:
+    """Open the artifact folders.
+
+    Raises:
+        UserError: if one is damaged or of another kind, or the model was not trained on `splits`.
+    """
+    opened = Splits.open(splits)
+    trained, manifest = open_model(model)
+    if manifest.made_from.get(splits_format.KIND) != opened.manifest.digest:
+        raise UserError(f"{model} was not trained on {splits}: train a model on these splits")
+    deployed, deployed_manifest = open_model(champion) if champion else (None, None)
+    return Inputs(
+        ratings=read_manifest(ratings, ratings_format.KIND, ratings_format.SCHEMA_VERSION),
+        splits=opened,
+        statistics=json.loads((splits / STATISTICS).read_text()),
+        model=trained,
+        model_manifest=manifest,
+        description=json.loads((model / DESCRIPTION).read_text()),
+        history=json.loads((model / HISTORY).read_text()),
+        champion=deployed,
+        champion_manifest=deployed_manifest,
+    )

@@ -1,0 +1,98 @@
+"""Alarms for what makes every other figure worthless."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from components.artifacts.evaluation import Check
+from components.artifacts.model import Model
+from components.artifacts.splits import Ratings
+
+# An export rounds to float32; a prediction that is off by more stars than this is another model's.
+_PROBE_TOLERANCE = 1e-3
+
+
+def within(ratings: Ratings, customers: int, products: int) -> npt.NDArray[np.bool_]:
+    """Which ratings have indices that the tables of customers and products know."""
+    users = (ratings.users >= 0) & (ratings.users < customers)
+    items = (ratings.items >= 0) & (ratings.items < products)
+    found: npt.NDArray[np.bool_] = users & items
+    return found
+
+
+def out_of_range(sets: Mapping[str, Ratings], customers: int, products: int) -> Check:
+    """Ids that no table knows."""
+    wrong = {name: int((~within(rows, customers, products)).sum()) for name, rows in sets.items()}
+    return _alarm("ids in range", wrong, "with an id out of range", "no id is out of range")
+
+
+def in_two_sets(sets: Mapping[str, Ratings], products: int) -> Check:
+    """Pairs of a customer and a product that stand in a set and in a later one."""
+    keys = {
+        name: rows.users.astype(np.int64) * products + rows.items for name, rows in sets.items()
+    }
+    names = list(keys)
+    wrong = {
+        f"{later} and {earlier}": int(np.isin(keys[later], keys[earlier]).sum())
+        for place, later in enumerate(names)
+        for earlier in names[:place]
+    }
+    return _alarm("no pair in two sets", wrong, "in both", "no pair is in two sets")
+
+
+def older_than_history(test: Ratings, history: Ratings, customers: int) -> Check:
+    """Test ratings that are older than a rating of the same customer to learn from."""
+    newest = np.full(customers, np.iinfo(np.int32).min, dtype=np.int64)
+    np.maximum.at(newest, history.users, history.days)
+    wrong = {"test": int((test.days < newest[test.users]).sum())}
+    return _alarm(
+        "no test rating older than training",
+        wrong,
+        "older than a training rating of the same customer",
+        "no customer's test rating is older than their training ratings",
+    )
+
+
+def unfinite(model: Model) -> Check:
+    """Factors that are NaN or infinite."""
+    wrong = {
+        f"{objective}.{field.name}": int((~np.isfinite(getattr(factors, field.name))).sum())
+        for objective, factors in (("rating", model.rating), ("ranking", model.ranking))
+        if factors is not None
+        for field in fields(factors)
+    }
+    return _alarm("finite factors", wrong, "not finite", "every factor is a finite number")
+
+
+def disagreeing_export(model: Model, probes: Mapping[str, Any]) -> Check:
+    """Predictions of the exported factors that differ from those the trained network made.
+
+    Args:
+        model: the export.
+        probes: `users` and `items`, indices, and `stars`, what the network predicted for them.
+    """
+    name = "export agrees with the trained network"
+    if model.rating is None:
+        return Check(name, False, None, None, "The probes have stars, the export has no rating.")
+    users = np.asarray(probes["users"], dtype=np.int32)
+    items = np.asarray(probes["items"], dtype=np.int32)
+    differences = np.abs(model.rating.predict(users, items) - np.asarray(probes["stars"]))
+    largest = float(differences.max(initial=0))
+    return Check(
+        name,
+        largest <= _PROBE_TOLERANCE,
+        largest,
+        _PROBE_TOLERANCE,
+        f"The export's predictions differ from the trained network's by at most {largest:.2g} "
+        f"stars in {len(users)} probes.",
+    )
+
+
+def _alarm(name: str, wrong: Mapping[str, int], what: str, fine: str) -> Check:
+    count = sum(wrong.values())
+    where = ", ".join(f"{number} in {place}" for place, number in wrong.items() if number)
+    reason = f"Leakage: {count} {what} ({where})." if count else f"{fine.capitalize()}."
+    return Check(name, count == 0, float(count), 0.0, reason)

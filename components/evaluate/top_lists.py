@@ -1,0 +1,151 @@
+"""The best unseen products of many customers over the whole catalogue, a block at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+
+from components.artifacts.model import Floats, Integers, RankingFactors
+from components.artifacts.splits import Ratings
+
+LENGTH = 20
+"""How many products a list holds: as many as the longest cut of a metric."""
+
+# Scores of one block, in numbers: 32 MB, whatever the size of the catalogue.
+_BLOCK = 1 << 23
+# Each group's largest score is a lower bound of one of the best; more groups, a closer bound.
+_GROUPS = 1024
+_NEVER = np.finfo(np.float32).min
+
+
+def histories_of(ratings: Ratings, customers: int, products: int) -> csr_matrix:
+    """A sparse matrix [customers, products] of ones; a row's columns are in order of date."""
+    offsets = np.searchsorted(ratings.users, np.arange(customers + 1))
+    ones = np.ones(len(ratings), np.float32)
+    return csr_matrix((ones, ratings.items, offsets), shape=(customers, products))
+
+
+def best_unseen(
+    scores: Callable[[slice], Floats], seen: csr_matrix, ties: npt.NDArray[np.int64]
+) -> Integers:
+    """The products with the largest scores, best first, those already seen left out.
+
+    Args:
+        scores: gives the scores, float32 [rows, products] to be overwritten, of a slice of rows.
+        seen: [customers, products], not to be recommended.
+        ties: [products], equal scores are in ascending order of this. It should be a random order:
+            that of the data may hold a hint of what was rated.
+
+    Returns:
+        int32 [customers, LENGTH], item indices; -1 where no product is left.
+    """
+    customers, products = seen.shape
+    lists = np.full((customers, LENGTH), -1, dtype=np.int32)
+    step = max(1, _BLOCK // max(1, products))
+    for start in range(0, customers, step):
+        block = slice(start, min(start + step, customers))
+        table = scores(block)
+        hidden = seen[block]
+        table[_rows(hidden), hidden.indices] = -np.inf
+        lists[block] = _best(table, ties)
+    return lists
+
+
+def best_by_factors(
+    vectors: Floats, factors: RankingFactors, seen: csr_matrix, ties: npt.NDArray[np.int64]
+) -> Integers:
+    """Lists, as `best_unseen` gives them, of customers with these vectors, [customers, k]."""
+    return best_unseen(lambda block: factors.scores(vectors[block]), seen, ties)
+
+
+def best_in_order(
+    order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], seen: csr_matrix
+) -> Integers:
+    """Lists, as `best_unseen` gives them, where all customers share one order of the products.
+
+    Args:
+        order: [products], all item indices, the best first.
+        starts: [customers], where in that order a customer begins; it goes on round the end.
+        seen: [customers, products], not to be recommended.
+    """
+    customers, products = seen.shape
+    places = np.empty(products, dtype=np.int64)
+    places[order] = np.arange(products)
+    rows = _rows(seen)
+    hidden = (places[seen.indices] - starts[rows]) % products
+    by_row = np.lexsort((hidden, rows))
+    # A customer's i-th hidden place p shifts every list place from p - i on by one.
+    shifts_from = hidden[by_row] - _ranks(seen.indptr)
+    near = shifts_from < LENGTH
+    shifts = np.zeros((customers, LENGTH), dtype=np.int64)
+    np.add.at(shifts, (rows[by_row][near], shifts_from[near]), 1)
+    unseen = np.arange(LENGTH) + shifts.cumsum(axis=1)
+    lists = order[(starts[:, None] + unseen) % products]
+    return np.where(unseen < products, lists, -1).astype(np.int32)
+
+
+def places_of(lists: Integers, rows: npt.NDArray[np.int64], items: Integers) -> Integers:
+    """Where items stand in lists, int32 [n] from 0 for the best; LENGTH for those not listed."""
+    found = lists[rows] == items[:, None]
+    return np.where(found.any(axis=1), found.argmax(axis=1), LENGTH).astype(np.int32)
+
+
+def history_vectors(factors: RankingFactors, seen: csr_matrix) -> Floats:
+    """`RankingFactors.vector`, [customers, k], of many histories at once, oldest first."""
+    ends = np.repeat(seen.indptr[1:], np.diff(seen.indptr))
+    ages = ends - 1 - np.arange(seen.nnz)
+    weights = np.where(ages < factors.window[0], factors.recency[0] ** ages, 0)
+    weighted = csr_matrix((weights.astype(np.float32), seen.indices, seen.indptr), seen.shape)
+    vectors: Floats = weighted @ factors.histories
+    return vectors
+
+
+def _rows(matrix: csr_matrix) -> npt.NDArray[np.int64]:
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+
+
+def _ranks(offsets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """0, 1, 2 … anew from each offset on."""
+    ranks: npt.NDArray[np.int64] = np.arange(offsets[-1])
+    return ranks - np.repeat(offsets[:-1], np.diff(offsets)).astype(np.int64)
+
+
+def _best(table: Floats, ties: npt.NDArray[np.int64]) -> Integers:
+    """The columns of the largest finite scores of each row, best first; -1 beyond the last."""
+    height, width = table.shape
+    bounds = np.fmax(_lower_bounds(table), _NEVER)
+    above = table >= bounds[:, None]
+    for row in np.flatnonzero(above.sum(axis=1) > 8 * LENGTH):
+        above[row] = _exact(table[row], ties)
+    rows, columns = divmod(np.flatnonzero(above), width)
+    order = np.lexsort((ties[columns], -table[rows, columns], rows))
+    offsets = np.searchsorted(rows, np.arange(height + 1))
+    ranks = _ranks(offsets)
+    listed = ranks < LENGTH
+    lists = np.full((height, LENGTH), -1, dtype=np.int32)
+    lists[rows[listed], ranks[listed]] = columns[order][listed]
+    return lists
+
+
+def _lower_bounds(table: Floats) -> Floats:
+    """For each row a value that at least LENGTH scores reach, or minus infinity."""
+    height, width = table.shape
+    if width <= LENGTH:
+        return np.full(height, -np.inf, dtype=np.float32)
+    if width >= 2 * _GROUPS:
+        whole = width // _GROUPS * _GROUPS
+        table = table[:, :whole].reshape(height, -1, _GROUPS).max(axis=1)
+    bounds: Floats = np.partition(table, -LENGTH, axis=1)[:, -LENGTH]
+    return bounds
+
+
+def _exact(scores: Floats, ties: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which LENGTH finite scores are the largest; of equal ones the first by `ties`."""
+    finite = np.flatnonzero(scores >= _NEVER)
+    least = np.partition(scores[finite], -LENGTH)[-LENGTH]
+    best: npt.NDArray[np.bool_] = scores > least
+    equal = finite[scores[finite] == least]
+    best[equal[np.argsort(ties[equal])[: LENGTH - best.sum()]]] = True
+    return best
