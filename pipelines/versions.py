@@ -1,0 +1,160 @@
+"""The pipeline's versions on Kubeflow: uploaded once for each content, named by git revision."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from kfp_server_api import V2beta1Pipeline, V2beta1PipelineVersion
+
+from components.errors import UserError
+from pipelines.environment import Environment
+from pipelines.kubeflow import Session
+from pipelines.package import Package
+
+_PAGE = 100
+_EQUALS = "EQUALS"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of the pipeline that Kubeflow has."""
+
+    pipeline_id: str
+    version_id: str
+    name: str
+
+
+def git_revision() -> str:
+    """The commit that is checked out, in short; `-dirty` behind it where files differ.
+
+    Raises:
+        UserError: if this is no git checkout.
+    """
+    try:
+        revision = _git("rev-parse", "--short=12", "HEAD")
+        return f"{revision}-dirty" if _git("status", "--porcelain") else revision
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        raise UserError(
+            "a version is named by git revision, and this is no git checkout: give --revision"
+        ) from None
+
+
+def find_version(session: Session, environment: Environment, package: Package) -> Version | None:
+    """The version with the very content of the package, if it was uploaded."""
+    pipeline = _find_pipeline(session, environment)
+    if pipeline is None:
+        return None
+    for version in list_versions(session, pipeline.pipeline_id):
+        if _mark(package) in (version.description or ""):
+            return _version(version)
+    return None
+
+
+def find_version_named(session: Session, environment: Environment, name: str) -> Version | None:
+    """The version with this name."""
+    pipeline = _find_pipeline(session, environment)
+    if pipeline is None:
+        return None
+    versions = list_versions(session, pipeline.pipeline_id)
+    return next((_version(version) for version in versions if version.display_name == name), None)
+
+
+def publish(
+    session: Session, environment: Environment, package: Package, revision: str
+) -> tuple[Version, bool]:
+    """Upload the package as a version named by the revision, unless its content is there.
+
+    A name that another content took already gets the start of the digest behind it.
+
+    Returns:
+        The version, and whether it was uploaded now.
+    """
+    if existing := find_version(session, environment, package):
+        return existing, False
+    pipeline_id = _ensure_pipeline(session, environment, package)
+    taken = {version.display_name for version in list_versions(session, pipeline_id)}
+    name = f"{revision}-{package.digest[:8]}" if revision in taken else revision
+    upload = partial(
+        session.client.upload_pipeline_version,
+        str(package.path),
+        pipeline_version_name=name,
+        pipeline_id=pipeline_id,
+        description=_mark(package),
+    )
+    uploaded = session.create(
+        f"upload the pipeline version {name}",
+        lambda: _version(upload()),
+        find=partial(find_version, session, environment, package),
+    )
+    return uploaded, True
+
+
+def list_versions(session: Session, pipeline_id: str) -> Iterator[V2beta1PipelineVersion]:
+    """Every version, the newest first."""
+    token = ""
+    while True:
+        page = session.ask(
+            "list the pipeline's versions",
+            partial(
+                session.client.list_pipeline_versions,
+                pipeline_id,
+                page_token=token,
+                page_size=_PAGE,
+                sort_by="created_at desc",
+            ),
+        )
+        yield from page.pipeline_versions or []
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def _find_pipeline(session: Session, environment: Environment) -> V2beta1Pipeline | None:
+    found = session.ask(
+        "list the pipelines",
+        partial(
+            session.client.list_pipelines,
+            page_size=_PAGE,
+            namespace=session.settings.profile,
+            filter=named(environment.pipeline),
+        ),
+    ).pipelines
+    return found[0] if found else None
+
+
+def _ensure_pipeline(session: Session, environment: Environment, package: Package) -> str:
+    find = partial(_find_pipeline, session, environment)
+    pipeline = find()
+    if pipeline is None:
+        body = V2beta1Pipeline(
+            display_name=environment.pipeline,
+            name=environment.pipeline,
+            namespace=session.settings.profile,
+            description=package.pipeline.pipeline_info.description,
+        )
+        pipelines: Any = session.client.pipelines
+        make = partial(pipelines.pipeline_service_create_pipeline, pipeline=body)
+        pipeline = session.create(f"create the pipeline {environment.pipeline}", make, find)
+    return str(pipeline.pipeline_id)
+
+
+def named(name: str) -> str:
+    """The API's filter for things with this display name."""
+    predicate = {"operation": _EQUALS, "key": "display_name", "stringValue": name}
+    return json.dumps({"predicates": [predicate]})
+
+
+def _mark(package: Package) -> str:
+    return f"sha256:{package.digest}"
+
+
+def _version(version: V2beta1PipelineVersion) -> Version:
+    return Version(version.pipeline_id, version.pipeline_version_id, version.display_name)
+
+
+def _git(*arguments: str) -> str:
+    run = subprocess.run(["git", *arguments], check=True, capture_output=True, text=True)
+    return run.stdout.strip()
