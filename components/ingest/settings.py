@@ -1,0 +1,158 @@
+"""What a person may set about the source of the ratings, and how to read it."""
+
+import re
+from datetime import date, datetime, timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+
+Format = Literal[
+    "amazon",
+    "amazon_2018",
+    "amazon_2018_csv",
+    "amazon_2023",
+    "amazon_2023_csv",
+    "movielens",
+    "movielens_1m",
+    "movielens_100k",
+    "csv",
+    "jsonl",
+    "parquet",
+]
+
+
+def _is_s3_uri(uri: str) -> str:
+    if uri and not re.fullmatch(r"s3://[^/]+(/.*)?", uri):
+        raise ValueError(
+            "expected s3://bucket/key, or s3://bucket/prefix/ for all objects under it"
+        )
+    return uri
+
+
+def _to_day(text: object) -> object:
+    """A date of ISO 8601, with or without a time, or as Kubeflow writes [[ScheduledTime]]."""
+    if not isinstance(text, str) or not text:
+        return text or None
+    if re.fullmatch(r"\d{14}", text):
+        return datetime.strptime(text, "%Y%m%d%H%M%S").date()
+    try:
+        return datetime.fromisoformat(text).date()
+    except ValueError:
+        raise ValueError("expected a date such as 2015-08-31") from None
+
+
+S3Uri = Annotated[str, AfterValidator(_is_s3_uri)]
+Day = Annotated[date | None, BeforeValidator(_to_day)]
+
+
+class SourceSettings(BaseModel, frozen=True, extra="forbid"):
+    """Which objects to read, and how to reach them.
+
+    Credentials, region, endpoint and addressing style come from boto3's ordinary configuration.
+    """
+
+    source: S3Uri = Field(
+        min_length=1,
+        description="s3://bucket/key of the ratings, or s3://bucket/prefix/ for every object "
+        "under it whose name ends as the format's files do.",
+    )
+    source_version: str = Field(
+        default="",
+        description="The version of the source to read, as the resolve step tells it: objects "
+        "that have changed since are refused. Empty: whatever is there.",
+    )
+    format: Format = Field(
+        default="amazon",
+        description="How the files are laid out: amazon (15 columns, tabs), amazon_2018 and "
+        "amazon_2023 (JSON Lines), amazon_2018_csv, amazon_2023_csv, movielens (ratings.csv), "
+        "movielens_1m (ratings.dat), movielens_100k (u.data), or with columns of your own: csv "
+        "(commas or tabs, names in the first line), jsonl, parquet.",
+    )
+    requester_pays: bool = Field(
+        default=False, description="Agree to pay for reading a requester-pays bucket."
+    )
+    anonymous: bool = Field(default=False, description="Read a public bucket without credentials.")
+    mirror_to: S3Uri = Field(
+        default="",
+        description="s3://bucket/prefix of your own to copy the objects to, under their version, "
+        "before reading them there: a run with that source_version can then be repeated after "
+        "the source is gone. Empty: no copy.",
+    )
+
+
+class IngestSettings(SourceSettings, frozen=True, extra="forbid"):
+    """Which ratings to take from the source."""
+
+    customer_column: str = Field(
+        default="", description="Column of the customer's id; empty: the format's own."
+    )
+    product_column: str = Field(
+        default="", description="Column of the product's id; empty: the format's own."
+    )
+    rating_column: str = Field(
+        default="", description="Column of the rating; empty: the format's own."
+    )
+    date_column: str = Field(
+        default="",
+        description="Column of the date, or of seconds or milliseconds since 1970; empty: the "
+        "format's own.",
+    )
+    title_column: str = Field(
+        default="",
+        description="Column of the product's title; empty: the format's own, where there is one.",
+    )
+    category_column: str = Field(
+        default="",
+        description="Column of the product's category; empty: the format's own, where there is "
+        "one.",
+    )
+    min_rating: float | None = Field(
+        default=None,
+        description="Lowest rating of the scale, smaller ones are rejected; empty: the format's "
+        "own, or else the lowest rating there is.",
+    )
+    max_rating: float | None = Field(
+        default=None,
+        description="Highest rating of the scale, larger ones are rejected; empty: the format's "
+        "own, or else the highest rating there is.",
+    )
+    since: Day = Field(default=None, description="First day to take, such as 2014-01-01.")
+    until: Day = Field(default=None, description="Last day to take, such as 2015-08-31.")
+    run_date: Day = Field(
+        default=None,
+        description="The day of the run, which ends the window of window_days; a schedule fills "
+        "it in.",
+    )
+    window_days: int = Field(
+        default=0,
+        ge=0,
+        description="Take only this many days up to the run date; 0: take every day.",
+    )
+    max_rejected_fraction: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="A larger part of rows that cannot be read is an error.",
+    )
+
+    @model_validator(mode="after")
+    def _window_is_clear(self) -> Self:
+        if self.window_days and (self.since or self.until):
+            raise ValueError("window_days excludes since and until: set one or the other")
+        if self.window_days and not self.run_date:
+            raise ValueError("window_days needs run_date, the day on which the window ends")
+        if self.since and self.until and self.since > self.until:
+            raise ValueError("since is later than until: exchange them")
+        return self
+
+    @property
+    def first_day(self) -> date | None:
+        """The first day to take, or None for no limit."""
+        if self.window_days and self.run_date:
+            return self.run_date - timedelta(days=self.window_days - 1)
+        return self.since
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day to take, or None for no limit."""
+        return self.run_date if self.window_days else self.until

@@ -1,0 +1,40 @@
+"""What a person may set about filtering and splitting."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
+    """Which ratings to keep, and which of them to hold out."""
+
+    min_customer_ratings: int = Field(
+        default=5, ge=1, description="Customers with fewer ratings are left out."
+    )
+    min_product_ratings: int = Field(
+        default=10, ge=1, description="Products with fewer ratings are left out."
+    )
+    fixpoint: bool = Field(
+        default=True,
+        description="Filter until every customer and product that remains has enough ratings; "
+        "otherwise once.",
+    )
+    deduplicate: Literal["latest", "mean", "first"] = Field(
+        default="latest",
+        description="What stands for several ratings of one product by one customer: the latest, "
+        "the first, or their mean on the latest day.",
+    )
+    split: Literal["last", "temporal", "random"] = Field(
+        default="last",
+        description="What to hold out. last: every customer's latest rating to test with, the "
+        "one before to validate with. temporal: the latest days of all. random: a part of every "
+        "customer's ratings.",
+    )
+    test_fraction: float = Field(
+        default=0.1,
+        gt=0,
+        lt=0.5,
+        description="The part of the ratings to test with, and as much to validate with, of a "
+        "temporal or random split.",
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of a random split.")
