@@ -171,8 +171,15 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
     )
 
 
-def load_environment(name: str) -> Environment:
+def load_environment(
+    name: str, *, endpoint: str | None = None, access: Access | None = None
+) -> Environment:
     """Read an environment: the name of one that ships, or the path of a YAML file.
+
+    Args:
+        name: The name or the path.
+        endpoint: URL of the API, in place of the file's.
+        access: How the client says who it is, in place of the file's.
 
     Raises:
         UserError: if there is no such file, or it does not validate; each wrong setting is named.
@@ -187,6 +194,9 @@ def load_environment(name: str) -> Environment:
         ) from None
     except yaml.YAMLError as error:
         raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    given = {"endpoint": endpoint, "access": access}
+    if isinstance(content, dict) and isinstance(content.get("kubeflow"), dict):
+        content["kubeflow"] |= {key: value for key, value in given.items() if value}
     try:
         return Environment.model_validate(content)
     except ValidationError as error:

@@ -119,10 +119,12 @@ def connect(settings: Kubeflow) -> Iterator[Session]:
             warnings.simplefilter("ignore", FutureWarning)  # about servers older than 2.0
             client = Client(
                 host=endpoint,
-                namespace=settings.profile or "kubeflow",
+                # With the namespace "kubeflow" it would ask the API, with long pauses, for its own.
+                namespace=settings.profile or "none",
                 ssl_ca_cert=str(settings.ca_certificate) if settings.ca_certificate else None,
                 **credentials,
             )
+        client._context_setting["namespace"] = settings.profile or ""
         _guard(client)
         yield Session(client, settings, endpoint)
 
@@ -193,7 +195,9 @@ def _guard(client: Client) -> None:
         answer: urllib3.BaseHTTPResponse = send(method, url, redirect=False, **options)
         kind = answer.headers.get("Content-Type", "")
         if 200 <= answer.status < 300 and not kind.startswith("application/json"):
-            raise ApiException(status=401, reason=f"a page ({kind}) in place of an answer")
+            page = ApiException(status=401, reason=f"a page ({kind}) in place of an answer")
+            page.body = b""  # the client decodes it
+            raise page
         return answer
 
     pool.request = request

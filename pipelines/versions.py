@@ -15,7 +15,6 @@ from pipelines.kubeflow import Session
 from pipelines.package import Package
 
 _PAGE = 100
-_EQUALS = "EQUALS"
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def git_revision() -> str:
 
 def find_version(session: Session, environment: Environment, package: Package) -> Version | None:
     """The version with the very content of the package, if it was uploaded."""
-    pipeline = _find_pipeline(session, environment)
+    pipeline = find_pipeline(session, environment)
     if pipeline is None:
         return None
     for version in list_versions(session, pipeline.pipeline_id):
@@ -55,7 +54,7 @@ def find_version(session: Session, environment: Environment, package: Package) -
 
 def find_version_named(session: Session, environment: Environment, name: str) -> Version | None:
     """The version with this name."""
-    pipeline = _find_pipeline(session, environment)
+    pipeline = find_pipeline(session, environment)
     if pipeline is None:
         return None
     versions = list_versions(session, pipeline.pipeline_id)
@@ -112,7 +111,8 @@ def list_versions(session: Session, pipeline_id: str) -> Iterator[V2beta1Pipelin
             return
 
 
-def _find_pipeline(session: Session, environment: Environment) -> V2beta1Pipeline | None:
+def find_pipeline(session: Session, environment: Environment) -> V2beta1Pipeline | None:
+    """The environment's pipeline, if it was uploaded."""
     found = session.ask(
         "list the pipelines",
         partial(
@@ -126,7 +126,7 @@ def _find_pipeline(session: Session, environment: Environment) -> V2beta1Pipelin
 
 
 def _ensure_pipeline(session: Session, environment: Environment, package: Package) -> str:
-    find = partial(_find_pipeline, session, environment)
+    find = partial(find_pipeline, session, environment)
     pipeline = find()
     if pipeline is None:
         body = V2beta1Pipeline(
@@ -143,7 +143,7 @@ def _ensure_pipeline(session: Session, environment: Environment, package: Packag
 
 def named(name: str) -> str:
     """The API's filter for things with this display name."""
-    predicate = {"operation": _EQUALS, "key": "display_name", "stringValue": name}
+    predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
     return json.dumps({"predicates": [predicate]})
 
 
