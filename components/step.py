@@ -18,8 +18,12 @@ def step(name: str) -> Iterator[None]:
         SystemExit: with the line, in place of a `UserError` or a setting that does not validate.
     """
     logging.basicConfig(
-        level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S"
+        level=logging.INFO,
+        format=f"%(asctime)s {name}: %(message)s",
+        datefmt="%H:%M:%S",
+        force=True,  # the KFP executor has set a format of its own
     )
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # tells where it found credentials
     try:
         yield
     except UserError as error:

@@ -6,11 +6,20 @@
 | `products.parquet` | product_id, product_title, product_category: one row a product |
 | `rejects.parquet` | object, line, reason, raw: the rows that could not be read |
 
-The manifest's details hold `sources` (bucket, key, etag, version_id and bytes of every object),
-`rows`, `rejects` (count by reason) and `scale` (the lowest and the highest rating).
+The manifest's details hold `sources` (bucket, key, etag, version_id, bytes and sha256 of every
+object), `source_version`, `rows`, `outside_window` (rows on days that were not wanted), `rejects`
+(count by reason) and `scale` (the lowest and the highest rating).
 """
 
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.artifacts.folder import Manifest, read_manifest
 
 KIND = "ratings"
 SCHEMA_VERSION = 1
@@ -33,3 +42,76 @@ PRODUCTS_SCHEMA = pa.schema(
 REJECTS_SCHEMA = pa.schema(
     {"object": pa.string(), "line": pa.int64(), "reason": pa.string(), "raw": pa.string()}
 )
+
+_ROWS_A_GROUP = 500_000
+
+
+@dataclass(frozen=True)
+class RatingsFolder:
+    """A `ratings` artifact whose files agree with its manifest."""
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path) -> "RatingsFolder":
+        """Open a `ratings` folder.
+
+        Raises:
+            UserError: if the folder is damaged, of another kind, or of another version.
+        """
+        return cls(path, read_manifest(path, KIND, SCHEMA_VERSION))
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The lowest and the highest rating of the source."""
+        lowest, highest = self.manifest.details["scale"]
+        return lowest, highest
+
+
+class RatingsWriter:
+    """Writes the files of a `ratings` artifact a part at a time, in bounded memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._waiting: list[pa.Table] = []
+        # An id that is seldom repeated would only be written twice through a dictionary.
+        self._ratings = pq.ParquetWriter(
+            folder / RATINGS,
+            RATINGS_SCHEMA,
+            use_dictionary=["product_id", "star_rating", "review_date"],
+        )
+        self._rejects = pq.ParquetWriter(folder / REJECTS, REJECTS_SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._write_waiting()
+        self._ratings.close()
+        self._rejects.close()
+
+    def add_ratings(self, table: pa.Table) -> None:
+        """Add rows of `RATINGS_SCHEMA`."""
+        self._waiting.append(table)
+        if sum(map(len, self._waiting)) >= _ROWS_A_GROUP:
+            self._write_waiting()
+
+    def add_rejects(self, table: pa.Table) -> None:
+        """Add rows of `REJECTS_SCHEMA`."""
+        self._rejects.write_table(table)
+
+    def write_products(self, table: pa.Table) -> None:
+        """Write the catalogue, rows of `PRODUCTS_SCHEMA`."""
+        pq.write_table(table, self._folder / PRODUCTS)
+
+    def _write_waiting(self) -> None:
+        if self._waiting:
+            self._ratings.write_table(pa.concat_tables(self._waiting))
+            self._waiting = []

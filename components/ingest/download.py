@@ -1,0 +1,102 @@
+"""An object of S3 as a stream that survives cut connections."""
+
+import hashlib
+import io
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import HTTPClientError, IncompleteReadError
+
+from components.ingest.objects import SourceObject, Storage, explained
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+RANGE_BYTES = 8 << 20
+_RANGES_AHEAD = 3
+_ATTEMPTS = 6
+_FIRST_PAUSE_SECONDS = 0.1
+
+log = logging.getLogger(__name__)
+
+
+class ObjectStream(io.RawIOBase):
+    """Reads one version of an object in ranges, a few of them ahead, hashing as it goes.
+
+    A range whose connection breaks is asked for again, and only that range. Every request names
+    the ETag, so an object that changes meanwhile is an error and never a mixture.
+    """
+
+    def __init__(self, storage: Storage, source: SourceObject) -> None:
+        super().__init__()
+        self._digest = hashlib.sha256()
+        self._pool = ThreadPoolExecutor(_RANGES_AHEAD)
+        self._ranges = self._read_ahead(storage, source)
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        """Fill a buffer with what comes next.
+
+        Raises:
+            UserError: if the object has changed or cannot be read.
+        """
+        if not self._rest:
+            self._rest = memoryview(next(self._ranges, b""))
+            self._digest.update(self._rest)
+        view = memoryview(buffer)
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 in hex of what was read so far."""
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Give up what was being read ahead."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        super().close()
+
+    def _read_ahead(self, storage: Storage, source: SourceObject) -> Iterator[bytes]:
+        waiting: deque[Future[bytes]] = deque()
+        for start in range(0, source.bytes, RANGE_BYTES):
+            waiting.append(self._pool.submit(_read_range, storage, source, start))
+            if len(waiting) == _RANGES_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _read_range(storage: Storage, source: SourceObject, start: int) -> bytes:
+    with explained(source.uri):
+        for attempt in range(_ATTEMPTS):
+            try:
+                return _request_range(storage, source, start)
+            except (HTTPClientError, IncompleteReadError) as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                log.warning("%s: lost the connection at byte %d: %s", source.uri, start, error)
+                time.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _request_range(storage: Storage, source: SourceObject, start: int) -> bytes:
+    end = min(start + RANGE_BYTES, source.bytes) - 1
+    answer = storage.client.get_object(
+        Bucket=source.bucket,
+        Key=source.key,
+        Range=f"bytes={start}-{end}",
+        IfMatch=source.etag,
+        **source.version_arguments,
+        **storage.payer,
+    )
+    return answer["Body"].read()

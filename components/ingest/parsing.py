@@ -1,0 +1,161 @@
+"""Rows of text or Parquet into cells: one row a line, flawed lines marked and not dropped.
+
+Cells are a data frame with the columns customer, product, rating, date, title and category, as
+strings or as the source's own types, and `flaw`: null, or why the line is none.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from components.errors import UserError
+
+COLUMNS_FLAW = "wrong number of columns"
+JSON_FLAW = "not a JSON object"
+BLANK = "blank line"  # holds nothing that could be lost
+
+CELLS = ("customer", "product", "rating", "date", "title", "category")
+
+Parser = Callable[[bytes], pl.DataFrame]
+
+
+def delimited_parser(names: list[str], chosen: dict[str, str], separator: str) -> Parser:
+    """A parser of lines with these columns, of which it reads the chosen ones.
+
+    Tab separated text is taken as it stands; in other text a cell may stand in double quotes. A
+    record never spans lines, so a quote that nothing closes costs one line.
+    """
+    places = {what: names.index(name) for what, name in chosen.items()}
+
+    def parse(text: bytes) -> pl.DataFrame:
+        if separator != "\t" and b'"' in text:
+            return _parse_quoted(text, len(names), places, separator)
+        return _parse_plain(text, len(names), places, separator)
+
+    return parse
+
+
+def json_parser(chosen: dict[str, str]) -> Parser:
+    """A parser of JSON Lines, of whose keys it reads the chosen ones."""
+    schema = dict.fromkeys(chosen.values(), pl.String)
+    cells = [pl.col(name).alias(what) for what, name in chosen.items()]
+
+    def parse(text: bytes) -> pl.DataFrame:
+        try:
+            frame = pl.read_ndjson(text, schema=schema)
+        except pl.exceptions.PolarsError:
+            return _parse_json_lines(text, chosen)
+        if len(frame) != text.count(b"\n"):
+            return _parse_json_lines(text, chosen)
+        return _completed(frame.select(cells))
+
+    return parse
+
+
+def parquet_cells(frame: pl.DataFrame, chosen: dict[str, str]) -> pl.DataFrame:
+    """The chosen columns of a frame as cells."""
+    return _completed(frame.select(pl.col(name).alias(what) for what, name in chosen.items()))
+
+
+def split_header(line: bytes, separator: str, uri: str) -> tuple[list[str], str]:
+    """The names in a first line, and the separator between them.
+
+    Raises:
+        UserError: if the line is no text.
+    """
+    separator = separator or ("\t" if b"\t" in line else ",")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise UserError(f"{uri}: its first line is no text: is it in another format?") from None
+    names = text.split("\t") if separator == "\t" else next(csv.reader([text], delimiter=separator))
+    return names, separator
+
+
+def _parse_plain(text: bytes, width: int, places: dict[str, int], separator: str) -> pl.DataFrame:
+    # A header of our own, since the first line may be short of columns.
+    header = separator.join(map(str, range(width))).encode() + b"\n"
+    last = width - 1
+    frame = pl.read_csv(
+        header + text,
+        separator=separator,
+        quote_char=None,
+        columns=sorted({*places.values(), last}),
+        schema={
+            str(place): pl.Float32 if place == places["rating"] else pl.String
+            for place in range(width)
+        },
+        ignore_errors=True,
+        truncate_ragged_lines=True,
+        encoding="utf8-lossy",
+    )
+    cells = [pl.col(str(place)).alias(what) for what, place in places.items()]
+    # A short line has no last cell; if none is short, the number of separators tells of long ones.
+    none_short = frame[str(last)].null_count() == 0
+    if none_short and text.count(separator.encode()) == last * len(frame):
+        return _completed(frame.select(cells))
+    return _completed(frame.select(*cells, _flaws(text, last, separator)))
+
+
+def _flaws(text: bytes, separators: int, separator: str) -> pl.Series:
+    """What is wrong with the shape of each line."""
+    array = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero(array == ord("\n"))
+    before = np.searchsorted(np.flatnonzero(array == ord(separator)), ends)
+    counts = np.diff(before, prepend=0)
+    lengths = np.diff(ends, prepend=-1) - 1
+    shapes = pl.DataFrame({"length": lengths, "separators": counts})
+    return shapes.select(
+        flaw=pl.when(pl.col("length") == 0)
+        .then(pl.lit(BLANK))
+        .when(pl.col("separators") != separators)
+        .then(pl.lit(COLUMNS_FLAW))
+    )["flaw"]
+
+
+def _parse_quoted(text: bytes, width: int, places: dict[str, int], separator: str) -> pl.DataFrame:
+    rows: list[dict[str, str]] = []
+    for line in _lines(text):
+        cells = next(csv.reader([line], delimiter=separator), [])
+        if len(cells) == width:
+            rows.append({what: cells[place] for what, place in places.items()})
+        else:
+            rows.append({"flaw": COLUMNS_FLAW if line else BLANK})
+    return _from_rows(rows, places)
+
+
+def _parse_json_lines(text: bytes, chosen: dict[str, str]) -> pl.DataFrame:
+    rows: list[dict[str, str]] = []
+    for line in _lines(text):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
+        if isinstance(entry, dict):
+            rows.append({what: _as_text(entry.get(name)) for what, name in chosen.items()})
+        else:
+            rows.append({"flaw": JSON_FLAW if line.strip() else BLANK})
+    return _from_rows(rows, chosen)
+
+
+def _lines(text: bytes) -> list[str]:
+    return text.removesuffix(b"\n").decode(errors="replace").split("\n")
+
+
+def _as_text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _from_rows(rows: list[dict[str, str]], columns: Iterable[str]) -> pl.DataFrame:
+    schema = dict.fromkeys((*columns, "flaw"), pl.String)
+    return _completed(pl.from_dicts(rows, schema=schema))
+
+
+def _completed(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with empty columns for what the source does not have."""
+    missing = [name for name in (*CELLS, "flaw") if name not in frame.columns]
+    return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
