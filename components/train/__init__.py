@@ -1,0 +1,1 @@
+"""Train: learn to predict stars and to rank products, and export both as plain arrays."""

@@ -1,0 +1,74 @@
+"""The low-rank autoencoder: what a customer rated tells what else they rate, in any order."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from mxnet import nd
+
+from components.artifacts.model import RankingFactors
+from components.train.ranking.linear import regularized, root_mean_square, solve, transposed_dot
+from components.train.ranking.settings import Parameters, RankingSettings
+from components.train.ranking.training_set import TrainingSet, history_factors
+
+
+class Autoencoder:
+    """EASE (Steck 2019, "Embarrassingly shallow autoencoders") on item vectors.
+
+    Where EASE regresses each column of A, the matrix of ones where customers rated, on the other
+    columns, this regresses column j on p - a_j E_j: the sums p = sum of E[item] over a history,
+    item j left out, E the embedding of the training set. For each j that takes from the shared
+    gram matrix G of the p a matrix of rank 2, U C U' with U = [E_j, s_j], where s_j is the sum
+    of p over the n_j customers who rated j: so one Cholesky of G serves all (Woodbury identity).
+    """
+
+    recencies = (0.8, 0.95, 0.99)
+    regularizations = (30.0, 300.0, 3000.0)
+
+    def __init__(self, data: TrainingSet) -> None:
+        self._data = data
+
+    @classmethod
+    def candidates(cls, settings: RankingSettings) -> list[Parameters]:
+        """What to try."""
+        return settings.choices(
+            recency=cls.recencies, dimensions=settings.widths, regularization=cls.regularizations
+        )
+
+    def fit(self, dimensions: int, recency: float, regularization: float) -> RankingFactors:
+        """Learn item vectors; recency only enters the customers' vectors."""
+        gram, sums, embedding = self._system
+        k = min(dimensions, len(gram))
+        items = self._without_self(gram[:k, :k], sums[:, :k], embedding[:, :k], regularization)
+        return history_factors(items, embedding[:, :k], recency)
+
+    @cached_property
+    def _system(self) -> tuple[Any, Any, Any]:
+        """G, the s_j as rows, and E, scaled such that the p have a mean square of 1."""
+        embedding, histories = self._data.embedding, self._data.histories
+        gram = nd.zeros((embedding.shape[1],) * 2, ctx=self._data.device)
+        sums = nd.zeros_like(embedding)
+        ones = np.ones(histories.customers), np.ones(histories.products)
+        for rows in histories.matrix(*ones, self._data.device):
+            vectors = nd.sparse.dot(rows, embedding)
+            gram += nd.linalg.syrk(vectors, transpose=True)
+            sums += transposed_dot(rows, vectors)
+        scale = root_mean_square(gram, histories.customers)
+        return gram / scale**2, sums / scale, embedding / scale
+
+    def _without_self(self, gram: Any, sums: Any, embedding: Any, regularization: float) -> Any:
+        """For each j, (G + regularization I - U C U')^-1 (s_j - n_j E_j), in rows."""
+        counts = nd.array(self._data.histories.popularity, ctx=self._data.device)
+        shared = regularized(gram, regularization)
+        own, others = solve(shared, embedding), solve(shared, sums)
+        targets = others - counts.expand_dims(1) * own
+        # The 2 x 2 system of the identity, for all j at once, by Cramer's rule.
+        first = (embedding * own).sum(axis=1)
+        cross = (embedding * others).sum(axis=1)
+        last = (sums * others).sum(axis=1)
+        right = cross - counts * first, last - counts * cross
+        off, corner = cross - 1, last - counts
+        determinant = first * corner - off * off
+        own_share = (right[0] * corner - off * right[1]) / determinant
+        others_share = (first * right[1] - off * right[0]) / determinant
+        return targets - own * own_share.expand_dims(1) - others * others_share.expand_dims(1)

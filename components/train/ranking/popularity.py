@@ -1,0 +1,41 @@
+"""Popularity: everyone is shown what most customers rated, lately or ever."""
+
+import numpy as np
+
+from components.artifacts.model import RankingFactors
+from components.train.ranking.settings import Parameters, RankingSettings
+from components.train.ranking.training_set import TrainingSet
+
+# One rating of all time, against a rating of the latest days: it orders what is else equal.
+_ALL_TIME = 1e-3
+
+
+class Popularity:
+    """Counts ratings a product."""
+
+    days = (0, 7, 30, 90, 365)
+
+    def __init__(self, data: TrainingSet) -> None:
+        self._data = data
+
+    @classmethod
+    def candidates(cls, settings: RankingSettings) -> list[Parameters]:  # noqa: ARG003
+        """What to try."""
+        return [{"days": days} for days in cls.days]
+
+    def fit(self, days: int) -> RankingFactors:
+        """Count the ratings of the latest days, those before for little; of all if days is 0."""
+        histories = self._data.histories
+        counts = histories.popularity.astype(np.float32)
+        if days:
+            recent = histories.days > histories.days.max(initial=0) - days
+            counts *= _ALL_TIME / max(1.0, counts.max())
+            counts += np.bincount(histories.items[recent], minlength=histories.products)
+        return RankingFactors(
+            items=np.zeros((histories.products, 0), np.float32),
+            item_biases=counts.astype(np.float32),
+            histories=np.zeros((histories.products, 0), np.float32),
+            recency=np.ones(1, np.float32),
+            window=np.ones(1, np.int32),
+            users=np.zeros((histories.customers, 0), np.float32),
+        )

@@ -1,0 +1,77 @@
+"""The low-rank next-item ridge: what a customer rated lately tells what they rate next."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from mxnet import nd
+
+from components.artifacts.model import RankingFactors
+from components.train.ranking.histories import Histories, blocks, sparse_rows
+from components.train.ranking.linear import regularized, root_mean_square, solve, transposed_dot
+from components.train.ranking.settings import Parameters, RankingSettings
+from components.train.ranking.training_set import TrainingSet, history_factors
+
+# What came after an item tells less of it than what came before, and yet something.
+_WEIGHT_OF_LATER = 0.3
+
+
+class Ridge:
+    """Predicts each item of a history from those around it.
+
+    A context p is the sum of `recency**distance * E[item]` over the items before a position, E
+    the embedding of the training set. The item at the position is predicted, as a vector y with
+    a one for it, by one ridge regression: V_out = (P'P + regularization I)^-1 P'Y, contexts
+    scaled to a mean square of 1. The items after a position are a second, lighter context.
+    """
+
+    recencies = (0.8, 0.9, 0.95)
+    regularizations = (300.0, 3000.0, 30000.0)
+
+    def __init__(self, data: TrainingSet) -> None:
+        self._data = data
+        self._system = lru_cache(maxsize=1)(self._sum_up)
+
+    @classmethod
+    def candidates(cls, settings: RankingSettings) -> list[Parameters]:
+        """What to try."""
+        return settings.choices(
+            recency=cls.recencies, dimensions=settings.widths, regularization=cls.regularizations
+        )
+
+    def fit(self, dimensions: int, recency: float, regularization: float) -> RankingFactors:
+        """Learn item vectors; a customer's vector is their context at the end of their history."""
+        gram, targets, scale = self._system(recency)
+        k = min(dimensions, len(gram))
+        items = solve(regularized(gram[:k, :k], regularization), targets[:, :k])
+        return history_factors(items, self._data.embedding[:, :k] / scale, recency)
+
+    def _sum_up(self, recency: float) -> tuple[Any, Any, float]:
+        """P'P and Y'P of contexts whose mean square is 1, and what they were divided by."""
+        histories = self._data.histories
+        gram, targets = self._sums(histories, recency)
+        contexts = len(histories.items) - np.count_nonzero(histories.lengths)
+        scale = root_mean_square(gram, contexts)
+        later_gram, later_targets = self._sums(histories.reversed, recency)
+        gram = (gram + _WEIGHT_OF_LATER * later_gram) / scale**2
+        targets = (targets + _WEIGHT_OF_LATER * later_targets) / scale
+        return gram, targets, scale
+
+    def _sums(self, histories: Histories, recency: float) -> tuple[Any, Any]:
+        """P'P, NDArray [k, k], and Y'P, NDArray [products, k]."""
+        embedding, device = self._data.embedding, self._data.device
+        gram = nd.zeros((embedding.shape[1],) * 2, ctx=device)
+        targets = nd.zeros(embedding.shape, ctx=device)
+        positions = np.arange(len(histories.items))
+        starts = histories.offsets[:-1].repeat(histories.lengths)
+        starts, positions = starts[positions > starts], positions[positions > starts]
+        for block in blocks(len(positions), histories.products):
+            before = histories.before(starts[block], positions[block], recency, device)
+            contexts = nd.sparse.dot(before, embedding)
+            items = histories.items[positions[block]]
+            ones = sparse_rows(
+                np.ones(len(items)), items, np.arange(len(items) + 1), histories.products, device
+            )
+            gram += nd.linalg.syrk(contexts, transpose=True)
+            targets += transposed_dot(ones, contexts)
+        return gram, targets

@@ -1,0 +1,63 @@
+"""What a user can set for the ranking."""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+Parameters = dict[str, float]
+"""One choice of what a model's `fit` takes, by name."""
+
+# Of the widest vectors: a small catalogue overfits long ones.
+_SHARES = (1, 2, 4)
+
+
+class RankingSettings(BaseModel, frozen=True, extra="forbid"):
+    """Which models of the ranking to try, and what to leave to the validation ratings."""
+
+    ranking_model: Literal["auto", "ridge", "autoencoder", "als", "popularity"] = Field(
+        default="auto",
+        description="What orders products. ridge: the next product from the latest ones. "
+        "autoencoder: a product from the others of its customer, in any order. als: implicit "
+        "matrix factorization. popularity: the same for everyone. auto: the best of these on the "
+        "validation ratings.",
+    )
+    ranking_dimensions: int = Field(
+        default=256,
+        ge=1,
+        description="Width of the widest vectors to try; a half and a quarter are tried as well.",
+    )
+    ranking_recency: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="Weight of a customer's rating relative to the next newer one; 0 chooses it "
+        "on the validation ratings.",
+    )
+    ranking_regularization: float = Field(
+        default=0,
+        ge=0,
+        description="How far item vectors shrink, on the model's own scale; 0 chooses it on the "
+        "validation ratings.",
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of everything that is random.")
+
+    @property
+    def widths(self) -> list[int]:
+        """Dimensions to try."""
+        return sorted({max(1, self.ranking_dimensions // share) for share in _SHARES})
+
+    def choices(self, **candidates: Iterable[float]) -> list[Parameters]:
+        """All combinations of the candidates; what is set has its value alone.
+
+        The first named changes most slowly.
+        """
+        given = {
+            "recency": self.ranking_recency,
+            "regularization": self.ranking_regularization,
+        }
+        tried = [
+            [given[name]] if given.get(name) else values for name, values in candidates.items()
+        ]
+        return [dict(zip(candidates, values, strict=True)) for values in product(*tried)]

@@ -1,0 +1,81 @@
+"""What the models of the ranking learn from, and the item embedding that some of them share."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+
+from components.artifacts.model import RankingFactors
+from components.train.ranking.histories import Histories, window
+from components.train.ranking.linear import orthonormal, transposed_dot
+
+_OVERSAMPLING = 16
+_POWER_ITERATIONS = 4
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Histories, and how to compute with them.
+
+    Attributes:
+        histories: of all customers.
+        dimensions: of the widest vectors to learn.
+        seed: of random starts.
+        device: where to compute.
+    """
+
+    histories: Histories
+    dimensions: int
+    seed: int
+    device: mx.Context
+
+    @cached_property
+    def embedding(self) -> Any:
+        """Item vectors E = V S^1/2, NDArray [products, k], the leading columns first.
+
+        R = D_u^-1/2 A D_i^-1/2, where D holds the numbers of ratings, has the truncated SVD
+        U S V'. V and S^2 are the leading eigenvectors and values of R'R, by subspace iteration
+        from a random start (Halko, Martinsson and Tropp 2011, algorithm 4.4).
+        """
+        histories = self.histories
+        matrix = histories.matrix(
+            np.maximum(histories.lengths, 1) ** -0.5,
+            np.maximum(histories.popularity, 1) ** -0.5,
+            self.device,
+        )
+        kept = min(self.dimensions, histories.products)
+        width = min(kept + _OVERSAMPLING, histories.products)
+        start = np.random.default_rng(self.seed).standard_normal(
+            (width, histories.products), np.float32
+        )
+        basis = orthonormal(nd.array(start, ctx=self.device))
+        for _ in range(_POWER_ITERATIONS):
+            basis = orthonormal(_gram_product(matrix, basis.T).T)
+        # Of a symmetric matrix, eigenvectors in rows and values, in ascending order.
+        rotation, squares = nd.linalg.syevd(nd.dot(basis, _gram_product(matrix, basis.T)))
+        leading = nd.dot(rotation[width - kept :], basis)
+        roots = nd.maximum(squares[width - kept :], 0) ** 0.25
+        return nd.reverse(leading * roots.expand_dims(1), axis=0).T
+
+
+def _gram_product(matrix: list[Any], vectors: Any) -> Any:
+    """R'R times vectors, NDArray [products, n]."""
+    total = nd.zeros_like(vectors)
+    for block in matrix:
+        total += transposed_dot(block, nd.sparse.dot(block, vectors))
+    return total
+
+
+def history_factors(items: Any, histories: Any, recency: float) -> RankingFactors:
+    """Factors, from NDArrays [products, k], of customers who are what they rated lately."""
+    return RankingFactors(
+        items=items.asnumpy(),
+        item_biases=np.zeros(len(items), np.float32),
+        histories=histories.asnumpy(),
+        recency=np.array([recency], np.float32),
+        window=np.array([window(recency)], np.int32),
+        users=np.zeros((0, items.shape[1]), np.float32),
+    )
