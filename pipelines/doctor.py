@@ -1,6 +1,8 @@
 """Is everything there that a run on Kubeflow needs? One check each, and what to do if it fails."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -113,7 +115,10 @@ def check_namespace(environment: Environment) -> str:
     """The namespace of the runs exists."""
     name = environment.kubeflow.namespace
     remedy = f"there is no namespace {name}: create the profile, or mend kubeflow.profile"
-    _cluster(remedy, lambda: kubernetes.client.CoreV1Api().read_namespace(name))
+    _cluster(
+        remedy,
+        lambda: kubernetes.client.CoreV1Api().read_namespace(name, _request_timeout=_SECONDS),
+    )
     return name
 
 
@@ -125,7 +130,10 @@ def check_service_account(environment: Environment) -> str:
         f"kubectl --namespace {namespace} apply --kustomize pipelines/manifests"
     )
     core = kubernetes.client.CoreV1Api
-    _cluster(remedy, lambda: core().read_namespaced_service_account(name, namespace))
+    _cluster(
+        remedy,
+        lambda: core().read_namespaced_service_account(name, namespace, _request_timeout=_SECONDS),
+    )
     return str(name)
 
 
@@ -162,7 +170,9 @@ def check_gpu_nodes(gpu: Gpu) -> str:
     """A node has enough GPUs, the labels that are selected, and no taint beyond the tolerated."""
     selector = ",".join(f"{label}={value}" for label, value in gpu.node_selector.items())
     core = kubernetes.client.CoreV1Api
-    nodes = _cluster("no nodes", lambda: core().list_node(label_selector=selector)).items
+    nodes = _cluster(
+        "no nodes", lambda: core().list_node(label_selector=selector, _request_timeout=_SECONDS)
+    ).items
     if not nodes:
         raise UserError(f"no node has the labels {selector}: mend gpu.node_selector")
     able = [
@@ -187,7 +197,10 @@ def check_kserve() -> str:
     """The cluster knows InferenceServices."""
     remedy = "KServe is not installed: install it, or deploy to another target"
     api = kubernetes.client.CustomObjectsApi
-    found = _cluster(remedy, lambda: api().get_api_resources("serving.kserve.io", "v1beta1"))
+    found = _cluster(
+        remedy,
+        lambda: api().get_api_resources("serving.kserve.io", "v1beta1", _request_timeout=_SECONDS),
+    )
     if "inferenceservices" not in {resource.name for resource in found.resources}:
         raise UserError(remedy)
     return "serving.kserve.io/v1beta1"
@@ -196,7 +209,7 @@ def check_kserve() -> str:
 def check_bucket(environment: Environment) -> str:
     """The bucket opens to the keys that boto3 finds here."""
     endpoint = str(environment.s3_endpoint) if environment.s3_endpoint else None
-    s3 = boto3.client(
+    s3 = boto3.Session().client(
         "s3",
         region_name=environment.region,
         endpoint_url=endpoint,
@@ -243,10 +256,11 @@ def _run(checks: Iterable[Check]) -> Iterator[Finding]:
 def _cluster(remedy: str, read: Callable[[], T]) -> T:
     """Read from the cluster; `remedy` is said where there is nothing to read."""
     try:
-        kubernetes.config.load_config()
+        with redirect_stdout(sys.stderr):  # it prints where it looked
+            kubernetes.config.load_config()
         return read()
-    except kubernetes.config.ConfigException as error:
-        raise UnseenError(f"no kubeconfig here ({error}): log in to the cluster") from None
+    except kubernetes.config.ConfigException:
+        raise UnseenError("no kubeconfig here: log in to the cluster") from None
     except ApiException as error:
         if error.status == 404:
             raise UserError(remedy) from None
@@ -261,7 +275,9 @@ def _read_secret(environment: Environment, name: str) -> Any:
     namespace = environment.kubeflow.namespace
     remedy = f"there is no secret {name} in {namespace}: see pipelines/manifests/secrets.yaml"
     core = kubernetes.client.CoreV1Api
-    return _cluster(remedy, lambda: core().read_namespaced_secret(name, namespace))
+    return _cluster(
+        remedy, lambda: core().read_namespaced_secret(name, namespace, _request_timeout=_SECONDS)
+    )
 
 
 def _repelling(node: Any, gpu: Gpu) -> list[Any]:

@@ -3,12 +3,22 @@
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, Field, HttpUrl, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, HttpUrl, StringConstraints, ValidationError
 
 from components.errors import UserError
 from components.step import describe_invalid
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("unknown time zone; write one such as Europe/Berlin") from None
+    return name
+
 
 _FOLDER = Path(__file__).with_name("environments")
 
@@ -21,6 +31,7 @@ BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61
 Registry = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*$")
 ]
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
 Parameter = str | int | float | bool
 
 
@@ -131,7 +142,7 @@ class Kubeflow(BaseModel, frozen=True, extra="forbid"):
     service_account: KubernetesName | None = Field(
         default=None, description="account the pods run as; none: Kubeflow's default"
     )
-    scheduler_time_zone: str = Field(
+    scheduler_time_zone: TimeZone = Field(
         default="UTC", description="CRON_SCHEDULE_TIMEZONE of ml-pipeline-scheduledworkflow"
     )
 

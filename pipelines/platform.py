@@ -10,7 +10,7 @@ from pipelines.environment import Environment, Gpu, Resources
 
 StepName = Literal["resolve", "ingest", "prepare", "train", "evaluate", "deploy", "notify"]
 
-_READS_S3 = ("resolve", "ingest", "deploy")
+_USES_S3 = ("resolve", "ingest", "evaluate", "deploy")
 
 
 def apply_platform(task: PipelineTask, step: StepName, environment: Environment) -> None:
@@ -21,7 +21,7 @@ def apply_platform(task: PipelineTask, step: StepName, environment: Environment)
     _apply_resources(task, getattr(environment.steps, step))
     if environment.image_pull_secrets:
         kubernetes.set_image_pull_secrets(task, list(environment.image_pull_secrets))
-    if step in _READS_S3:
+    if step in _USES_S3:
         _apply_object_store(task, environment)
     if step == "train" and environment.gpu:
         task.set_container_image(images.TRAIN_GPU)

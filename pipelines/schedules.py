@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import yaml
 from kfp_server_api import (
@@ -30,7 +30,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from components.errors import UserError
 from components.step import describe_invalid
 from pipelines.cron import check_cron, move_cron, next_time
-from pipelines.environment import Environment, Parameter
+from pipelines.environment import Environment, Parameter, TimeZone
 from pipelines.kubeflow import Session
 from pipelines.package import Package
 from pipelines.submit import find_experiment
@@ -45,14 +45,6 @@ _SCHEDULED_TIME = "[[ScheduledTime]]"  # Kubeflow puts the moment of the tick he
 Say = Callable[[str], None]
 
 
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError("unknown time zone; write one such as Europe/Berlin") from None
-    return name
-
-
 class Schedule(BaseModel, frozen=True, extra="forbid"):
     """A retraining that Kubeflow starts by itself."""
 
@@ -60,9 +52,7 @@ class Schedule(BaseModel, frozen=True, extra="forbid"):
     cron: Annotated[str, AfterValidator(check_cron)] = Field(
         description="second minute hour day-of-month month day-of-week"
     )
-    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
-        default="UTC", description="time zone of the expression"
-    )
+    time_zone: TimeZone = Field(default="UTC", description="time zone of the expression")
     version: str = Field(
         default="pinned",
         min_length=1,

@@ -7,7 +7,7 @@ import pytest
 from kfp import compiler, dsl
 
 from pipelines import kubeflow
-from pipelines.environment import Environment, load_environment
+from pipelines.environment import Access, Environment, load_environment
 from pipelines.kubeflow import Session, connect
 from pipelines.package import Package, read_package
 from tests.pipelines.fake_kubeflow import FakeKubeflow, serve_fake_kubeflow
@@ -72,7 +72,7 @@ def environment(fake: FakeKubeflow) -> Environment:
     """A single-user environment on the fake."""
     shipped = load_environment("dev")
     kubeflow_settings = shipped.kubeflow.model_copy(
-        update={"endpoint": fake.endpoint, "access": "anonymous"}
+        update={"endpoint": fake.endpoint, "access": Access.ANONYMOUS}
     )
     return shipped.model_copy(update={"kubeflow": kubeflow_settings})
 
