@@ -1,0 +1,119 @@
+"""The prepare step: a `ratings` artifact into `splits`."""
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.artifacts import ratings as ratings_format
+from components.artifacts import splits
+from components.artifacts.folder import write_artifact
+from components.artifacts.ratings import RatingsFolder
+from components.errors import UserError
+from components.prepare.filtering import Removal, deduplicate, keep_active
+from components.prepare.numbering import Numbered, read_numbered, renumber
+from components.prepare.settings import PrepareSettings
+from components.prepare.splitting import TEST, TRAIN, VALIDATION, Parts, split
+from components.prepare.statistics import describe
+
+_NAMES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+
+log = logging.getLogger(__name__)
+
+
+def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str, Any]:
+    """Filter, number and split ratings, and write a `splits` artifact.
+
+    Returns:
+        The artifact's statistics.
+
+    Raises:
+        UserError: if the ratings are damaged, or none is left after filtering.
+    """
+    folder = RatingsFolder.open(ratings)
+    everything = read_numbered(ratings)
+    before = describe(everything.ratings)
+    kept, removals = _filter(everything.ratings, settings)
+    result = renumber(Numbered(kept, everything.customers, everything.products))
+    ordered = result.ratings.sort("user", "review_date", "item")
+    parts = split(ordered, settings)
+    rows = {name: int(np.count_nonzero(parts == part)) for name, part in _NAMES.items()}
+    _check_parts(rows, settings)
+    statistics = {
+        "before": before,
+        "after": describe(ordered),
+        "removed": [asdict(one) for one in removals],
+        "rows": rows,
+    }
+    with write_artifact(
+        output, splits.KIND, splits.SCHEMA_VERSION, {ratings_format.KIND: folder.manifest}
+    ) as artifact:
+        _write_parts(artifact.path, ordered, parts)
+        _write_indices(artifact.path, result, ratings)
+        (artifact.path / splits.STATISTICS).write_text(json.dumps(statistics, indent=1) + "\n")
+        artifact.details |= {"rows": rows, "scale": list(folder.scale)}
+    return statistics
+
+
+def _filter(ratings: pl.DataFrame, settings: PrepareSettings) -> tuple[pl.DataFrame, list[Removal]]:
+    single = deduplicate(ratings, settings.deduplicate)
+    kept, removals = keep_active(
+        single,
+        settings.min_customer_ratings,
+        settings.min_product_ratings,
+        fixpoint=settings.fixpoint,
+    )
+    log.info("%d of %d ratings remain, one a customer and product", len(single), len(ratings))
+    log.info("kept %d ratings after %d rounds", len(kept), removals[-1].round)
+    if kept.is_empty():
+        raise UserError(
+            f"none of the {len(ratings)} ratings is left: lower min_customer_ratings "
+            f"({settings.min_customer_ratings}) or min_product_ratings "
+            f"({settings.min_product_ratings}), or ingest more ratings"
+        )
+    return kept, [Removal.between("deduplicate", 1, ratings, single), *removals]
+
+
+def _check_parts(rows: dict[str, int], settings: PrepareSettings) -> None:
+    log.info("%d to train, %d to validate, %d to test", *rows.values())
+    empty = [name for name, count in rows.items() if not count]
+    if empty:
+        raise UserError(
+            f"the {settings.split} split leaves no ratings for {' and '.join(empty)}: raise "
+            f"min_customer_ratings to 3 or more, or choose another split"
+        )
+
+
+def _write_parts(folder: Path, ordered: pl.DataFrame, parts: Parts) -> None:
+    names = {TRAIN: splits.TRAIN, VALIDATION: splits.VALIDATION, TEST: splits.TEST}
+    for part, name in names.items():
+        rows = ordered.filter(pl.Series(parts == part))
+        table = rows.select(splits.RATINGS_SCHEMA.names).to_arrow().cast(splits.RATINGS_SCHEMA)
+        pq.write_table(table, folder / name)
+
+
+def _write_indices(folder: Path, result: Numbered, ratings: Path) -> None:
+    customers = pa.table(
+        [result.customers.to_arrow().cast(pa.string()), _counts(result.ratings["user"])],
+        schema=splits.CUSTOMERS_SCHEMA,
+    )
+    pq.write_table(customers, folder / splits.CUSTOMERS)
+    known = pl.read_parquet(ratings / ratings_format.PRODUCTS)
+    products = (
+        pl.DataFrame({"product_id": result.products})
+        .join(known, on="product_id", how="left", maintain_order="left")
+        .with_columns(pl.Series("ratings", _counts(result.ratings["item"])))
+    )
+    table = products.select(splits.PRODUCTS_SCHEMA.names).to_arrow()
+    pq.write_table(table.cast(splits.PRODUCTS_SCHEMA), folder / splits.PRODUCTS)
+
+
+def _counts(numbers: pl.Series) -> npt.NDArray[np.int32]:
+    return np.bincount(numbers.to_numpy()).astype(np.int32)
