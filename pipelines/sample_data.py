@@ -118,11 +118,9 @@ def write_sample(
 def _stock(generator: np.random.Generator, products: int) -> _Shop:
     """Shelves of some 50 products each, as popular as Zipf's law has it."""
     shelves = np.linspace(0, products, max(2, products // 50) + 1).astype(np.int64)
-    weights = (1 + generator.permutation(products)) ** -0.8
-    popularity = np.cumsum(weights)
     return _Shop(
         shelves,
-        popularity / popularity[-1],
+        np.cumsum(_zipf(generator, products)),
         generator.normal(size=products),
         generator.normal(size=(products, _DIMENSIONS)),
     )
@@ -131,7 +129,9 @@ def _stock(generator: np.random.Generator, products: int) -> _Shop:
 def _rate(generator: np.random.Generator, shop: _Shop, rows: int, customers: int) -> Any:
     """A structured array of ratings (customer, product, stars, day), by customer and day."""
     counts = _counts(generator, rows, customers)
-    tastes = generator.integers(0, len(shop.shelves) - 1, customers)
+    tastes = generator.choice(
+        len(shop.shelves) - 1, customers, p=_zipf(generator, len(shop.shelves) - 1)
+    )
     customer = np.repeat(np.arange(customers), counts)
     table = np.empty(rows, [(name, np.int64) for name in ("customer", "product", "stars", "day")])
     table["customer"] = customer
@@ -144,9 +144,15 @@ def _rate(generator: np.random.Generator, shop: _Shop, rows: int, customers: int
 
 def _counts(generator: np.random.Generator, rows: int, customers: int) -> Integers:
     """How many products each customer rates: one at least, most of them few."""
-    weights = (8.0 + generator.permutation(customers)) ** -0.75
-    counts: Integers = 1 + generator.multinomial(rows - customers, weights / weights.sum())
+    counts: Integers = 1 + generator.multinomial(rows - customers, _zipf(generator, customers))
     return counts
+
+
+def _zipf(generator: np.random.Generator, count: int) -> Floats:
+    """Shares that fall with a rank by Zipf's law, flat at the top, in random order."""
+    weights: Floats = 1 / (count / 300 + 1 + generator.permutation(count))
+    shares: Floats = weights / weights.sum()
+    return shares
 
 
 def _take_up(
