@@ -3,12 +3,14 @@
 import difflib
 import json
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType, PipelineTaskSpec
 
-from pipelines.package import Package
+from pipelines.package import Package, read_package
 
 
 def difference(before: Package, after: Package) -> str:
@@ -17,6 +19,14 @@ def difference(before: Package, after: Package) -> str:
         list(outline(before)), list(outline(after)), "before", "after", lineterm="", n=1
     )
     return "\n".join(lines)
+
+
+def diff(
+    before: Annotated[Path, typer.Argument(help="A compiled pipeline.")],
+    after: Annotated[Path, typer.Argument(help="Another one.")],
+) -> None:
+    """Show what changed between two compiled pipelines, their steps' code left out."""
+    typer.echo(difference(read_package(before), read_package(after)) or "The DAG is the same.")
 
 
 def outline(package: Package) -> Iterator[str]:
