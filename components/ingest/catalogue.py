@@ -36,4 +36,4 @@ class Catalogue:
 
 
 def _firsts(products: pl.DataFrame) -> pl.DataFrame:
-    return products.unique("product", keep="first", maintain_order=True)
+    return products.unique("product", keep="first")

@@ -77,11 +77,14 @@ def split_header(line: bytes, separator: str, uri: str) -> tuple[list[str], str]
 
 
 def _parse_plain(text: bytes, width: int, places: dict[str, int], separator: str) -> pl.DataFrame:
-    # A header of our own, since the first line may be short of columns.
-    header = separator.join(map(str, range(width))).encode() + b"\n"
     last = width - 1
+    if text[: text.find(b"\n")].count(separator.encode()) != last:
+        # Polars takes the columns from the first line: give it a whole one to skip.
+        text = separator.encode() * last + b"\n" + text
+        return _parse_plain(text, width, places, separator)[1:]
     frame = pl.read_csv(
-        header + text,
+        text,
+        has_header=False,
         separator=separator,
         quote_char=None,
         columns=sorted({*places.values(), last}),

@@ -5,7 +5,9 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 import polars as pl
 import pyarrow as pa
@@ -13,7 +15,7 @@ import pyarrow.parquet as pq
 
 from components.errors import UserError
 from components.ingest.formats import Format, choose_columns
-from components.ingest.lines import Block, read_blocks
+from components.ingest.lines import read_blocks
 from components.ingest.parsing import (
     Parser,
     delimited_parser,
@@ -49,38 +51,38 @@ def read_batches(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[Bat
     if layout.encoding == "parquet":
         yield from _read_parquet(stream, layout, uri)
         return
-    blocks = read_blocks(stream, uri)
+    blocks = _read_ahead(read_blocks(stream, uri))
+    line = 1
     if layout.encoding == "json lines":
         parse = json_parser({what: name for what, name in vars(layout.columns).items() if name})
+    elif layout.header:
+        parse = _parser(list(layout.header), layout.separator, layout, uri)
     else:
-        parse, blocks = _read_header(blocks, layout, uri)
-    for block in blocks:
-        yield Batch(parse(block.text), block.first_line, _raw_lines(block))
+        header, _, rest = next(blocks, b"").partition(b"\n")
+        parse = _parser(*split_header(header, layout.separator, uri), layout, uri)
+        blocks, line = chain([rest], blocks), 2
+    for text in blocks:
+        cells = parse(text)
+        yield Batch(cells, line, _raw_lines(text))
+        line += len(cells)
 
 
-def _read_header(
-    blocks: Iterator[Block], layout: Format, uri: str
-) -> tuple[Parser, Iterator[Block]]:
-    """A parser that knows the columns, and the blocks without the line that names them."""
-    if layout.header:
-        names = list(layout.header)
-        return delimited_parser(names, choose_columns(layout, names, uri), layout.separator), blocks
-    first = next(blocks, Block(b"\n", 1))
-    header, _, rest = first.text.partition(b"\n")
-    names, separator = split_header(header, layout.separator, uri)
-    parse = delimited_parser(names, choose_columns(layout, names, uri), separator)
-    return parse, _chained(Block(rest, 2), blocks)
+def _parser(names: list[str], separator: str, layout: Format, uri: str) -> Parser:
+    return delimited_parser(names, choose_columns(layout, names, uri), separator)
 
 
-def _chained(first: Block, others: Iterator[Block]) -> Iterator[Block]:
-    if first.text:
-        yield first
-    yield from others
+def _read_ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same blocks, each made while the one before is being used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, blocks, b"")
+        while block := coming.result():
+            coming = pool.submit(next, blocks, b"")
+            yield block
 
 
-def _raw_lines(block: Block) -> Callable[[list[int]], list[str]]:
+def _raw_lines(text: bytes) -> Callable[[list[int]], list[str]]:
     def raw(rows: list[int]) -> list[str]:
-        lines = block.text.split(b"\n")
+        lines = text.split(b"\n")
         return [lines[row].decode(errors="replace") for row in rows]
 
     return raw

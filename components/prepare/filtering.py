@@ -47,16 +47,21 @@ def deduplicate(ratings: pl.DataFrame, rule: Duplicates) -> pl.DataFrame:
         ratings: of any order.
         rule: latest or first by date; or the mean, on the latest day.
     """
-    pair = pl.col("user").cast(pl.Int64) * 2**32 + pl.col("item")
-    repeated = ratings.select(pair.is_duplicated()).to_series()
-    if not repeated.any():
-        return ratings
+    repeated = _repeated(ratings)
     pairs = ratings.filter(repeated).sort(_OLDEST_FIRST).group_by(_PAIR, maintain_order=True)
     if rule == "mean":
         one = pairs.agg(pl.col("star_rating").mean(), pl.col("review_date").last())
     else:
         one = pairs.first() if rule == "first" else pairs.last()
     return pl.concat([ratings.filter(~repeated), one.select(ratings.columns)])
+
+
+def _repeated(ratings: pl.DataFrame) -> pl.Series:
+    """Which rows are of a pair that has several."""
+    pairs = ratings["user"].cast(pl.Int64) * 2**32 + ratings["item"]
+    ordered = pairs.sort()
+    several = ordered.filter(ordered == ordered.shift()).unique()
+    return pairs.is_in(several.implode())
 
 
 def keep_active(
