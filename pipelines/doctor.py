@@ -208,11 +208,10 @@ def check_kserve() -> str:
 
 def check_bucket(environment: Environment) -> str:
     """The bucket opens to the keys that boto3 finds here."""
-    endpoint = str(environment.s3_endpoint) if environment.s3_endpoint else None
     s3 = boto3.Session().client(
         "s3",
         region_name=environment.region,
-        endpoint_url=endpoint,
+        endpoint_url=environment.s3_endpoint,
         config=botocore.config.Config(connect_timeout=_SECONDS, retries={"max_attempts": 1}),
     )
     try:
@@ -226,8 +225,9 @@ def check_bucket(environment: Environment) -> str:
             f"({environment.region}) and that the keys may list and read it"
         ) from None
     except botocore.exceptions.BotoCoreError as error:
+        endpoint = environment.s3_endpoint or "S3"
         raise UnseenError(
-            f"{endpoint or 'S3'} does not answer from here ({error}): inside the cluster it may"
+            f"{endpoint} does not answer from here ({error}): inside the cluster it may"
         ) from None
     return f"s3://{environment.bucket}"
 

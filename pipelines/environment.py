@@ -6,10 +6,20 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import AfterValidator, BaseModel, Field, HttpUrl, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from components.errors import UserError
 from components.step import describe_invalid
+
+_FOLDER = Path(__file__).with_name("environments")
 
 
 def _known_zone(name: str) -> str:
@@ -20,7 +30,9 @@ def _known_zone(name: str) -> str:
     return name
 
 
-_FOLDER = Path(__file__).with_name("environments")
+def _http_url(url: str) -> str:
+    return str(TypeAdapter(HttpUrl).validate_python(url)).rstrip("/")
+
 
 Cpu = Annotated[str, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$")]
 Memory = Annotated[str, StringConstraints(pattern=r"^[0-9]+(Ki|Mi|Gi|Ti|K|M|G|T)?$")]
@@ -31,6 +43,9 @@ BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61
 Registry = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*$")
 ]
+
+
+Url = Annotated[str, AfterValidator(_http_url)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 Parameter = str | int | float | bool
 
@@ -121,10 +136,10 @@ class SecretKeys(BaseModel, frozen=True, extra="forbid"):
 class Kubeflow(BaseModel, frozen=True, extra="forbid"):
     """The installation of Kubeflow Pipelines, and whose part of it is used."""
 
-    endpoint: HttpUrl | None = Field(
+    endpoint: Url | None = Field(
         default=None, description="URL of the API; none: the in-cluster service or a port-forward"
     )
-    ui: HttpUrl | None = Field(
+    ui: Url | None = Field(
         default=None, description="URL of the UI, where it is not the endpoint's"
     )
     access: Access = Field(default=Access.ANONYMOUS, description="how the client says who it is")
@@ -168,7 +183,7 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
     s3: SecretKeys | None = Field(
         default=None, description="keys for S3; none: the pod's own identity"
     )
-    s3_endpoint: HttpUrl | None = Field(default=None, description="for stores other than AWS S3")
+    s3_endpoint: Url | None = Field(default=None, description="for stores other than AWS S3")
     region: str = Field(default="us-east-1", min_length=1, description="region of the bucket")
     webhook: SecretKeys | None = Field(
         default=None, description="where the outcome of a run is posted"

@@ -44,8 +44,7 @@ class Session:
 
     def run_url(self, run_id: str) -> str:
         """The page of a run in the UI."""
-        ui = str(self.settings.ui) if self.settings.ui else self.endpoint
-        return f"{ui.rstrip('/')}/#/runs/details/{run_id}"
+        return f"{self.settings.ui or self.endpoint}/#/runs/details/{run_id}"
 
     def ask(self, what: str, request: Callable[[], T]) -> T:
         """Make a request that may be repeated, until it is answered.
@@ -131,7 +130,7 @@ def connect(settings: Kubeflow) -> Iterator[Session]:
 
 def _endpoint(settings: Kubeflow) -> str:
     if settings.endpoint:
-        return str(settings.endpoint).rstrip("/")
+        return settings.endpoint
     return f"http://ml-pipeline.{settings.system_namespace}.svc.cluster.local:8888"
 
 

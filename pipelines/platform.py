@@ -59,7 +59,7 @@ def _apply_resources(task: PipelineTask, resources: Resources) -> None:
 def _apply_object_store(task: PipelineTask, environment: Environment) -> None:
     task.set_env_variable("AWS_DEFAULT_REGION", environment.region)
     if environment.s3_endpoint:
-        task.set_env_variable("AWS_ENDPOINT_URL", str(environment.s3_endpoint))
+        task.set_env_variable("AWS_ENDPOINT_URL", environment.s3_endpoint)
     if environment.s3:
         kubernetes.use_secret_as_env(
             task,

@@ -299,7 +299,9 @@ def _differences(wanted: RecurringRun, run: RecurringRun) -> tuple[str, ...]:
 
 
 def _awake(run: RecurringRun) -> bool:
-    return bool(run.status == "ENABLED" or run.mode == RecurringRunMode.ENABLE)
+    if run.status:  # Kubeflow's answer; what we ask for has a mode only
+        return bool(run.status == "ENABLED")
+    return bool(run.mode == RecurringRunMode.ENABLE)
 
 
 def _await_quiet(session: Session, change: Change, say: Say) -> None:

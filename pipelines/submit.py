@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from kfp_server_api import V2beta1Run
+from kfp_server_api import GoogleRpcStatus, V2beta1Run
 
 from components.errors import UserError
 from pipelines.environment import Environment
@@ -95,8 +95,7 @@ def follow(session: Session, run_id: str, package: Package, say: Say) -> bool:
                 shown[step] = state
                 say(f"{datetime.now():%H:%M:%S} {step:<10} {state.lower()}{reason}")
         if run.state in _ENDS:
-            reason = f": {run.error.message}" if run.error and run.error.message else ""
-            say(f"the run {run.state.lower()}{reason}")
+            say(f"the run {run.state.lower()}{_reason(run.error)}")
             return bool(run.state == "SUCCEEDED")
         time.sleep(_POLL_SECONDS)
 
@@ -138,5 +137,8 @@ def _step_states(run: V2beta1Run, package: Package) -> Iterator[tuple[str, str, 
     details = run.run_details.task_details if run.run_details else None
     for task in details or []:
         if task.display_name in names and task.state not in _NOT_YET:
-            reason = f": {task.error.message}" if task.error and task.error.message else ""
-            yield names[task.display_name], task.state, reason
+            yield names[task.display_name], task.state, _reason(task.error)
+
+
+def _reason(error: GoogleRpcStatus | None) -> str:
+    return f": {' '.join(error.message.split())}" if error and error.message else ""

@@ -26,7 +26,7 @@ def named(kind: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("version", ["1.28", "1.32", "1.37"])
 @pytest.mark.parametrize(
-    "manifest", objects(), ids=lambda m: f"{m['kind']}-{m['metadata']['name']}"
+    "manifest", list(objects()), ids=lambda m: f"{m['kind']}-{m['metadata']['name']}"
 )
 def test_every_object_is_valid_for_kubernetes(manifest: dict[str, Any], version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
