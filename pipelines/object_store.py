@@ -16,6 +16,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from pipelines.processes import child_process
+
 # SeaweedFS opens these; for each port it also opens the one 10000 above, for gRPC.
 _PORTED = ("master", "filer", "volume", "admin", "s3")
 _START_SECONDS = 30
@@ -54,13 +56,20 @@ def serve_object_store() -> Iterator[ObjectStore]:
         access_key, secret_key = secrets.token_hex(10), secrets.token_hex(20)
         _write_keys(folder / "s3.json", access_key, secret_key)
         ports = _free_ports(len(_PORTED))
-        process = _start(folder, dict(zip(_PORTED, ports, strict=True)))
-        try:
+        log = folder / "log"
+        with (
+            log.open("wb") as output,
+            child_process(
+                _command(folder, dict(zip(_PORTED, ports, strict=True))),
+                output=output,
+                # Credentials in the surroundings would be taken for the server's own.
+                environment={k: v for k, v in os.environ.items() if not k.startswith("AWS_")},
+                folder=folder,
+            ) as process,
+        ):
             endpoint = f"http://127.0.0.1:{ports[-1]}"
-            _wait_until_ready(endpoint, process, folder / "log")
+            _wait_until_ready(endpoint, process, log)
             yield ObjectStore(endpoint, access_key, secret_key)
-        finally:
-            _stop(process)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -86,8 +95,8 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _start(folder: Path, ports: dict[str, int]) -> subprocess.Popen[bytes]:
-    command = [
+def _command(folder: Path, ports: dict[str, int]) -> list[str | Path]:
+    return [
         Path(sys.executable).with_name("weed"),
         f"-logdir={folder}",
         "mini",
@@ -100,13 +109,6 @@ def _start(folder: Path, ports: dict[str, int]) -> subprocess.Popen[bytes]:
         *("-s3.port.iceberg=0", "-s3.port.lance=0"),
         *("-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false"),
     ]
-    # Credentials in the surroundings would be taken for the server's own.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    with (folder / "log").open("wb") as log:
-        # A session of its own: Ctrl-C goes to us first, and we stop the server in order.
-        return subprocess.Popen(
-            command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True
-        )
 
 
 def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -118,12 +120,3 @@ def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes], log: Path
         time.sleep(0.05)
     tail = log.read_text(errors="replace")[-2000:]
     raise RuntimeError(f"the S3 server did not start at {endpoint}:\n{tail}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
