@@ -137,7 +137,9 @@ class Kubeflow(BaseModel, frozen=True, extra="forbid"):
     """The installation of Kubeflow Pipelines, and whose part of it is used."""
 
     endpoint: Url | None = Field(
-        default=None, description="URL of the API; none: the in-cluster service or a port-forward"
+        default=None,
+        description="URL of the API, such as a port-forward's; none: a port is forwarded "
+        "with access port-forward, otherwise the in-cluster service",
     )
     ui: Url | None = Field(
         default=None, description="URL of the UI, where it is not the endpoint's"

@@ -111,8 +111,8 @@ def connect(settings: Kubeflow) -> Iterator[Session]:
     Raises:
         UserError: if the token or the cookie is missing, or the API cannot be reached.
     """
-    forwarded = settings.access is Access.PORT_FORWARD
-    with _port_forward(settings) if forwarded else nullcontext(_endpoint(settings)) as endpoint:
+    forward = settings.access is Access.PORT_FORWARD and settings.endpoint is None
+    with _port_forward(settings) if forward else nullcontext(_endpoint(settings)) as endpoint:
         credentials = _credentials(settings.access)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # about servers older than 2.0

@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from kfp_server_api import V2beta1Pipeline, V2beta1PipelineVersion
 
@@ -34,7 +33,11 @@ def git_revision() -> str:
     """
     try:
         revision = _git("rev-parse", "--short=12", "HEAD")
-        return f"{revision}-dirty" if _git("status", "--porcelain") else revision
+        return (
+            f"{revision}-dirty"
+            if _git("status", "--porcelain", "--untracked-files=no")
+            else revision
+        )
     except (FileNotFoundError, subprocess.CalledProcessError):
         raise UserError(
             "a version is named by git revision, and this is no git checkout: give --revision"
@@ -43,22 +46,16 @@ def git_revision() -> str:
 
 def find_version(session: Session, environment: Environment, package: Package) -> Version | None:
     """The version with the very content of the package, if it was uploaded."""
-    pipeline = find_pipeline(session, environment)
-    if pipeline is None:
-        return None
-    for version in list_versions(session, pipeline.pipeline_id):
-        if _mark(package) in (version.description or ""):
-            return _version(version)
-    return None
+    versions = _list_versions(session, find_pipeline(session, environment))
+    same = (version for version in versions if _mark(package) in (version.description or ""))
+    return next(map(_version, same), None)
 
 
 def find_version_named(session: Session, environment: Environment, name: str) -> Version | None:
     """The version with this name."""
-    pipeline = find_pipeline(session, environment)
-    if pipeline is None:
-        return None
-    versions = list_versions(session, pipeline.pipeline_id)
-    return next((_version(version) for version in versions if version.display_name == name), None)
+    versions = _list_versions(session, find_pipeline(session, environment))
+    same = (version for version in versions if version.display_name == name)
+    return next(map(_version, same), None)
 
 
 def publish(
@@ -73,14 +70,14 @@ def publish(
     """
     if existing := find_version(session, environment, package):
         return existing, False
-    pipeline_id = _ensure_pipeline(session, environment, package)
-    taken = {version.display_name for version in list_versions(session, pipeline_id)}
-    name = f"{revision}-{package.digest[:8]}" if revision in taken else revision
+    pipeline = _ensure_pipeline(session, environment, package)
+    taken = find_version_named(session, environment, revision)
+    name = f"{revision}-{package.digest[:8]}" if taken else revision
     upload = partial(
         session.client.upload_pipeline_version,
         str(package.path),
         pipeline_version_name=name,
-        pipeline_id=pipeline_id,
+        pipeline_id=pipeline.pipeline_id,
         description=_mark(package),
     )
     uploaded = session.create(
@@ -89,26 +86,6 @@ def publish(
         find=partial(find_version, session, environment, package),
     )
     return uploaded, True
-
-
-def list_versions(session: Session, pipeline_id: str) -> Iterator[V2beta1PipelineVersion]:
-    """Every version, the newest first."""
-    token = ""
-    while True:
-        page = session.ask(
-            "list the pipeline's versions",
-            partial(
-                session.client.list_pipeline_versions,
-                pipeline_id,
-                page_token=token,
-                page_size=_PAGE,
-                sort_by="created_at desc",
-            ),
-        )
-        yield from page.pipeline_versions or []
-        token = page.next_page_token
-        if not token:
-            return
 
 
 def find_pipeline(session: Session, environment: Environment) -> V2beta1Pipeline | None:
@@ -125,26 +102,46 @@ def find_pipeline(session: Session, environment: Environment) -> V2beta1Pipeline
     return found[0] if found else None
 
 
-def _ensure_pipeline(session: Session, environment: Environment, package: Package) -> str:
-    find = partial(find_pipeline, session, environment)
-    pipeline = find()
-    if pipeline is None:
-        body = V2beta1Pipeline(
-            display_name=environment.pipeline,
-            name=environment.pipeline,
-            namespace=session.settings.profile,
-            description=package.pipeline.pipeline_info.description,
-        )
-        pipelines: Any = session.client.pipelines
-        make = partial(pipelines.pipeline_service_create_pipeline, pipeline=body)
-        pipeline = session.create(f"create the pipeline {environment.pipeline}", make, find)
-    return str(pipeline.pipeline_id)
-
-
 def named(name: str) -> str:
     """The API's filter for things with this display name."""
     predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
     return json.dumps({"predicates": [predicate]})
+
+
+def _ensure_pipeline(
+    session: Session, environment: Environment, package: Package
+) -> V2beta1Pipeline:
+    find = partial(find_pipeline, session, environment)
+    body = V2beta1Pipeline(
+        display_name=environment.pipeline,
+        name=environment.pipeline,
+        namespace=session.settings.profile,
+        description=package.pipeline.pipeline_info.description,
+    )
+    make = partial(session.client.pipelines.pipeline_service_create_pipeline, pipeline=body)
+    return find() or session.create(f"create the pipeline {environment.pipeline}", make, find)
+
+
+def _list_versions(
+    session: Session, pipeline: V2beta1Pipeline | None
+) -> Iterator[V2beta1PipelineVersion]:
+    """Every version, the newest first."""
+    token = ""
+    while pipeline is not None:
+        page = session.ask(
+            "list the pipeline's versions",
+            partial(
+                session.client.list_pipeline_versions,
+                pipeline.pipeline_id,
+                page_token=token,
+                page_size=_PAGE,
+                sort_by="created_at desc",
+            ),
+        )
+        yield from page.pipeline_versions or []
+        token = page.next_page_token
+        if not token:
+            return
 
 
 def _mark(package: Package) -> str:

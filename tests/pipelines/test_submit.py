@@ -1,6 +1,7 @@
 """A run on Kubeflow, from the upload to its end."""
 
 import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -210,3 +211,11 @@ def test_a_revision_says_whether_files_differ_from_the_commit(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="give --revision"):
         git_revision()
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    file = tmp_path / "file"
+    file.write_text("one")
+    for command in (["init", "--quiet"], ["add", "file"], ["commit", "--quiet", "-m", "one"]):
+        subprocess.run([*git, *command], check=True)
+    assert re.fullmatch(r"[0-9a-f]{12}", git_revision())
+    file.write_text("two")
+    assert git_revision().endswith("-dirty")
