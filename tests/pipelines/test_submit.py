@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from components.errors import UserError
 from pipelines import remote, submit
-from pipelines.environment import Environment
-from pipelines.kubeflow import Session
+from pipelines.environment import Access, Environment
+from pipelines.kubeflow import Session, connect
 from pipelines.package import Package, parse_assignments, read_package
 from pipelines.versions import git_revision, publish
 from tests.pipelines.fake_kubeflow import FakeKubeflow
@@ -219,3 +219,23 @@ def test_a_revision_says_whether_files_differ_from_the_commit(
     assert re.fullmatch(r"[0-9a-f]{12}", git_revision())
     file.write_text("two")
     assert git_revision().endswith("-dirty")
+
+
+def test_with_several_users_everything_lies_in_the_profile(
+    fake: FakeKubeflow, package: Package, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.token = "secret"
+    monkeypatch.setenv("ALSOLIKE_KFP_TOKEN", "secret")
+    settings = environment.kubeflow.model_copy(
+        update={"access": Access.TOKEN, "profile": "team", "service_account": "alsolike-pipeline"}
+    )
+    ours = environment.model_copy(update={"kubeflow": settings, "pipeline_root": "s3://b/root"})
+    said: list[str] = []
+    with connect(settings) as session:
+        submit.start(session, ours, package, "one", {}, said.append)
+        submit.start(session, ours, package, "two", {}, said.append)
+    (pipeline,), (experiment,) = fake.pipelines.values(), fake.experiments.values()
+    assert (pipeline.namespace, experiment.namespace) == ("team", "team")
+    run, _ = fake.runs.values()
+    assert run.service_account == "alsolike-pipeline"
+    assert run.runtime_config.pipeline_root == "s3://b/root"
