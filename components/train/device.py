@@ -1,0 +1,69 @@
+"""Where to compute: on a GPU that this MXNet has code for, or on the CPU."""
+
+import logging
+
+import mxnet as mx
+import pynvml
+
+from components.errors import UserError
+
+log = logging.getLogger(__name__)
+
+# mxnet-cu112 1.9.1 carries native code for sm_50 to sm_86 and no PTX to compile for newer ones.
+_NEWEST_CAPABILITY = (8, 9)
+_SUPPORTED = "Maxwell to Ada: M60, P100, V100, T4, A10, A100, L4 and their like"
+
+
+def choose_device(wanted: str) -> mx.Context:
+    """Where to compute.
+
+    Args:
+        wanted: auto, cpu, gpu or gpu:N.
+
+    Raises:
+        UserError: if a GPU is wanted and there is none, or none that this MXNet has code for.
+    """
+    if wanted == "cpu":
+        return mx.cpu()
+    if wanted == "auto":
+        problem = _problem(0)
+        device = mx.cpu() if problem else mx.gpu(0)
+        log.info("device=auto took %s%s", device, f": {problem}" if problem else "")
+        return device
+    number = int(wanted.partition(":")[2] or 0)
+    if problem := _problem(number):
+        raise UserError(f"device={wanted}: {problem}; set device=cpu or run where there is one")
+    return mx.gpu(number)
+
+
+def _problem(number: int) -> str | None:
+    """Why this GPU cannot be used, or None if it can."""
+    if not mx.runtime.Features().is_enabled("CUDA"):
+        return "this MXNet is built for CPUs, mxnet-cu112 is the one for GPUs"
+    try:
+        count = mx.context.num_gpus()
+    except mx.MXNetError:
+        count = 0
+    if number >= count:
+        return f"there is no GPU {number}, {count} found"
+    return unsupported(*_capability(number))
+
+
+def unsupported(major: int, minor: int) -> str | None:
+    """Why a GPU of this compute capability cannot be used, or None if it can."""
+    if (major, minor) <= _NEWEST_CAPABILITY:
+        return None
+    return (
+        f"the GPU has compute capability {major}.{minor}, MXNet 1.9.1 has code up to "
+        f"{'.'.join(map(str, _NEWEST_CAPABILITY))} ({_SUPPORTED})"
+    )
+
+
+def _capability(number: int) -> tuple[int, int]:
+    pynvml.nvmlInit()
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(number)
+        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+        return major, minor
+    finally:
+        pynvml.nvmlShutdown()

@@ -1,0 +1,109 @@
+"""Try models of the stars on the validation ratings and learn the best again from all."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+
+from components.artifacts.model import RatingFactors
+from components.artifacts.splits import Ratings, Splits
+from components.errors import UserError
+from components.train.rating.bayes import Bayes
+from components.train.rating.gradient import GradientModel
+from components.train.rating.learning import Problem, Trial, learn_again, try_model
+from components.train.settings import RatingSettings
+
+log = logging.getLogger(__name__)
+
+# What bayes tries, one after the other, each with the best of the others. A noise of 1 is as
+# large as the error of the biases; the true one is smaller, the best to learn with larger.
+_RANKS = (4, 8, 16)
+_NOISES = (1.3, 1.1, 1.8)
+
+
+def fit_rating(
+    splits: Splits, settings: RatingSettings, device: mx.Context
+) -> tuple[RatingFactors, dict[str, Any], list[dict[str, Any]]]:
+    """Choose on the validation ratings, then learn from them too.
+
+    Returns:
+        The factors; the chosen model with its hyperparameters and its error on the validation
+        ratings; and the same of every trial with its history, in the order tried.
+
+    Raises:
+        UserError: if there are no validation ratings, or a loss is no longer a number.
+    """
+    if not len(splits.validation):
+        raise UserError(
+            "no validation ratings to choose a model by: prepare with lower minimum counts or "
+            "another split"
+        )
+    trials = list(_trials(splits, settings, device))
+    best = min(trials, key=lambda trial: trial.mse)
+    log.info("rating: %s is best, validation MSE %.4f", best.model.name, best.mse)
+    known = splits.train.merged_with(splits.validation)
+    factors = learn_again(best, _problem(splits, known))
+    return (
+        factors,
+        best.description,
+        [trial.description | {"history": trial.history} for trial in trials],
+    )
+
+
+def _trials(splits: Splits, settings: RatingSettings, device: mx.Context) -> Iterator[Trial]:
+    names = ["bayes", "mf"] if settings.rating_model == "auto" else [settings.rating_model]
+    problem = _problem(splits, splits.train)
+
+    def attempt(model: Bayes | GradientModel) -> Trial:
+        return try_model(model, problem, splits.validation, settings.epochs, settings.patience)
+
+    for name in names:
+        if name == "bayes":
+            tried = list(_bayes_trials(attempt, problem, settings.seed, device))
+        else:
+            tried = [attempt(_gradient_model(name, settings, device))]
+        best = min(tried, key=lambda trial: trial.mse)
+        log.info(
+            "rating: %s reaches MSE %.4f on validation after %d steps", name, best.mse, best.steps
+        )
+        yield from tried
+
+
+def _bayes_trials(attempt: Any, problem: Problem, seed: int, device: mx.Context) -> Iterator[Trial]:
+    """The biases alone first, which tell how large the noise may be; then ranks and noises."""
+    spread = float(np.var(problem.ratings.stars, dtype=np.float64)) or 1.0
+    best: Trial = attempt(Bayes(0, 1 / spread, True, seed, device))
+    yield best
+    error = best.mse
+    start = Bayes(_RANKS[0], 1 / (_NOISES[0] * error), True, seed, device)
+    changes: list[list[dict[str, Any]]] = [
+        [{"rank": rank} for rank in _RANKS],
+        [{"precision": 1 / (noise * error)} for noise in _NOISES[1:]],
+        [{"counts": False}],
+    ]
+    for alternatives in changes:
+        base = best.model if best.model.hyperparameters["rank"] else start
+        for change in alternatives:
+            trial = attempt(replace(base, **change))  # type: ignore[type-var]
+            best = min(best, trial, key=lambda trial: trial.mse)
+            yield trial
+
+
+def _gradient_model(name: Any, settings: RatingSettings, device: mx.Context) -> GradientModel:
+    return GradientModel(
+        name=name,
+        width=settings.num_embeddings,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        dropout=settings.dropout,
+        weight_decay=settings.weight_decay,
+        seed=settings.seed,
+        device=device,
+    )
+
+
+def _problem(splits: Splits, ratings: Ratings) -> Problem:
+    return Problem(ratings, len(splits.customers), len(splits.products), splits.scale)

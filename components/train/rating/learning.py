@@ -1,0 +1,129 @@
+"""Learn step by step, stop in time, keep the best: the part of learning that no framework owns."""
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+
+from components.artifacts.model import RatingFactors
+from components.artifacts.splits import Ratings
+from components.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Ratings to learn from.
+
+    Attributes:
+        ratings: what is known.
+        customers: how many there are. products: how many there are.
+        bounds: the lowest and the highest rating of the scale.
+    """
+
+    ratings: Ratings
+    customers: int
+    products: int
+    bounds: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where learning stands after an epoch or a sweep.
+
+    Attributes:
+        loss: mean squared error of training, in stars squared.
+        factors: the model so far.
+    """
+
+    loss: float
+    factors: RatingFactors
+
+
+class RatingModel(Protocol):
+    """A model with its hyperparameters."""
+
+    @property
+    def name(self) -> str:
+        """As the user knows it."""
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """What tells it from others of its name."""
+
+    def learn(self, problem: Problem) -> Iterator[Step]:
+        """Learn without end, an epoch or sweep a step; the same steps every time."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A model judged on the validation ratings.
+
+    Attributes:
+        model: what was tried.
+        mse: of its best step, on the validation ratings. steps: the number of that step.
+        history: by step, `step`, `train_mse` and `validation_mse`.
+    """
+
+    model: RatingModel
+    mse: float
+    steps: int
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The trial in plain values."""
+        return {
+            "model": self.model.name,
+            "hyperparameters": self.model.hyperparameters,
+            "validation_mse": self.mse,
+            "steps": self.steps,
+        }
+
+
+def mean_squared_error(factors: RatingFactors, ratings: Ratings) -> float:
+    """Of the predicted stars, in stars squared."""
+    errors = factors.predict(ratings.users, ratings.items) - ratings.stars
+    return float(np.mean(np.square(errors), dtype=np.float64))
+
+
+def try_model(
+    model: RatingModel, problem: Problem, validation: Ratings, steps: int, patience: int
+) -> Trial:
+    """Learn until the validation loss has not fallen for `patience` steps, or for `steps` steps.
+
+    Raises:
+        UserError: if the loss is no longer a number.
+    """
+    trial = Trial(model, math.inf, 0)
+    for number, step in enumerate(islice(model.learn(problem), steps), start=1):
+        mse = mean_squared_error(step.factors, validation)
+        if not math.isfinite(mse):
+            raise UserError(
+                f"the validation loss of {model.name} is {mse} after step {number}: "
+                f"lower learning_rate"
+            )
+        history = [
+            *trial.history,
+            {"step": number, "train_mse": step.loss, "validation_mse": mse},
+        ]
+        better = mse < trial.mse
+        trial = Trial(
+            model, mse if better else trial.mse, number if better else trial.steps, history
+        )
+        log.debug("%s step %d: train %.4f, validation %.4f", model.name, number, step.loss, mse)
+        if number - trial.steps >= patience:
+            break
+    return trial
+
+
+def learn_again(trial: Trial, problem: Problem) -> RatingFactors:
+    """Learn as many steps as were best, from all that is known."""
+    steps = islice(trial.model.learn(problem), trial.steps)
+    *_, last = steps
+    return last.factors
