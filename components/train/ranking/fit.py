@@ -18,6 +18,10 @@ from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.ranking.training_set import TrainingSet
 from components.train.ranking.validation import Validation
 
+# A longer list than is shown tells more of the same number of ratings: on small sets the choice by
+# 50 places makes for better first 10 places than the choice by 10.
+_CHOSEN_BY = "ndcg_at_50"
+
 log = logging.getLogger(__name__)
 
 
@@ -49,8 +53,8 @@ def fit_ranking(
     """Choose on the validation ratings, then learn from them too.
 
     Returns:
-        The factors; the chosen model with its parameters and its NDCG@10 on the validation
-        ratings; and the same of every candidate, in the order tried.
+        The factors; the chosen model with its parameters and its NDCG@10 and NDCG@50 on the
+        validation ratings; and the same of every candidate, in the order tried.
 
     Raises:
         UserError: if there are no validation ratings.
@@ -61,7 +65,7 @@ def fit_ranking(
             "another split"
         )
     trials = list(_trials(_training_set(splits, splits.train, settings, device), splits, settings))
-    best = max(trials, key=lambda trial: trial["ndcg_at_10"])
+    best = max(trials, key=lambda trial: trial[_CHOSEN_BY])
     log.info("ranking: %s is best, NDCG@10 %.4f", best["model"], best["ndcg_at_10"])
     known = splits.train.merged_with(splits.validation)
     model = MODELS[best["model"]](_training_set(splits, known, settings, device))
@@ -77,9 +81,9 @@ def _trials(
         model = MODELS[name](data)
         best = 0.0
         for parameters in MODELS[name].candidates(settings):
-            ndcg = validation.ndcg(model.fit(**parameters))
-            best = max(best, ndcg)
-            yield {"model": name, "parameters": parameters, "ndcg_at_10": ndcg}
+            figures = validation.measure(model.fit(**parameters))
+            best = max(best, figures["ndcg_at_10"])
+            yield {"model": name, "parameters": parameters, **figures}
         log.info("ranking: %s reaches NDCG@10 %.4f on validation", name, best)
 
 

@@ -10,7 +10,7 @@ from components.artifacts.model import Floats, Integers, RankingFactors
 from components.artifacts.splits import Ratings
 from components.train.ranking.training_set import TrainingSet
 
-_CUT = 10
+_CUTS = (10, 50)
 # Scores to compute for a candidate: a sample of the customers does where that is too many.
 _MOST_SCORES = 100_000_000
 _BLOCK_SCORES = 1 << 23
@@ -42,15 +42,20 @@ class Validation:
         ties = generator.permutation(products)
         return cls(data, held_out.users[sample], held_out.items[sample], ties)
 
-    def ndcg(self, factors: RankingFactors) -> float:
-        """Mean NDCG@10 of each held-out item alone: 1 / log2(place + 1), or 0 beyond place 10."""
+    def measure(self, factors: RankingFactors) -> dict[str, float]:
+        """Mean NDCG of each held-out item alone at several cuts, by name.
+
+        An item at place p, from 1, is worth 1 / log2(p + 1), and nothing beyond the cut.
+        """
         step = max(1, _BLOCK_SCORES // self.data.histories.products)
-        places = [
-            self._places(factors, slice(start, start + step))
-            for start in range(0, len(self.users), step)
-        ]
-        gains = 1 / np.log2(np.concatenate(places) + 1.0)
-        return float(np.where(gains >= 1 / np.log2(_CUT + 1.0), gains, 0).mean())
+        places = np.concatenate(
+            [
+                self._places(factors, slice(start, start + step))
+                for start in range(0, len(self.users), step)
+            ]
+        )
+        gains = 1 / np.log2(places + 1.0)
+        return {f"ndcg_at_{cut}": float(np.where(places <= cut, gains, 0).mean()) for cut in _CUTS}
 
     def _places(self, factors: RankingFactors, block: slice) -> npt.NDArray[np.int64]:
         users, items = self.users[block], self.items[block]

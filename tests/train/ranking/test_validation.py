@@ -25,7 +25,7 @@ def validation() -> Validation:
     return Validation.of(data, ratings.where(last))
 
 
-def slow_ndcg(validation: Validation, factors: RankingFactors) -> float:
+def slow_ndcg(validation: Validation, factors: RankingFactors, cut: int) -> float:
     gains = []
     histories = lists(validation.data.histories)
     for user, target in zip(validation.users, validation.items, strict=True):
@@ -33,7 +33,7 @@ def slow_ndcg(validation: Validation, factors: RankingFactors) -> float:
         scores = factors.scores(factors.customer_vector(user, history)[None])[0]
         order = np.lexsort((validation.ties, -scores))
         place = 1 + [item for item in order if item not in histories[user]].index(target)
-        gains.append(1 / math.log2(place + 1) if place <= 10 else 0)
+        gains.append(1 / math.log2(place + 1) if place <= cut else 0)
     return float(np.mean(gains))
 
 
@@ -42,12 +42,16 @@ def test_ndcg_is_that_of_a_slow_reading(
     validation: Validation, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(validation_module, "_BLOCK_SCORES", block)
+    monkeypatch.setattr(validation_module, "_CUTS", (3, 50))
     for factors in (
         Ridge(validation.data).fit(6, 0.8, 30.0),
         Popularity(validation.data).fit(0),
         Popularity(validation.data).fit(7),
     ):
-        assert validation.ndcg(factors) == pytest.approx(slow_ndcg(validation, factors))
+        assert validation.measure(factors) == {
+            "ndcg_at_3": pytest.approx(slow_ndcg(validation, factors, 3)),
+            "ndcg_at_50": pytest.approx(slow_ndcg(validation, factors, 50)),
+        }
 
 
 def test_a_large_validation_set_is_sampled(

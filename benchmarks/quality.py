@@ -1,0 +1,208 @@
+"""How well alsolike predicts stars and ranks products, beside its peers on the same splits.
+
+`make bench-quality` (`EXTRA=ratings.tsv.gz` adds a set); the last line of stdout is one JSON
+object, kept in results/quality.json: by objective, set and model the means over the seeds, their
+standard deviation (`spread`) and, for NDCG@10, the standard error over the test ratings. `losses`
+names every peer that alsolike does not beat; `beyond_error` is false where the difference is within
+one standard error (ranking) or the larger spread (rating). Every model learns from the same rows,
+chooses on the same validation ratings within the same time, and learns again from both. alsolike
+runs as shipped. What peers reached is kept in .cache and not measured again.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import quality_sets
+from benchmarks.quality_data import Array, Data
+from benchmarks.quality_peers import RANKING, RATING, SECONDS
+from benchmarks.quality_sets import CACHE, Source, hold_out, open_sets
+from components.artifacts.model import Model, RankingFactors
+from components.artifacts.splits import Splits
+from components.evaluate.baselines import shrunken_bias
+
+RESULTS = Path(__file__).parent / "results" / "quality.json"
+PEERS = CACHE / "peers"
+# lenskit below 2025 needs no torch, but an older NumPy than myFM asks for: it is installed last.
+_INSTALLS = (
+    ("scikit-surprise==1.1.5", "myfm==0.4.0", "implicit==0.7.3", "cmfrec==3.5.1.post14"),
+    ("lenskit==0.14.4",),
+)
+OURS = "alsolike"
+
+Figures = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--extra", type=Path, help="ratings in the 15 columns of the Amazon reviews"
+    )
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sets", nargs="*", help="only these sets")
+    options = parser.parse_args()
+    sources: dict[str, Source] = {
+        "movielens_100k": quality_sets.movielens,
+        "generated": quality_sets.generated,
+    }
+    if options.extra:
+        name = options.extra.name.partition(".")[0]
+        sources[name] = quality_sets.from_file(options.extra)
+    install_peers()
+    found: dict[tuple[str, str, str], list[Figures]] = defaultdict(list)
+    chosen = {name: sources[name] for name in options.sets or sources}
+    for name, prepared in open_sets(chosen).items():
+        for seed in range(options.seeds):
+            for (objective, model), figures in measure_all(name, prepared, seed).items():
+                found[objective, name, model].append(figures)
+                print(name, seed, objective, model, figures, file=sys.stderr, flush=True)
+    result = summarise(found)
+    result |= {"seeds": options.seeds, "seconds_to_choose": SECONDS, "cores": os.cpu_count()}
+    print_table(result)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result))
+
+
+def install_peers() -> None:
+    """Make the peers' environment; one that cannot be installed is missing from the table."""
+    if (PEERS / ".ready").exists():
+        return
+    subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
+    for packages in _INSTALLS:
+        subprocess.run([PEERS / "bin" / "pip", "install", "--quiet", *packages], stdout=sys.stderr)
+    (PEERS / ".ready").touch()
+
+
+def measure_all(name: str, prepared: Splits, seed: int) -> dict[tuple[str, str], Figures]:
+    """Every model on the split of a seed, by objective and name."""
+    folder = CACHE / f"quality-{name}"
+    splits, data = hold_out(prepared, folder / f"seed-{seed}", seed)
+    data.save(folder / f"seed-{seed}.npz")
+    measured = measure_ours(splits, data, folder / f"model-{seed}", seed)
+    measured["rating", "bias"] = measure_bias(splits, data)
+    for objective, peers in (("ranking", RANKING), ("rating", RATING)):
+        for model in peers:
+            figures = measure_peer(model, folder, seed)
+            if figures:
+                measured[objective, model] = figures
+    return measured
+
+
+def measure_ours(
+    splits: Splits, data: Data, model: Path, seed: int
+) -> dict[tuple[str, str], Figures]:
+    """The train step as shipped, in a process of its own."""
+    start = time.perf_counter()
+    shutil.rmtree(model, ignore_errors=True)
+    command = [sys.executable, "-m", "components.train", f"--splits={splits.path}"]
+    subprocess.run([*command, f"--output={model}", f"--seed={seed}"], check=True)
+    seconds = round(time.perf_counter() - start, 1)
+    trained = Model.load(model)
+    if trained.rating is None or trained.ranking is None:
+        raise RuntimeError("alsolike trains both objectives by default")
+    return {
+        ("rating", OURS): {
+            "mse": data.test.squared_error(trained.rating.predict),
+            "seconds": seconds,
+        },
+        ("ranking", OURS): {**rank(trained.ranking, data), "seconds": seconds},
+    }
+
+
+def rank(factors: RankingFactors, data: Data) -> Figures:
+    known = data.test.known
+    offsets = np.searchsorted(known.users, np.arange(data.customers + 1))
+
+    def scores(users: Array) -> Array:
+        histories = (known.items[offsets[user] : offsets[user + 1]] for user in users)
+        pairs = zip(users, histories, strict=True)
+        return factors.scores(np.stack([factors.customer_vector(*pair) for pair in pairs]))
+
+    return data.test.ranking_metrics(scores)
+
+
+def measure_bias(splits: Splits, data: Data) -> Figures:
+    """The evaluation's own regularised bias model."""
+    shape = data.customers, data.products
+    biases = shrunken_bias(splits.train, splits.validation, *shape, data.scale)
+    return {"mse": data.test.squared_error(biases.predict)}
+
+
+def measure_peer(model: str, folder: Path, seed: int) -> Figures | None:
+    """What a peer reaches, measured once; None if it cannot run here."""
+    cached = folder / f"{model}-{seed}.json"
+    if not cached.exists():
+        arguments = [
+            "-m",
+            "benchmarks.quality_peers",
+            model,
+            f"{folder}/seed-{seed}.npz",
+            str(seed),
+        ]
+        run = subprocess.run(
+            [PEERS / "bin" / "python", *arguments], stdout=subprocess.PIPE, text=True
+        )
+        if run.returncode:
+            print(f"{model} does not run here and is left out", file=sys.stderr)
+            return None
+        cached.write_text(run.stdout.splitlines()[-1])
+    figures: Figures = json.loads(cached.read_text())
+    return figures
+
+
+def summarise(found: dict[tuple[str, str, str], list[Figures]]) -> dict[str, Any]:
+    """Means over the seeds, and where alsolike does not win."""
+    result: dict[str, Any] = {"rating": {}, "ranking": {}, "losses": []}
+    for (objective, name, model), runs in found.items():
+        metrics = ["mse"] if objective == "rating" else ["ndcg10", "recall10", "standard_error"]
+        entry = {
+            metric: round(statistics.mean(run[metric] for run in runs), 4) for metric in metrics
+        }
+        values = [run[metrics[0]] for run in runs]
+        entry["spread"] = round(statistics.stdev(values), 4) if len(values) > 1 else 0.0
+        result[objective].setdefault(name, {})[model] = entry
+    for objective, metric, sign in (("rating", "mse", -1), ("ranking", "ndcg10", 1)):
+        for name, models in result[objective].items():
+            ours = models[OURS]
+            for model, entry in models.items():
+                behind = sign * (entry[metric] - ours[metric])
+                if model == OURS or behind <= 0:
+                    continue
+                error = ours.get("standard_error") or max(ours["spread"], entry["spread"])
+                result["losses"].append(
+                    {
+                        "objective": objective,
+                        "set": name,
+                        "to": model,
+                        "by": round(behind, 4),
+                        "beyond_error": behind > error,
+                    }
+                )
+    return result
+
+
+def print_table(result: dict[str, Any]) -> None:
+    for objective, metric in (("rating", "mse"), ("ranking", "ndcg10")):
+        sets = result[objective]
+        print(f"\n{objective}, {metric}".ljust(24), *(name.rjust(20) for name in sets))
+        models = {model: None for by_model in sets.values() for model in by_model}
+        for model in models:
+            entries = [by_model.get(model) for by_model in sets.values()]
+            cells = [f"{e[metric]:.4f} ± {e['spread']:.4f}" if e else "" for e in entries]
+            print(model.ljust(23), *(cell.rjust(20) for cell in cells))
+    print()
+
+
+if __name__ == "__main__":
+    main()
