@@ -46,3 +46,11 @@ requirements: $(READY) ## lock the dependencies of pyproject.toml again
 .PHONY: clean
 clean: ## remove what the targets made, your runs excepted
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.PHONY: bench-evaluate
+bench-evaluate: $(READY) ## time the evaluation of 100,000 customers and 50,000 products
+	$(BIN)/python -m benchmarks.evaluate
+
+.PHONY: bench-quality
+bench-quality: $(READY) ## compare predictions and rankings with those of other libraries
+	$(BIN)/python -m benchmarks.quality $(if $(EXTRA),--extra $(EXTRA))

@@ -15,6 +15,8 @@ from components.evaluate.top_lists import best_in_order, best_unseen
 
 # Rules come from the newest ratings of each customer: a long history says less and costs more.
 _HISTORY = 50
+# The strongest rules of each product are kept, as in item-based top-N (Deshpande, Karypis 2004).
+_RULES = 200
 _SWEEPS = 5
 _SHRINKAGES = (1.0, 3.0, 10.0, 30.0, 100.0)
 
@@ -126,7 +128,7 @@ def cooccurrence_lists(
         ties: [products], a random order.
     """
     support = together.diagonal()
-    confidence = (diags(1 / np.maximum(support, 1)) @ together).tocsr().astype(np.float32)
+    confidence = _strongest(diags(1 / np.maximum(support, 1).astype(np.float32)) @ together)
     popularity = (support / max(1.0, support.max(initial=0)) * 1e-6).astype(np.float32)
 
     def scores(block: slice) -> Floats:
@@ -135,6 +137,16 @@ def cooccurrence_lists(
         return table
 
     return best_unseen(scores, seen, ties)
+
+
+def _strongest(rules: csr_matrix) -> csr_matrix:
+    """The largest entries of each row."""
+    kept = np.ones(rules.nnz, dtype=bool)
+    for row in np.flatnonzero(np.diff(rules.indptr) > _RULES):
+        entries = slice(rules.indptr[row], rules.indptr[row + 1])
+        kept[entries][np.argpartition(rules.data[entries], -_RULES)[:-_RULES]] = False
+    offsets = np.append(0, kept.cumsum())[rules.indptr]
+    return csr_matrix((rules.data[kept], rules.indices[kept], offsets), rules.shape)
 
 
 def _fit_biases(

@@ -133,16 +133,14 @@ def intra_list_similarity(lists: Integers, together: csr_matrix) -> Values:
         lists: int32 [customers, length].
         together: symmetric [products, products], customers who rated both; with its diagonal.
     """
-    counts = np.maximum(together.diagonal(), 1)
     first, second = np.triu_indices(lists.shape[1], k=1)
-    total, pairs = np.zeros(len(lists)), np.zeros(len(lists))
-    for left, right in zip(lists[:, first].T, lists[:, second].T, strict=True):
-        listed = (left >= 0) & (right >= 0)
-        i, j = left[listed], right[listed]
-        both = np.asarray(together[i, j]).ravel()
-        total[listed] += both / np.sqrt(counts[i] * counts[j])
-        pairs += listed
-    return _ratio(total, pairs)
+    left, right = lists[:, first], lists[:, second]
+    listed = (left >= 0) & (right >= 0)
+    i, j = left[listed], right[listed]
+    lengths = np.sqrt(np.maximum(together.diagonal(), 1))
+    cosines = np.zeros(listed.shape)
+    cosines[listed] = np.asarray(together[i, j]).ravel() / (lengths[i] * lengths[j])
+    return _ratio(cosines.sum(axis=1), listed.sum(axis=1).astype(np.float64))
 
 
 def _mean_listed(values: Values, lists: Integers) -> Values:
