@@ -5,12 +5,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import boto3
+import hypothesis
 import pytest
 
 from pipelines.object_store import ObjectStore, serve_object_store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+# How long an example takes says nothing on a machine that does other work.
+hypothesis.settings.register_profile("alsolike", deadline=None)
+hypothesis.settings.load_profile("alsolike")
 
 
 @pytest.fixture(scope="session")

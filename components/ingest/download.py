@@ -95,7 +95,7 @@ def _request_range(storage: Storage, source: SourceObject, start: int) -> bytes:
         Bucket=source.bucket,
         Key=source.key,
         Range=f"bytes={start}-{end}",
-        IfMatch=source.etag,
+        IfMatch=f'"{source.etag}"',
         **source.version_arguments,
         **storage.payer,
     )

@@ -62,7 +62,7 @@ def _copy(storage: Storage, source: SourceObject, bucket: str, folder: str) -> S
             original,
             bucket,
             key,
-            ExtraArgs={"CopySourceIfMatch": source.etag, **storage.payer},
+            ExtraArgs={"CopySourceIfMatch": f'"{source.etag}"', **storage.payer},
         )
         copy = storage.head(bucket, key)
     if not copy or copy.bytes != source.bytes:

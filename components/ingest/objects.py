@@ -32,8 +32,10 @@ class SourceObject:
     """One version of one object.
 
     Attributes:
-        bucket: the bucket. key: the object's key in it.
-        etag: what S3 names the content by. version_id: empty where the bucket keeps no versions.
+        bucket: the bucket.
+        key: the object's key in it.
+        etag: what S3 names the content by, without quotes.
+        version_id: empty where the bucket keeps no versions.
         bytes: the size.
     """
 
@@ -67,7 +69,7 @@ class Storage:
             retries={"mode": "standard", "max_attempts": 5},
             max_pool_connections=_HEADS_AT_ONCE,
         )
-        self.client: S3Client = boto3.client("s3", config=config)
+        self.client: S3Client = boto3.Session().client("s3", config=config)
         self.payer: dict[str, Any] = {"RequestPayer": "requester"} if requester_pays else {}
 
     def find(self, uri: str, suffixes: tuple[str, ...]) -> list[SourceObject]:

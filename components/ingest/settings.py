@@ -79,6 +79,12 @@ class SourceSettings(BaseModel, frozen=True, extra="forbid"):
         "the source is gone. Empty: no copy.",
     )
 
+    @model_validator(mode="after")
+    def _can_write_the_mirror(self) -> Self:
+        if self.anonymous and self.mirror_to:
+            raise ValueError("mirror_to needs credentials to write with: leave anonymous out")
+        return self
+
 
 class IngestSettings(SourceSettings, frozen=True, extra="forbid"):
     """Which ratings to take from the source."""

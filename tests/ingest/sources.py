@@ -1,0 +1,141 @@
+"""Files of ratings, and the slow, obvious way to read them."""
+
+import gzip
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from components.ingest.checks import DATE_FLAW, DECODE_FLAW, ID_FLAW, RATING_FLAW, Limits, check
+from components.ingest.formats import Format, format_of
+from components.ingest.parsing import COLUMNS_FLAW
+from components.ingest.reading import read_batches
+from components.ingest.settings import IngestSettings
+from pipelines.sample_data import COLUMNS
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+HEADER = "\t".join(COLUMNS)
+
+
+@dataclass(frozen=True)
+class Read:
+    """Ratings as (customer, product, stars, day), and rejects as (line number, reason)."""
+
+    ratings: list[tuple[str, str, float, date]]
+    rejects: list[tuple[int, str]]
+
+
+def amazon_line(
+    customer: str = "10",
+    product: str = "B1",
+    stars: str = "5",
+    day: str = "2015-08-31",
+    *,
+    title: str = "A Lamp",
+    body: str = "It shines.",
+) -> str:
+    """One line of the 15 columns, without its end."""
+    fields = ["US", customer, "R1", product, "1", title, "Lights", stars]
+    return "\t".join([*fields, "0", "0", "N", "Y", "Five Stars", body, day])
+
+
+def amazon_file(*lines: str) -> bytes:
+    """A TSV.gz with the header and these lines."""
+    return gzip.compress("".join(f"{line}\n" for line in (HEADER, *lines)).encode())
+
+
+def put(s3: "S3Client", bucket: str, key: str, body: bytes) -> str:
+    """Upload an object and return its URI."""
+    s3.put_object(Bucket=bucket, Key=key, Body=body)
+    return f"s3://{bucket}/{key}"
+
+
+def settings(source: str = "s3://shop/key", **changes: Any) -> IngestSettings:
+    return IngestSettings.model_validate({"source": source, **changes})
+
+
+class Stream(io.BytesIO, io.RawIOBase):
+    """Bytes as a raw stream."""
+
+
+def cells_of(content: bytes, layout: Format) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The first line and the cells of each batch."""
+    for batch in read_batches(Stream(content), layout, "s3://shop/key"):
+        yield batch.first_line, batch.cells
+
+
+def read(content: bytes, **changes: Any) -> Read:
+    """What ingest takes from a file."""
+    layout = format_of(settings(**changes))
+    found = Read([], [])
+    for first, cells in cells_of(content, layout):
+        checked = check(cells, Limits(*layout.scale, None, None))
+        columns = checked.ratings.select("customer", "product", "rating", "date")
+        found.ratings.extend(columns.rows())
+        found.rejects.extend((first + row, reason) for row, reason in checked.rejects.rows())
+    return found
+
+
+def read_slowly(content: bytes, separator: str, names: list[str]) -> Read:
+    """The reference: a line at a time, with Python's own means."""
+    found = Read([], [])
+    for number, raw in enumerate(content.split(b"\n"), start=1):
+        line = raw.removesuffix(b"\r")
+        if number == 1 or not line:
+            continue
+        cells = line.decode(errors="replace").split(separator)
+        if len(cells) != len(names):
+            found.rejects.append((number, COLUMNS_FLAW))
+            continue
+        row = dict(zip(names, cells, strict=True))
+        stars, day = _number(row["star_rating"]), _day(row["review_date"])
+        ids = row["customer_id"], row["product_id"]
+        if "" in ids:
+            found.rejects.append((number, ID_FLAW))
+        elif any("\N{REPLACEMENT CHARACTER}" in one for one in ids):
+            found.rejects.append((number, DECODE_FLAW))
+        elif stars is None or not 1 <= stars <= 5:
+            found.rejects.append((number, RATING_FLAW))
+        elif day is None:
+            found.rejects.append((number, DATE_FLAW))
+        else:
+            found.ratings.append((*ids, stars, day))
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text[:10]) if text[4:5] == "-" else _from_epoch(float(text))
+    except ValueError:
+        return None
+
+
+def _from_epoch(number: float) -> date:
+    seconds = number if abs(number) < 1e11 else number / 1000
+    return date(1970, 1, 1) + timedelta(days=int(seconds // 86_400))
+
+
+@contextmanager
+def small_blocks(size: int) -> Iterator[None]:
+    """Read a few lines at a time, so that small files have many boundaries."""
+    from components.ingest import lines
+
+    before = lines.BLOCK_BYTES
+    lines.BLOCK_BYTES = size
+    try:
+        yield
+    finally:
+        lines.BLOCK_BYTES = before

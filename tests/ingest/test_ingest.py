@@ -1,0 +1,190 @@
+"""The step from objects in S3 to an artifact, and every mistake told in one line."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from components.artifacts import ratings as ratings_format
+from components.artifacts.ratings import RatingsFolder
+from components.errors import UserError
+from components.ingest.ingest import ingest
+from components.ingest.source import resolve
+from pipelines.sample_data import write_sample
+from tests.ingest.sources import HEADER, amazon_file, amazon_line, put, settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+GOOD = [amazon_line(customer=str(number)) for number in range(200)]
+
+
+def rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    table: list[dict[str, Any]] = pq.read_table(folder / name).to_pylist()
+    return table
+
+
+def test_all_objects_become_one_artifact(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
+    put(s3, bucket, "data/a.tsv.gz", amazon_file(*GOOD, "US\t1", amazon_line(stars="7")))
+    put(s3, bucket, "data/b.tsv", f"{HEADER}\n{amazon_line('x', 'B2', title='Té')}\n".encode())
+    output = tmp_path / "ratings"
+    ingest(settings(f"s3://{bucket}/data/", max_rejected_fraction=0.02), output)
+    found = RatingsFolder.open(output)
+    assert found.manifest.details["rows"] == 201
+    assert found.manifest.details["rejects"] == {
+        "rating is no number in range": 1,
+        "wrong number of columns": 1,
+    }
+    assert found.scale == (1.0, 5.0)
+    table = pq.read_table(output / ratings_format.RATINGS)
+    assert table.schema.equals(ratings_format.RATINGS_SCHEMA)
+    assert table["customer_id"].to_pylist() == [*map(str, range(200)), "x"]
+    assert rows(output, ratings_format.PRODUCTS) == [
+        {"product_id": "B1", "product_title": "A Lamp", "product_category": "Lights"},
+        {"product_id": "B2", "product_title": "Té", "product_category": "Lights"},
+    ]
+    rejects = rows(output, ratings_format.REJECTS)
+    assert [(reject["line"], reject["raw"][:4]) for reject in rejects] == [
+        (202, "US\t1"),
+        (203, "US\t1"),
+    ]
+    assert rejects[0]["object"] == f"s3://{bucket}/data/a.tsv.gz"
+
+
+def test_the_manifest_names_the_bytes_it_was_made_from(
+    s3: "S3Client", bucket: str, tmp_path: Path
+) -> None:
+    uri = put(s3, bucket, "a.tsv.gz", amazon_file(*GOOD))
+    details = ingest(settings(uri), tmp_path / "ratings")
+    (source,) = details["sources"]
+    assert source["key"] == "a.tsv.gz"
+    assert source["etag"] == s3.head_object(Bucket=bucket, Key="a.tsv.gz")["ETag"].strip('"')
+    assert len(source["sha256"]) == 64
+    assert details["source_version"] == resolve(settings(uri))
+
+
+def test_the_scale_is_what_is_found_where_the_format_has_none(
+    s3: "S3Client", bucket: str, tmp_path: Path
+) -> None:
+    lines = ["customer_id,product_id,star_rating,review_date"]
+    lines += [f"1,{stars},{stars},2018-01-01" for stars in (2, 10, -3)]
+    uri = put(s3, bucket, "a.csv", "\n".join(lines).encode())
+    assert ingest(settings(uri, format="csv"), tmp_path / "r")["scale"] == [-3.0, 10.0]
+
+
+def test_a_window_leaves_other_days_out(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
+    days = ["2015-07-31", "2015-08-01", "2015-08-31", "2015-09-01"]
+    uri = put(s3, bucket, "a.tsv.gz", amazon_file(*(amazon_line(day=day) for day in days)))
+    window = settings(uri, run_date="2015-08-31T05:00:00Z", window_days=31)
+    details = ingest(window, tmp_path / "ratings")
+    assert (details["rows"], details["outside_window"]) == (2, 2)
+
+
+def test_the_same_source_gives_the_same_artifact(
+    s3: "S3Client", bucket: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "sample.tsv.gz"
+    write_sample(file, 3000, seed=1)
+    uri = put(s3, bucket, "a.tsv.gz", file.read_bytes())
+    digests = set()
+    for name in ("first", "second"):
+        ingest(settings(uri), tmp_path / name)
+        digests.add(RatingsFolder.open(tmp_path / name).manifest.digest)
+    assert len(digests) == 1
+
+
+def test_a_mirror_is_read_in_place_of_the_source(
+    s3: "S3Client", bucket: str, tmp_path: Path
+) -> None:
+    uri = put(s3, bucket, "a.tsv.gz", amazon_file(*GOOD))
+    asked = settings(uri, mirror_to=f"s3://{bucket}/mine", source_version=resolve(settings(uri)))
+    first = ingest(asked, tmp_path / "first")
+    s3.delete_object(Bucket=bucket, Key="a.tsv.gz")
+    assert ingest(asked, tmp_path / "second") == first
+
+
+BAD = {
+    "a truncated gzip": (amazon_file(*GOOD)[:-20], {}, "gzip data is cut short: upload"),
+    "a damaged gzip": (
+        (good := amazon_file(*GOOD))[:60] + bytes(40) + good[100:],
+        {},
+        "gzip data is damaged",
+    ),
+    "wrong columns": (b"user\titem\n1\t2\n", {}, "no column 'customer_id' for the customer"),
+    "too many rejects": (
+        amazon_file(*GOOD, "US", "US\t2", "US\t3"),
+        {},
+        r"3 of 203 rows are no ratings \(s3://.* line 202, wrong number of columns; .* line 203",
+    ),
+    "a header alone": (amazon_file(), {}, "has no ratings between the first day and the last"),
+    "no rating in the window": (
+        amazon_file(*GOOD),
+        {"since": "2020-01-01"},
+        "has no ratings between 2020-01-01 and the last, and 200 on other days",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_source_is_told_and_nothing_is_left(
+    case: str, s3: "S3Client", bucket: str, tmp_path: Path
+) -> None:
+    content, changes, message = BAD[case]
+    uri = put(s3, bucket, "a.tsv.gz", content)
+    output = tmp_path / "work" / "ratings"
+    with pytest.raises(UserError, match=message) as raised:
+        ingest(settings(uri, **changes), output)
+    assert "\n" not in str(raised.value)
+    assert list(output.parent.iterdir()) == []
+
+
+def run_command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "components.ingest", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_says_what_it_did(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
+    uri = put(s3, bucket, "a.tsv.gz", amazon_file(*GOOD, "US\t3"))
+    done = run_command("--source", uri, "--output", tmp_path / "ratings")
+    assert done.returncode == 0
+    assert f"{uri}: 200 ratings" in done.stderr
+    assert "rejected 1 rows: wrong number of columns" in done.stderr
+
+
+def test_the_command_tells_a_mistake_in_one_line(bucket: str, tmp_path: Path) -> None:
+    done = run_command("--source", f"s3://{bucket}/a", "--output", tmp_path / "ratings")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ingest: s3://")
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_source(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
+    file = tmp_path / "sample.tsv.gz"
+    write_sample(file, 200_000, seed=1, products=2000, customers=60_000)
+    part = file.read_bytes()
+    peaks = []
+    for count in (2, 8):
+        uri = put(s3, bucket, f"{count}.tsv.gz", part * count)
+        report = tmp_path / f"peak-{count}"
+        code = (
+            "import resource, sys; from pathlib import Path;"
+            "from components.ingest.ingest import ingest;"
+            "from components.ingest.settings import IngestSettings;"
+            f"ingest(IngestSettings(source={uri!r}), Path({str(tmp_path / str(count))!r}));"
+            f"Path({str(report)!r}).write_text("
+            "str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+        peaks.append(int(report.read_text()))
+    assert peaks[1] < 1.25 * peaks[0]
+
+
+def test_details_are_json(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
+    uri = put(s3, bucket, "a.tsv", gzip.decompress(amazon_file(*GOOD)))
+    assert json.dumps(ingest(settings(uri), tmp_path / "ratings"))
