@@ -1,6 +1,7 @@
 """The evaluation step: measure, judge, and write the report and the verdict."""
 
 import logging
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from components.artifacts import evaluation
+from components.artifacts.bundles import open_current
 from components.artifacts.evaluation import BASELINES, METRICS, Check, Verdict, write_verdict
 from components.artifacts.folder import write_artifact
 from components.artifacts.splits import Ratings, Splits
@@ -50,9 +52,10 @@ def evaluate(
     Raises:
         UserError: if an input is damaged or does not belong to the others.
     """
-    champion = Path(settings.champion)
-    deployed = champion if settings.champion and champion.exists() else None
-    inputs = open_inputs(ratings, splits, model, deployed)
+    with tempfile.TemporaryDirectory(prefix="alsolike-champion-") as work:
+        deployed = open_current(settings.champion, Path(work)) if settings.champion else None
+        # The champion's arrays are mapped into memory: they outlive the folder.
+        inputs = open_inputs(ratings, splits, model, deployed)
     field = _field(inputs.splits)
     logger.info("scoring %d test ratings of %d customers", len(field.test), len(field.tested))
     figures = _figures(field, inputs, settings)

@@ -33,8 +33,8 @@ def train(
         model: What was learned, in plain arrays.
         metrics: Figures on the validation ratings.
         objectives: What to learn: rating (predict stars), ranking (order products), or both.
-        rating_model: What predicts stars: bayes, mf, mlp, or auto for the better of the first two on
-            the validation ratings.
+        rating_model: What predicts stars: bayes, mf, mlp, or auto for the better of the first
+            two on the validation ratings.
         num_embeddings: Width of the embeddings of mf and mlp.
         epochs: Epochs of mf and mlp at most; sweeps of bayes at most.
         patience: Stop after this many epochs without a better validation loss; the best is kept.

@@ -1,0 +1,244 @@
+"""The bundle store: every deployed model as an immutable version, and which one is current.
+
+A bundle is a `model` artifact with `golden.json` beside its files, and its version is the start
+of its digest. The store is a folder or an `s3://bucket/prefix`:
+
+    versions/<version>/…   a bundle; the same bytes for ever
+    history.json           versions that have been current, the oldest first, the current one last
+    current                in a folder only: a link to the version that serves
+
+What makes a version current is written last, and in one piece: a reader finds the old bundle or
+the new one.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Protocol
+
+from components.artifacts.folder import MANIFEST, read_manifest
+from components.artifacts.model import KIND, SCHEMA_VERSION
+from components.errors import UserError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+VERSIONS = "versions"
+CURRENT = "current"
+HISTORY = "history.json"
+
+
+class BundleStore(Protocol):
+    """Versions of a model, one of them current."""
+
+    location: str
+
+    def versions(self) -> list[str]:
+        """All versions, in no order."""
+
+    def history(self) -> list[str]:
+        """Versions that have been current, the oldest first, the current one last."""
+
+    def add(self, bundle: Path) -> str:
+        """Store a bundle unless it is there, and return its version."""
+
+    def fetch(self, version: str, into: Path) -> Path:
+        """The bundle's folder on this machine, copied below `into` if need be."""
+
+    def make_current(self, version: str) -> None:
+        """Let a stored version be the current one."""
+
+
+def open_store(location: str) -> BundleStore:
+    """The store at a folder or an `s3://bucket/prefix`; it need not exist yet."""
+    if location.startswith("s3://"):
+        return S3Store(location)
+    return FolderStore(Path(location))
+
+
+def open_current(location: str, into: Path) -> Path | None:
+    """The folder of the current bundle, copied below `into` if need be; None if there is none.
+
+    Raises:
+        UserError: if the store cannot be read, or its current bundle is damaged.
+    """
+    store = open_store(location)
+    version = current_version(store)
+    return store.fetch(version, into) if version else None
+
+
+def current_version(store: BundleStore) -> str | None:
+    """The version that serves, or None where nothing was deployed."""
+    history = store.history()
+    return history[-1] if history else None
+
+
+def previous_version(store: BundleStore) -> str | None:
+    """The version that served before the current one, or None."""
+    history = store.history()
+    return history[-2] if len(history) > 1 else None
+
+
+def version_of(bundle: Path) -> str:
+    """The version of a whole bundle.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    return read_manifest(bundle, KIND, SCHEMA_VERSION).digest[:12]
+
+
+class FolderStore:
+    """A store in a folder, for one machine or a shared disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.location = str(folder)
+        self._folder = folder
+
+    @property
+    def current(self) -> Path:
+        """The link to the version that serves."""
+        return self._folder / CURRENT
+
+    def versions(self) -> list[str]:
+        """All versions, in no order."""
+        folder = self._folder / VERSIONS
+        if not folder.is_dir():
+            return []
+        return [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+
+    def history(self) -> list[str]:
+        """Versions that have been current, the oldest first, the current one last."""
+        file = self._folder / HISTORY
+        past: list[str] = json.loads(file.read_text()) if file.exists() else []
+        if not self.current.exists():
+            return []
+        # The link decides: a process that ended between the two writes left the file behind.
+        serving = self.current.resolve().name
+        return [*past[: past.index(serving)], serving] if serving in past else [*past, serving]
+
+    def add(self, bundle: Path) -> str:
+        """Store a bundle unless it is there, and return its version."""
+        version = version_of(bundle)
+        target = self._folder / VERSIONS / version
+        if not target.exists():
+            partial = target.with_name(f".{version}.partial-{os.getpid()}")
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(bundle, partial)
+            partial.rename(target)
+        return version
+
+    def fetch(self, version: str, into: Path) -> Path:  # noqa: ARG002
+        """The bundle's folder, where it lies."""
+        folder = self._folder / VERSIONS / version
+        if not folder.is_dir():
+            raise UserError(f"{self.location} has no version {version}: it has {_names(self)}")
+        return folder
+
+    def make_current(self, version: str) -> None:
+        """Switch the link in one rename."""
+        self.fetch(version, self._folder)
+        history = [*(past for past in self.history() if past != version), version]
+        _replace(self._folder / HISTORY, json.dumps(history) + "\n")
+        link = self.current.with_name(f".{CURRENT}.partial-{os.getpid()}")
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path(VERSIONS) / version)
+        link.replace(self.current)
+
+
+class S3Store:
+    """A store in S3."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        bucket, _, prefix = location.removeprefix("s3://").partition("/")
+        self._bucket, self._prefix = bucket, PurePosixPath(prefix)
+
+    def versions(self) -> list[str]:
+        """All versions, in no order."""
+        start = f"{self._key(VERSIONS)}/"
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=start, Delimiter="/"
+        )
+        folders = [folder for page in pages for folder in page.get("CommonPrefixes", [])]
+        return [folder["Prefix"].removeprefix(start).rstrip("/") for folder in folders]
+
+    def history(self) -> list[str]:
+        """Versions that have been current, the oldest first, the current one last."""
+        from botocore.exceptions import ClientError
+
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=self._key(HISTORY))["Body"]
+        except self._client.exceptions.NoSuchKey:
+            return []
+        except ClientError as error:
+            raise UserError(
+                f"{self.location} cannot be read: {error.response['Error']['Code']}: check the "
+                f"bucket's name and the credentials"
+            ) from None
+        history: list[str] = json.loads(body.read())
+        return history
+
+    def add(self, bundle: Path) -> str:
+        """Store a bundle unless it is there, its manifest last, and return its version."""
+        version = version_of(bundle)
+        if version in self._complete_versions():
+            return version
+        files = sorted(path for path in bundle.rglob("*") if path.is_file())
+        for file in sorted(files, key=lambda path: path.name == MANIFEST):
+            key = self._key(VERSIONS, version, file.relative_to(bundle).as_posix())
+            self._client.upload_file(str(file), self._bucket, key)
+        return version
+
+    def fetch(self, version: str, into: Path) -> Path:
+        """Copy the bundle below `into` and check it."""
+        folder = into / version
+        start = f"{self._key(VERSIONS, version)}/"
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=start
+        )
+        for entry in (entry for page in pages for entry in page.get("Contents", [])):
+            file = folder / entry["Key"].removeprefix(start)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._client.download_file(self._bucket, entry["Key"], str(file))
+        if version_of(folder) != version:
+            raise UserError(f"{self.location}: version {version} is damaged: deploy it again")
+        return folder
+
+    def make_current(self, version: str) -> None:
+        """Write the history, whose last entry is the current version, in one request."""
+        if version not in self.versions():
+            raise UserError(f"{self.location} has no version {version}: it has {_names(self)}")
+        history = [*(past for past in self.history() if past != version), version]
+        self._client.put_object(
+            Bucket=self._bucket, Key=self._key(HISTORY), Body=json.dumps(history).encode()
+        )
+
+    def _complete_versions(self) -> list[str]:
+        return [version for version in self.versions() if self._has_manifest(version)]
+
+    def _has_manifest(self, version: str) -> bool:
+        key = self._key(VERSIONS, version, MANIFEST)
+        listed = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key)
+        return bool(listed.get("Contents"))
+
+    def _key(self, *parts: str) -> str:
+        return str(self._prefix.joinpath(*parts))
+
+    @property
+    def _client(self) -> "S3Client":
+        # Serving does without boto3.
+        import boto3
+
+        return boto3.client("s3")
+
+
+def _names(store: BundleStore) -> str:
+    return ", ".join(store.versions()) or "none"
+
+
+def _replace(file: Path, text: str) -> None:
+    partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
+    partial.write_text(text)
+    partial.replace(file)

@@ -1,0 +1,24 @@
+"""The deployment step from a shell: `python -m components.deploy --help`."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import CliApp
+
+from components.command import Command
+from components.deploy.deploy import deploy
+from components.deploy.settings import DeploySettings
+from components.step import step
+
+
+class DeployCommand(DeploySettings, Command, frozen=True, extra="forbid"):  # type: ignore[misc]
+    """Make a model the current one of a bundle store."""
+
+    model: Path = Field(description="Folder of the model artifact.")
+    output: Path = Field(description="Where to write the endpoint artifact.")
+
+
+if __name__ == "__main__":
+    with step("deploy"):
+        command = CliApp.run(DeployCommand)
+        deploy(command, command.model, command.output)

@@ -1,0 +1,1 @@
+"""Notify: say how a run ended, whatever happened in it."""

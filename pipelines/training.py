@@ -1,0 +1,158 @@
+"""The training pipeline: star ratings in S3 to a live recommendation endpoint.
+
+1. resolve: which objects the source has, and which version of each; never cached.
+2. ingest: read the ratings of that version, keep what could not be read apart.
+3. prepare: one rating a pair, leave out the long tail, hold out the latest ratings.
+4. train: learn to predict stars and to rank products.
+5. evaluate: measure both against baselines and the deployed model, write the report, judge.
+6. deploy, if the verdict says so: prove that the bundle serves, make it current; never cached.
+7. notify, however it ended: say so.
+"""
+
+from collections.abc import Callable
+from typing import Any, Optional
+
+from kfp import dsl
+
+from components.deploy.component import deploy
+from components.deploy.settings import DeploySettings
+from components.evaluate.component import evaluate
+from components.evaluate.settings import EvaluateSettings
+from components.ingest.component import ingest, resolve
+from components.ingest.settings import IngestSettings
+from components.notify.component import notify
+from components.prepare.component import prepare
+from components.prepare.settings import PrepareSettings
+from components.train.component import train
+from components.train.settings import TrainSettings
+from pipelines.environment import Environment
+from pipelines.platform import StepName, apply_platform
+
+Place = Callable[[dsl.PipelineTask, StepName, str], dsl.PipelineTask]
+
+
+def training_pipeline(environment: Environment | None = None) -> Any:
+    """The pipeline, as plain Kubeflow or with the platform settings of an environment."""
+
+    def place(task: dsl.PipelineTask, name: StepName, title: str) -> dsl.PipelineTask:
+        task.set_display_name(title)
+        if environment is not None:
+            apply_platform(task, name, environment)
+        return task
+
+    return dsl.pipeline(
+        name="alsolike-training",
+        display_name="alsolike: train a recommender",
+        description=_DESCRIPTION,
+    )(_training(place))
+
+
+def _training(place: Place) -> Callable[..., None]:
+    """The pipeline's function, which puts every step in its place."""
+
+    def training(
+        source: str,
+        source_version: str = "",
+        format: str = "amazon",  # noqa: A002 - the setting's name
+        requester_pays: bool = False,
+        anonymous: bool = False,
+        mirror_to: str = "",
+        customer_column: str = "",
+        product_column: str = "",
+        rating_column: str = "",
+        date_column: str = "",
+        title_column: str = "",
+        category_column: str = "",
+        min_rating: Optional[float] = None,  # noqa: UP045 - KFP knows no other spelling
+        max_rating: Optional[float] = None,  # noqa: UP045
+        since: str = "",
+        until: str = "",
+        run_date: str = "",
+        window_days: int = 0,
+        max_rejected_fraction: float = 0.01,
+        min_customer_ratings: int = 5,
+        min_product_ratings: int = 10,
+        fixpoint: bool = True,
+        deduplicate: str = "latest",
+        split: str = "last",
+        test_fraction: float = 0.1,
+        objectives: str = "rating,ranking",
+        rating_model: str = "auto",
+        num_embeddings: int = 64,
+        epochs: int = 20,
+        patience: int = 2,
+        batch_size: int = 1024,
+        learning_rate: float = 0.0,
+        dropout: float = 0.2,
+        weight_decay: float = 0.02,
+        ranking_model: str = "auto",
+        ranking_dimensions: int = 256,
+        ranking_recency: float = 0.0,
+        ranking_regularization: float = 0.0,
+        device: str = "auto",
+        gate: list[dict[str, Any]] = [],  # noqa: B006 - KFP reads the default
+        min_test_rows: int = 100,
+        min_slice_rows: int = 50,
+        confidence: float = 0.95,
+        resamples: int = 1000,
+        recent_days: int = 90,
+        target: str = "local",
+        destination: str = "runs/endpoint",
+        precompute_top_n: int = 0,
+        smoke_seconds: float = 60.0,
+        seed: int = 0,
+        run_url: str = "",
+    ) -> None:
+        given = dict(locals())
+
+        def own(component: Any) -> dict[str, Any]:
+            """Of what the pipeline is given, what this step asks for."""
+            asked = component.component_spec.inputs
+            return {name: given[name] for name in asked if name in given}
+
+        outcome = place(notify(**own(notify)), "notify", "Say how it ended")
+        outcome.set_caching_options(False)
+        with dsl.ExitHandler(outcome, name="training"):
+            version = place(resolve(**own(resolve)), "resolve", "Resolve the source's version")
+            version.set_caching_options(False)
+            read = own(ingest) | {"source_version": version.output}
+            ingested = place(ingest(**read), "ingest", "Ingest ratings from S3")
+            ratings = ingested.outputs["ratings"]
+            prepared = place(
+                prepare(ratings=ratings, **own(prepare)), "prepare", "Filter and split"
+            )
+            splits = prepared.outputs["splits"]
+            model = place(train(splits=splits, **own(train)), "train", "Train").outputs["model"]
+            measured = own(evaluate) | {"champion": destination}
+            judged = place(
+                evaluate(ratings=ratings, splits=splits, model=model, **measured),
+                "evaluate",
+                "Evaluate and judge",
+            )
+            # The champion that it is measured against may have changed.
+            judged.set_caching_options(False)
+            with dsl.If(judged.outputs["passed"] == True, name="passed"):  # noqa: E712
+                deployed = place(deploy(model=model, **own(deploy)), "deploy", "Deploy")
+                deployed.set_caching_options(False)
+
+    training.__doc__ = _document()
+    return training
+
+
+_DESCRIPTION = (
+    "Star ratings in S3 to a live recommendation endpoint: ingest, prepare, train, evaluate and, "
+    "if the gate says so, deploy."
+)
+_SETTINGS = (IngestSettings, PrepareSettings, TrainSettings, EvaluateSettings, DeploySettings)
+
+
+def _document() -> str:
+    """What Kubeflow shows: a description of every parameter, from the settings of the steps."""
+    described = {
+        name: field.description for kind in _SETTINGS for name, field in kind.model_fields.items()
+    }
+    described["seed"] = "Seed of everything that is random."
+    described["run_url"] = "Address of the run in the UI, for the webhook's message."
+    del described["champion"]  # the destination's current bundle
+    arguments = "\n".join(f"    {name}: {text}" for name, text in described.items())
+    return f"{_DESCRIPTION}\n\nArgs:\n{arguments}\n"
