@@ -62,8 +62,7 @@ def _shuffled_place(users: npt.NDArray[np.int32], seed: int) -> npt.NDArray[np.i
 def _latest_days(days: npt.NDArray[np.int32], fraction: float) -> Parts:
     """Whole days, so that nothing in one part is older than anything in the part before.
 
-    The parts held out are the largest that do not exceed the fraction; a day that would is left
-    to the part before, unless the part would be empty.
+    A part holds one day at least, and otherwise no more than the fraction of the rows.
     """
     parts = np.full(len(days), TRAIN, np.int8)
     test_from = _boundary(days, fraction)
@@ -76,9 +75,11 @@ def _latest_days(days: npt.NDArray[np.int32], fraction: float) -> Parts:
 
 
 def _boundary(days: npt.NDArray[np.int32], fraction: float) -> int:
-    """The first day of the latest days that hold so large a fraction of the rows."""
+    """The first of the latest days that together hold no more than a fraction of the rows."""
     ordered = np.sort(days)
     wanted = max(1, round(fraction * len(days)))
     day = ordered[-wanted]
-    # The day at the boundary goes to the part before, unless it is the last.
-    return int(day if day == ordered[-1] else ordered[np.searchsorted(ordered, day, "right")])
+    begins, ends = np.searchsorted(ordered, [day, day + 1])
+    if len(days) - begins > wanted and ends < len(days):
+        return int(ordered[ends])
+    return int(day)

@@ -1,0 +1,73 @@
+"""The components, run by KFP itself: what resolve tells, ingest insists on."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kfp import dsl, local
+
+from components.artifacts.ratings import RatingsFolder
+from components.artifacts.splits import Splits
+from components.ingest.component import ingest, resolve
+from components.ingest.settings import IngestSettings, SourceSettings
+from components.prepare.component import prepare
+from components.prepare.settings import PrepareSettings
+from pipelines.sample_data import write_sample
+from tests.ingest.sources import put
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dsl.pipeline(name="data")
+def pipeline(source: str) -> None:
+    resolved = resolve(source=source)
+    ingested = ingest(source=source, source_version=resolved.output)
+    prepare(ratings=ingested.outputs["ratings"])
+
+
+def test_the_components_run_in_a_row(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
+    file = tmp_path / "sample.tsv.gz"
+    write_sample(file, 5000, seed=1)
+    uri = put(s3, bucket, "a.tsv.gz", file.read_bytes())
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "runs"))
+    pipeline(source=uri)
+    (ratings,) = (tmp_path / "runs").rglob("ratings/manifest.json")
+    (splits,) = (tmp_path / "runs").rglob("splits/manifest.json")
+    details = RatingsFolder.open(ratings.parent).manifest.details
+    assert details["rows"] == 5000
+    assert len(details["source_version"]) == 32
+    assert len(Splits.open(splits.parent).test) > 0
+    metrics = logged_metrics(tmp_path / "runs")
+    assert metrics["ratings"] == 5000
+    assert metrics["rejected: wrong number of columns"] == 3
+    assert metrics["test_ratings"] == len(Splits.open(splits.parent).test)
+
+
+def logged_metrics(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for file in folder.rglob("executor_output.json"):
+        artifacts = json.loads(file.read_text()).get("artifacts", {})
+        for listed in artifacts.get("metrics", {"artifacts": []})["artifacts"]:
+            found |= listed["metadata"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("component", "settings"),
+    [(resolve, SourceSettings), (ingest, IngestSettings), (prepare, PrepareSettings)],
+)
+def test_a_component_has_the_defaults_of_its_settings(component: Any, settings: Any) -> None:
+    parameters = {
+        name: spec.default
+        for name, spec in component.component_spec.inputs.items()
+        if spec.type not in ("system.Dataset@0.0.1",)
+    }
+    given = {name: value for name, value in parameters.items() if value is not None}
+    expected = {
+        name: "" if field.annotation and "date" in str(field.annotation) else field.default
+        for name, field in settings.model_fields.items()
+    }
+    assert {*parameters} == {*expected}
+    assert given == {name: expected[name] for name in given}

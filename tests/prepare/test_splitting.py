@@ -1,0 +1,106 @@
+"""What is held out is newer, apart, and the same every time."""
+
+import random
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.prepare.settings import PrepareSettings
+from components.prepare.splitting import TEST, TRAIN, VALIDATION, split
+from tests.prepare.tables import Row, frame, rows, unique_pairs
+
+fractions = st.sampled_from([0.05, 0.1, 0.3])
+ways = st.sampled_from(["last", "temporal", "random"])
+
+
+def split_table(table: list[Row], way: str, **changes: object) -> pl.DataFrame:
+    """The rows in order, with their parts."""
+    ordered = frame(table).sort("user", "review_date", "item")
+    settings = PrepareSettings.model_validate({"split": way, **changes})
+    return ordered.with_columns(part=pl.Series(split(ordered, settings)))
+
+
+tables = rows.map(unique_pairs)
+
+
+@given(tables)
+def test_the_last_two_of_each_customer_are_held_out(table: list[Row]) -> None:
+    for _, history in split_table(table, "last").group_by("user", maintain_order=True):
+        parts = history["part"].to_list()
+        if len(parts) < 3:
+            assert set(parts) == {TRAIN}
+        else:
+            assert parts == [TRAIN] * (len(parts) - 2) + [VALIDATION, TEST]
+
+
+@given(tables)
+def test_no_test_rating_is_older_than_one_to_train_with(table: list[Row]) -> None:
+    for _, history in split_table(table, "last").group_by("user"):
+        assert newest(history, TRAIN) <= oldest(history, VALIDATION)
+        assert newest(history, VALIDATION) <= oldest(history, TEST)
+
+
+@given(tables, fractions)
+def test_a_temporal_split_is_one_of_time_for_all(table: list[Row], fraction: float) -> None:
+    parts = split_table(table, "temporal", test_fraction=fraction)
+    spare = parts.filter(pl.len().over("user") >= 3)
+    assert newest(spare, TRAIN) < oldest(spare, VALIDATION)
+    assert newest(spare, VALIDATION) < oldest(spare, TEST)
+    assert newest(spare, TRAIN) < oldest(spare, TEST)
+
+
+@given(tables, fractions)
+def test_a_random_split_takes_a_part_of_every_customer(table: list[Row], fraction: float) -> None:
+    for _, history in split_table(table, "random", test_fraction=fraction).group_by("user"):
+        counts = Counter(history["part"].to_list())
+        expected = max(1, int(len(history) * fraction)) if len(history) >= 3 else 0
+        assert counts[TEST] == counts[VALIDATION] == expected
+        assert counts[TRAIN] > 0
+
+
+@given(tables, ways)
+def test_customers_with_too_few_ratings_stay_in_training(table: list[Row], way: str) -> None:
+    few = split_table(table, way).filter(pl.len().over("user") < 3)
+    assert few["part"].eq(TRAIN).all()
+
+
+@given(tables, ways, st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter(
+    table: list[Row], way: str, chance: random.Random
+) -> None:
+    shuffled = chance.sample(table, len(table))
+    assert split_table(table, way).equals(split_table(shuffled, way))
+
+
+def test_a_temporal_split_holds_out_about_its_fraction() -> None:
+    table = [(user, item, 5.0, 20 * item + user) for user in range(20) for item in range(50)]
+    parts = split_table(table, "temporal", test_fraction=0.1)["part"].to_numpy()
+    assert np.bincount(parts).tolist() == [800, 100, 100]
+
+
+def test_another_seed_is_another_random_split() -> None:
+    table = [(user, item, 5.0, 0) for user in range(20) for item in range(20)]
+    first, again, other = (split_table(table, "random", seed=seed) for seed in (1, 1, 2))
+    assert first.equals(again)
+    assert not first.equals(other)
+
+
+@pytest.mark.parametrize("way", ["last", "random"])
+def test_everyone_with_three_ratings_is_tested_once(way: str) -> None:
+    table = [(user, item, 5.0, item) for user in range(5) for item in range(3)]
+    parts = split_table(table, way)
+    assert parts.filter(part=TEST)["user"].to_list() == [0, 1, 2, 3, 4]
+
+
+def newest(ratings: pl.DataFrame, part: int) -> int:
+    days = ratings.filter(part=part)["review_date"].to_physical()
+    return int(days.max()) if len(days) else -1  # type: ignore[arg-type]
+
+
+def oldest(ratings: pl.DataFrame, part: int) -> int:
+    days = ratings.filter(part=part)["review_date"].to_physical()
+    return int(days.min()) if len(days) else 10**6  # type: ignore[arg-type]
