@@ -198,6 +198,12 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
         default={}, description="defaults of the pipeline's parameters here"
     )
 
+    @property
+    def run_page(self) -> str:
+        """The run's page in the UI, where Kubeflow puts the run's id; empty if there is no UI."""
+        ui = self.kubeflow.ui or self.kubeflow.endpoint
+        return f"{ui}/#/runs/details/{{{{$.pipeline_job_uuid}}}}" if ui else ""
+
 
 def load_environment(
     name: str, *, endpoint: str | None = None, access: Access | None = None

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.compile import compile_pipeline
 from pipelines.doctor import examine
 from pipelines.environment import Access, Environment, load_environment
 from pipelines.kubeflow import connect
@@ -134,8 +135,6 @@ def _compiled(environment: Environment, package: Path | None) -> Iterator[Packag
     if package is not None:
         yield read_package(package)
         return
-    from pipelines.compile import compile_pipeline
-
     with TemporaryDirectory(prefix="alsolike-") as folder:
         compiled = Path(folder) / "pipeline.yaml"
         compile_pipeline(compiled, environment)

@@ -44,10 +44,10 @@ def training_pipeline(environment: Environment | None = None) -> Any:
         name="alsolike-training",
         display_name="alsolike: train a recommender",
         description=_DESCRIPTION,
-    )(_training(place))
+    )(_training(place, environment.run_page if environment else ""))
 
 
-def _training(place: Place) -> Callable[..., None]:
+def _training(place: Place, run_page: str) -> Callable[..., None]:
     """The pipeline's function, which puts every step in its place."""
 
     def training(
@@ -101,7 +101,6 @@ def _training(place: Place) -> Callable[..., None]:
         precompute_top_n: int = 0,
         smoke_seconds: float = 60.0,
         seed: int = 0,
-        run_url: str = "",
     ) -> None:
         given = dict(locals())
 
@@ -110,7 +109,7 @@ def _training(place: Place) -> Callable[..., None]:
             asked = component.component_spec.inputs
             return {name: given[name] for name in asked if name in given}
 
-        outcome = place(notify(**own(notify)), "notify", "Say how it ended")
+        outcome = place(notify(run_url=run_page), "notify", "Say how it ended")
         outcome.set_caching_options(False)
         with dsl.ExitHandler(outcome, name="training"):
             version = place(resolve(**own(resolve)), "resolve", "Resolve the source's version")
@@ -152,7 +151,6 @@ def _document() -> str:
         name: field.description for kind in _SETTINGS for name, field in kind.model_fields.items()
     }
     described["seed"] = "Seed of everything that is random."
-    described["run_url"] = "Address of the run in the UI, for the webhook's message."
     del described["champion"]  # the destination's current bundle
     arguments = "\n".join(f"    {name}: {text}" for name, text in described.items())
     return f"{_DESCRIPTION}\n\nArgs:\n{arguments}\n"

@@ -1,0 +1,108 @@
+"""The `alsolike` command."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from components.errors import UserError
+from components.step import describe_invalid
+from pipelines import remote
+from pipelines.difference import diff
+from pipelines.local import ENDPOINT, RUNS, StepFailed
+from pipelines.local import run as run_locally
+from pipelines.parameters import read_parameters
+from pipelines.processes import interrupt_on_termination
+
+app = typer.Typer(
+    help="Star ratings in S3 to a live recommendation endpoint.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.command()
+def run(
+    source: Annotated[
+        str | None,
+        typer.Option(help="File, folder or s3:// URI of ratings; made up if not given."),
+    ] = None,
+    params: Annotated[
+        str, typer.Option(help="Pipeline parameters: 'epochs=10 format=csv', or a YAML file.")
+    ] = "",
+) -> None:
+    """Run the whole pipeline on this machine and ask the deployed server."""
+    console = Console()
+    summary = run_locally(source or None, read_parameters(params), console)
+    console.print(f"\nReport   {summary['report']}")
+    console.print(f"Summary  {(RUNS / 'latest' / 'summary.json').resolve()}")
+    if summary["endpoint"]["checked"]:
+        console.print("Serve it [bold]make serve[/bold]")
+    else:
+        console.print(f"Nothing was deployed: {summary['verdict']['summary']}")
+
+
+@app.command("compile")
+def compile_command(
+    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    environment: Annotated[
+        str, typer.Option("--environment", "-e", help="Cluster to compile for; none for any.")
+    ] = "",
+) -> None:
+    """Write the pipeline's YAML, the same bytes for the same code."""
+    from pipelines.compile import SHIPPED, compile_pipeline
+    from pipelines.environment import load_environment
+
+    target = output or SHIPPED
+    compile_pipeline(target, load_environment(environment) if environment else None)
+    typer.echo(target)
+
+
+@app.command()
+def serve(
+    bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = ENDPOINT / "current",
+    port: Annotated[int, typer.Option(help="Port on loopback.")] = 8080,
+) -> None:
+    """Serve the deployed model; a later deployment is taken up while it runs."""
+    if not bundle.exists():
+        raise UserError(f"there is no bundle at {bundle}: run the pipeline first (make run)")
+    command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", f"--port={port}"]
+    os.execv(sys.executable, command)
+
+
+@app.command("sample-data")
+def sample_data(
+    output: Annotated[Path, typer.Argument(help="File to write, such as ratings.tsv.gz.")],
+    rows: Annotated[int, typer.Option(min=1, help="How many ratings.")] = 200_000,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other ratings.")] = 0,
+) -> None:
+    """Make up ratings in the 15 columns of the Amazon reviews."""
+    from pipelines.sample_data import write_sample
+
+    write_sample(output, rows=rows, seed=seed)
+
+
+app.command()(remote.submit)
+app.command()(remote.doctor)
+app.add_typer(remote.schedules, name="schedules")
+app.command()(diff)
+
+
+def main() -> None:
+    """Run the command; a person's mistake ends it with one line."""
+    interrupt_on_termination()
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except ValidationError as error:
+        sys.exit(f"error: {describe_invalid(error)}")
+    except StepFailed as failure:
+        sys.exit(str(failure))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,34 @@
+"""The pipeline as YAML: the same bytes for the same code."""
+
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+
+from kfp import compiler
+
+from pipelines.environment import Environment
+from pipelines.training import training_pipeline
+
+SHIPPED = Path(__file__).with_name("training.yaml")
+"""The compiled pipeline without platform settings, which runs anywhere."""
+
+
+def compile_pipeline(output: Path, environment: Environment | None = None) -> None:
+    """Write the pipeline's YAML, whole or not at all.
+
+    Args:
+        output: the file to write.
+        environment: the cluster to compile for; None for the pipeline that ships.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
+        partial = Path(folder) / output.name
+        # kfp prints what it wrote, and where.
+        with contextlib.redirect_stdout(io.StringIO()):
+            compiler.Compiler().compile(
+                training_pipeline(environment),
+                str(partial),
+                pipeline_parameters=environment.parameters if environment else None,
+            )
+        partial.replace(output)

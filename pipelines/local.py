@@ -1,0 +1,198 @@
+"""The whole pipeline on this machine: a real S3 server, the shipped YAML, a served answer."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rich.console import Console
+
+from components.artifacts.bundles import open_current
+from components.artifacts.model import Model
+from components.deploy.smoke import serving
+from components.errors import UserError
+from pipelines.compile import SHIPPED
+from pipelines.object_store import serve_object_store
+from pipelines.package import Package, read_package
+from pipelines.processes import child_process
+from pipelines.progress import StepRun, follow
+from pipelines.source import sample, upload
+from pipelines.summary import SUMMARY, Answer, show, summarize
+
+RUNS = Path("runs")
+ENDPOINT = RUNS / "endpoint"
+
+_SERVER_SECONDS = 60
+_LISTED = 10
+
+
+class StepFailed(Exception):  # noqa: N818 - the word is the state
+    """A step of the run failed; the message is the step's own."""
+
+
+def run(
+    source: str | None, given: Mapping[str, Any], console: Console, runs: Path = RUNS
+) -> dict[str, Any]:
+    """Run the pipeline and ask the deployed server.
+
+    Args:
+        source: a file, a folder, or an `s3://` URI of ratings; None makes some up.
+        given: pipeline parameters by name, as text or typed.
+        console: where people read along.
+        runs: the folder of all runs; this one's is `runs/latest`.
+
+    Returns:
+        The summary, also written to `runs/latest/summary.json`.
+
+    Raises:
+        UserError: if a parameter or the source is not usable.
+        StepFailed: if a step fails.
+    """
+    package = read_package(SHIPPED)
+    parameters = package.parameters(given)
+    folder = _new_run(runs)
+    parameters.setdefault("destination", str((runs / ENDPOINT.name).resolve()))
+    with _reachable(source, runs) as (uri, environment):
+        parameters["source"] = uri
+        steps = _execute(package, parameters, folder, environment, console)
+        summary = _conclude(package, steps, parameters, folder, environment)
+    _write_json(folder / SUMMARY, summary)
+    show(summary, console)
+    failed = [step for step in steps if step.state != "SUCCEEDED"]
+    if failed:
+        raise StepFailed(failed[0].error)
+    return summary
+
+
+def _new_run(runs: Path) -> Path:
+    folder = runs / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
+    folder.mkdir(parents=True)
+    link = runs / ".latest.partial"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.name)
+    link.replace(runs / "latest")
+    return folder.resolve()
+
+
+@contextmanager
+def _reachable(source: str | None, runs: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """The source's `s3://` URI, and the variables by which a step reaches it."""
+    if source and source.startswith("s3://"):
+        yield source, {}
+        return
+    file = Path(source) if source else sample(runs / "sample")
+    with serve_object_store() as store:
+        yield upload(file, store), store.environment
+
+
+def _execute(
+    package: Package,
+    parameters: Mapping[str, Any],
+    folder: Path,
+    environment: Mapping[str, str],
+    console: Console,
+) -> list[StepRun]:
+    """Run the pipeline in a process of its own, all that it prints kept in `log.txt`."""
+    _write_json(folder / "parameters.json", parameters)
+    shutil.copy(package.path, folder / "pipeline.yaml")
+    command: list[str | Path] = [
+        *(sys.executable, "-m", "pipelines.execute"),
+        *(folder / "pipeline.yaml", folder / "parameters.json", folder / "artifacts"),
+    ]
+    surroundings = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+    with (
+        (folder / "log.txt").open("w") as log,
+        child_process(
+            command, output=subprocess.PIPE, environment=surroundings, folder=folder
+        ) as process,
+    ):
+
+        def lines() -> Iterator[str]:
+            assert process.stdout is not None
+            for raw in process.stdout:
+                line = raw.decode(errors="replace")
+                log.write(line)
+                yield line
+
+        steps = follow(lines(), console.print)
+        if process.wait() and all(step.state == "SUCCEEDED" for step in steps):
+            log.flush()
+            tail = (folder / "log.txt").read_text().strip().rpartition("\n")[2]
+            raise StepFailed(f"the pipeline did not run: {tail} (see {folder / 'log.txt'})")
+    return steps
+
+
+def _conclude(
+    package: Package,
+    steps: list[StepRun],
+    parameters: Mapping[str, Any],
+    folder: Path,
+    environment: Mapping[str, str],
+) -> dict[str, Any]:
+    skipped = sorted(set(package.steps()) - {step.name for step in steps})
+    verdict = _output(folder, "evaluate", "verdict")
+    report = _output(folder, "evaluate", "report")
+    if report:
+        report = Path(shutil.copy(report, folder / "report.html"))
+    deployed = any(step.name == "deploy" and step.state == "SUCCEEDED" for step in steps)
+    answer = _ask(str(parameters["destination"]), environment) if deployed else None
+    return summarize(steps, skipped, verdict, report, answer)
+
+
+def _output(folder: Path, step: str, name: str) -> Path | None:
+    """Where kfp.local put an output of a step, if the step left it."""
+    return next(iter((folder / "artifacts").glob(f"*/{step}/{name}")), None)
+
+
+def _ask(destination: str, environment: Mapping[str, str]) -> Answer:
+    """Serve what was deployed and ask it for recommendations."""
+    with tempfile.TemporaryDirectory(prefix="alsolike-") as work, _variables(environment):
+        bundle = open_current(destination, Path(work))
+        if bundle is None:
+            raise UserError(f"nothing is deployed at {destination}")
+        model = Model.load(bundle)
+        user = _someone(model)
+        customer = model.catalogue.customers[user]
+        with serving(bundle, _SERVER_SECONDS) as ask:
+            found = ask(f"/recommend/{quote(customer, safe='')}?n={_LISTED}", None)
+        return Answer(customer, _liked(model, user), found["recommendations"])
+
+
+@contextmanager
+def _variables(environment: Mapping[str, str]) -> Iterator[None]:
+    """The environment variables, set while the block lasts."""
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _someone(model: Model) -> int:
+    """The first customer who rated as many products as one would want to read."""
+    lengths = model.seen.offsets[1:] - model.seen.offsets[:-1]
+    return int((abs(lengths - _LISTED)).argmin())
+
+
+def _liked(model: Model, user: int) -> list[str]:
+    """Titles of what a customer rated best, the newest first."""
+    items, stars = model.seen.of(user)
+    best = [
+        item for item, star in zip(items[::-1], stars[::-1], strict=True) if star == stars.max()
+    ]
+    catalogue = model.catalogue
+    return [catalogue.titles[item] or catalogue.products[item] for item in best[:_LISTED]]
+
+
+def _write_json(file: Path, value: Any) -> None:
+    file.write_text(json.dumps(value, indent=1) + "\n")

@@ -1,0 +1,69 @@
+"""What kfp.local prints, read as the states of steps."""
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+_STARTED = re.compile(r"INFO - Executing task '([^']+)'")
+_FINISHED = re.compile(r"Task '([^']+)' finished with status (\w+)")
+# What `components.step` and its errors look like, indented by kfp.local.
+_OF_STEP = re.compile(r"\s*(?:\d\d:\d\d:\d\d \w+: |error: )")
+_STATES = {"SUCCESS": "SUCCEEDED", "FAILURE": "FAILED"}
+
+
+@dataclass
+class StepRun:
+    """One step of a run.
+
+    Attributes:
+        name: the step's name.
+        state: RUNNING, SUCCEEDED or FAILED.
+        seconds: from start to end.
+        output: the lines that it printed.
+    """
+
+    name: str
+    state: str = "RUNNING"
+    seconds: float = 0.0
+    output: list[str] = field(default_factory=list)
+
+    @property
+    def error(self) -> str:
+        """The step's own last words: its one-line error, or else its traceback."""
+        lines = [line.strip() for line in self.output if line.strip()]
+        for line in reversed(lines):
+            if line.startswith("error: "):
+                return line
+        starts = [number for number, line in enumerate(lines) if line.startswith("Traceback")]
+        return "\n".join(lines[starts[-1] if starts else -5 :])
+
+
+def follow(lines: Iterable[str], say: Callable[[str], None]) -> list[StepRun]:
+    """Read the output of a run until it ends.
+
+    Args:
+        lines: what kfp.local prints.
+        say: told what a person wants to see of it.
+
+    Returns:
+        The steps that were started, in order.
+    """
+    steps: list[StepRun] = []
+    started = 0.0
+    for colored in lines:
+        line = _COLOR.sub("", colored).rstrip()
+        running = steps[-1] if steps and steps[-1].state == "RUNNING" else None
+        if begun := _STARTED.search(line):
+            steps.append(StepRun(begun[1]))
+            started = time.monotonic()
+            say(f"[bold]{begun[1]}[/bold]")
+        elif running and (ended := _FINISHED.search(line)) and ended[1] == running.name:
+            running.seconds = round(time.monotonic() - started, 3)
+            running.state = _STATES.get(ended[2], ended[2])
+        elif running:
+            running.output.append(line)
+            if _OF_STEP.match(line) and not line.strip().startswith("error: "):
+                say(f"  [dim]{line.strip().replace('[', chr(92) + '[')}[/dim]")
+    return steps

@@ -1,0 +1,61 @@
+"""Ratings for a run on a laptop: brought to the S3 server that the run starts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+
+from components.errors import UserError
+from pipelines.object_store import ObjectStore
+from pipelines.sample_data import write_sample
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "ratings"
+SAMPLE_ROWS = 200_000
+
+
+def sample(folder: Path) -> Path:
+    """Made-up ratings, made once."""
+    file = folder / f"sample-{SAMPLE_ROWS}.tsv.gz"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_sample(file, rows=SAMPLE_ROWS, seed=0)
+    return file
+
+
+def upload(source: Path, store: ObjectStore) -> str:
+    """Copy a file, or every file of a folder, to a bucket.
+
+    Returns:
+        The `s3://` URI of the object or of the prefix.
+
+    Raises:
+        UserError: if there is nothing to copy.
+    """
+    if not source.exists():
+        raise UserError(
+            f"there is no {source}: give a file, a folder, or s3://bucket/key as the source"
+        )
+    client = _client(store)
+    client.create_bucket(Bucket=BUCKET)
+    if source.is_file():
+        client.upload_file(str(source), BUCKET, source.name)
+        return f"s3://{BUCKET}/{source.name}"
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    if not files:
+        raise UserError(f"{source} is empty: give a file, or a folder that holds some")
+    for file in files:
+        client.upload_file(str(file), BUCKET, f"{source.name}/{file.relative_to(source)}")
+    return f"s3://{BUCKET}/{source.name}/"
+
+
+def _client(store: ObjectStore) -> "S3Client":
+    return boto3.client(
+        "s3",
+        endpoint_url=store.endpoint,
+        aws_access_key_id=store.access_key,
+        aws_secret_access_key=store.secret_key,
+        region_name="us-east-1",
+    )
