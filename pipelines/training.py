@@ -10,7 +10,7 @@
 """
 
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any
 
 from kfp import dsl
 
@@ -63,8 +63,8 @@ def _training(place: Place, run_page: str) -> Callable[..., None]:
         date_column: str = "",
         title_column: str = "",
         category_column: str = "",
-        min_rating: Optional[float] = None,  # noqa: UP045 - KFP knows no other spelling
-        max_rating: Optional[float] = None,  # noqa: UP045
+        min_rating: str = "",
+        max_rating: str = "",
         since: str = "",
         until: str = "",
         run_date: str = "",

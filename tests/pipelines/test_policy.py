@@ -1,0 +1,152 @@
+"""The pipelines that we compile keep the rules, and each rule can be broken."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.compile import compile_pipeline
+from pipelines.difference import outline
+from pipelines.environment import load_environment
+from pipelines.package import Package, read_package
+from tests.pipelines import policies
+from tests.pipelines.policies import Rule
+
+NAMES = ("portable", "dev", "prod")
+GOLDEN = Path(__file__).with_name("golden")
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
+    """The pipeline that ships, and that of each environment."""
+    folder = tmp_path_factory.mktemp("compiled")
+    for name in NAMES:
+        environment = None if name == "portable" else load_environment(name)
+        compile_pipeline(folder / f"{name}.yaml", environment)
+    return {name: read_package(folder / f"{name}.yaml") for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("rule", policies.EVERYWHERE, ids=lambda rule: rule.__name__)
+def test_every_pipeline_keeps(compiled: dict[str, Package], name: str, rule: Rule) -> None:
+    assert list(rule(compiled[name])) == []
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+@pytest.mark.parametrize("rule", policies.ON_A_CLUSTER, ids=lambda rule: rule.__name__)
+def test_on_a_cluster_it_keeps(compiled: dict[str, Package], name: str, rule: Rule) -> None:
+    assert list(rule(compiled[name])) == []
+
+
+def test_training_has_a_gpu_in_production_alone(compiled: dict[str, Package]) -> None:
+    def with_gpu(name: str) -> set[str]:
+        found = policies.containers(compiled[name])
+        return {step for step, c in found.items() if "accelerator" in c.get("resources", {})}
+
+    assert [with_gpu(name) for name in NAMES] == [set(), set(), {"train"}]
+
+
+def test_the_pipeline_that_ships_asks_nothing_of_a_platform(compiled: dict[str, Package]) -> None:
+    assert not compiled["portable"].platform.platforms
+
+
+def test_the_defaults_of_an_environment_are_shown_in_the_ui(compiled: dict[str, Package]) -> None:
+    declared = compiled["prod"].pipeline.root.input_definitions.parameters
+    assert declared["device"].default_value.string_value == "gpu"
+
+
+def test_the_webhook_learns_the_page_of_the_run(compiled: dict[str, Package]) -> None:
+    notify = compiled["prod"].steps()["notify"].inputs.parameters["run_url"]
+    page = "https://kubeflow.example.com/_/pipeline/#/runs/details/{{$.pipeline_job_uuid}}"
+    assert notify.runtime_value.constant.string_value == page
+
+
+def test_the_report_the_metrics_and_the_verdict_are_seen_at_the_step(
+    compiled: dict[str, Package],
+) -> None:
+    package = compiled["portable"]
+    evaluate = package.pipeline.components[package.steps()["evaluate"].component_ref.name]
+    artifacts = evaluate.output_definitions.artifacts
+    kinds = {name: output.artifact_type.schema_title for name, output in artifacts.items()}
+    assert kinds == {
+        "report": "system.HTML",
+        "metrics": "system.Metrics",
+        "verdict": "system.Artifact",
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_change_of_the_dag_is_meant(compiled: dict[str, Package], name: str) -> None:
+    """Golden files; UPDATE_GOLDEN=1 writes them anew."""
+    golden, lines = GOLDEN / f"{name}.txt", "\n".join(outline(compiled[name])) + "\n"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(lines)
+    assert lines == golden.read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_code_gives_the_same_bytes(
+    compiled: dict[str, Package], name: str, tmp_path: Path
+) -> None:
+    environment = None if name == "portable" else load_environment(name)
+    compile_pipeline(tmp_path / "again.yaml", environment)
+    assert (tmp_path / "again.yaml").read_bytes() == compiled[name].path.read_bytes()
+
+
+BREACHES: list[tuple[Rule, str, str, str]] = [
+    (policies.gpu_steps_are_whole, "tolerations:", "tolerated:", "train has no toleration"),
+    (policies.gpu_steps_are_whole, "medium: Memory", "medium: ''", "no memory-backed /dev/shm"),
+    (policies.gpu_steps_are_whole, "maxRetryCount: 2", "maxRetryCount: 0", "train has no retry"),
+    (policies.gpu_steps_are_whole, "resourceMemoryLimit: 16Gi", "", "train has no memory limit"),
+    (policies.every_step_is_bounded, "activeDeadlineSeconds:", "idle:", "prepare has no time-out"),
+    (policies.every_step_is_bounded, "resourceCpuRequest:", "idle:", "no processors"),
+    (
+        policies.no_secret_is_literal,
+        "name: AWS_DEFAULT_REGION",
+        "name: AWS_SECRET_ACCESS_KEY",
+        "ingest has AWS_SECRET_ACCESS_KEY as text",
+    ),
+    (policies.no_secret_is_literal, "eu-central-1", "AKIAABCDEFGHIJKLMNOP", "AKIAABCD"),
+    (policies.images_have_digests, "", "", "train runs alsolike/train-gpu"),
+    (policies.deploy_is_behind_the_gate, "== true", "== false", "deploy runs if"),
+    (
+        policies.what_reads_the_world_is_not_cached,
+        "cachingOptions: {}",
+        "cachingOptions: {enableCache: true}",
+        "deploy is cached",
+    ),
+    (
+        policies.the_outcome_is_always_posted,
+        "ALL_UPSTREAM_TASKS_COMPLETED",
+        "ALL_UPSTREAM_TASKS_SUCCEEDED",
+        "notify does not run after a failure",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "old", "new", "words"), BREACHES)
+def test_a_breach_is_found(
+    compiled: dict[str, Package], tmp_path: Path, rule: Rule, old: str, new: str, words: str
+) -> None:
+    breach = tmp_path / "breach.yaml"
+    text = compiled["prod"].path.read_text()
+    assert old in text
+    breach.write_text(text.replace(old, new))
+    assert any(words in found for found in lenient(rule, breach))
+
+
+def lenient(rule: Rule, file: Path) -> Iterator[str]:
+    return rule(read_package(file))
+
+
+def test_a_parameter_without_a_description_is_found(
+    compiled: dict[str, Package], tmp_path: Path
+) -> None:
+    file = tmp_path / "breach.yaml"
+    file.write_text(compiled["prod"].path.read_text())
+    package = read_package(file)
+    package.pipeline.root.input_definitions.parameters["device"].description = ""
+    assert list(policies.everything_is_described(package)) == [
+        "parameter device has no description"
+    ]
