@@ -19,8 +19,10 @@ def ingest(run_date: str, window_days: int) -> str:
 
 
 @dsl.component(base_image="alsolike/train-cpu:1", install_kfp_package=False)
-def train(ratings: str, device: str, rate: float, again: bool, gate: list[str]) -> None:
-    print(ratings, device, rate, again, gate)  # noqa: T201
+def train(
+    ratings: str, destination: str, device: str, rate: float, again: bool, gate: list[str]
+) -> None:
+    print(ratings, destination, device, rate, again, gate)  # noqa: T201
 
 
 @dsl.component(base_image="alsolike/data:1", install_kfp_package=False)
@@ -33,6 +35,7 @@ def small_pipeline(
     run_date: str = "",
     window_days: int = 0,
     device: str = "auto",
+    destination: str = "",
     rate: float = 0.1,
     again: bool = False,
     gate: list[str] = [],  # noqa: B006 - KFP reads the default, nothing changes it
@@ -40,7 +43,14 @@ def small_pipeline(
     with dsl.ExitHandler(notify()):
         ratings = ingest(run_date=run_date, window_days=window_days)
         ratings.set_display_name("Ingest ratings")
-        train(ratings=ratings.output, device=device, rate=rate, again=again, gate=gate)
+        train(
+            ratings=ratings.output,
+            destination=destination,
+            device=device,
+            rate=rate,
+            again=again,
+            gate=gate,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,7 @@ def test_the_moment_of_the_tick_is_the_date_of_the_run(
     assert made.runtime_config.parameters == {
         "window_days": 730,
         "device": "cpu",
+        "destination": "s3://alsolike-dev/models",
         "run_date": "[[ScheduledTime]]",
     }
 

@@ -55,6 +55,7 @@ def test_parameters_arrive_in_their_types_beside_those_of_the_environment(
     (run,) = fake.runs.values()
     assert run.runtime_config.parameters == {
         "device": "cpu",
+        "destination": "s3://alsolike-dev/models",
         "window_days": 90,
         "rate": 0.5,
         "again": True,
@@ -66,7 +67,7 @@ def test_parameters_arrive_in_their_types_beside_those_of_the_environment(
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [
-        ("epoch=3", "no parameter 'epoch': it has again, device"),
+        ("epoch=3", "no parameter 'epoch': it has again, destination"),
         ("window_days=many", "window_days=many: it takes a whole number"),
         ("again=yes", "it takes true or false"),
         ("gate=[", "it takes a JSON list"),
