@@ -8,7 +8,8 @@
 | `statistics.json` | the long tail before and after filtering, stars, dates, rows removed by rule |
 
 Rows of a split are in order of user, then date, then item. The manifest's details hold `rows`
-(by split) and `scale` (the lowest and the highest rating).
+(by split), `scale` (the lowest and the highest rating) and `split` (what was held out: `last`,
+`temporal` or `random`).
 """
 
 from dataclasses import dataclass

@@ -16,13 +16,15 @@ from components.artifacts.splits import Ratings, Splits
 from components.evaluate import leakage
 from components.evaluate.champion import align
 from components.evaluate.contest import Field, contestants
-from components.evaluate.figures import Figures, Scope, TestRows
+from components.evaluate.figures import Figures, Scope, TestRows, weakest_slices
 from components.evaluate.gate import MODEL, checks_for, enough_evidence, judge
 from components.evaluate.inputs import Inputs, open_inputs
 from components.evaluate.intervals import Bootstrap, interval
 from components.evaluate.report import render
 from components.evaluate.settings import CHAMPION, EvaluateSettings
 from components.evaluate.slices import slices_of
+
+_HEADLINES = ("mse", "ndcg_at_10")
 
 logger = logging.getLogger(__name__)
 
@@ -88,9 +90,11 @@ def _alarms(field: Field, inputs: Inputs) -> list[Check]:
     alarms = [
         leakage.out_of_range(sets, field.customers, field.products),
         leakage.in_two_sets(sets, field.products),
-        leakage.older_than_history(field.test, field.history, field.customers),
         leakage.unfinite(inputs.model),
     ]
+    # A split at random mixes the dates, as its user has asked for.
+    if splits.manifest.details["split"] != "random":
+        alarms.append(leakage.older_than_history(field.test, field.history, field.customers))
     if "probes" in inputs.description:
         alarms.append(leakage.disagreeing_export(inputs.model, inputs.description["probes"]))
     return alarms
@@ -105,7 +109,7 @@ def _figures(field: Field, inputs: Inputs, settings: EvaluateSettings) -> Figure
         else None
     )
     systems, background = contestants(field, inputs.model, champion, settings)
-    categories = np.array(products["product_category"].to_pylist(), dtype=object)
+    categories = np.array(products["product_category"].fill_null("").to_pylist(), dtype=object)
     everything = np.ones(len(field.test), dtype=bool)
     rows = TestRows(
         ratings=field.test,
@@ -131,6 +135,10 @@ def _evaluation(figures: Figures, settings: EvaluateSettings) -> dict[str, Any]:
         "intervals": _intervals(figures, settings),
         "baselines": baselines,
         "champion": figures.table(CHAMPION, Scope(fresh=True)) if has_champion else None,
+        "weakest_slices": {
+            metric: weakest_slices(figures, MODEL, metric, settings.min_slice_rows)
+            for metric in _HEADLINES
+        },
         "slices": {name: _slice(figures, name) for name in figures.test.slices},
         "settings": settings.model_dump(mode="json"),
     }
@@ -144,9 +152,6 @@ def _intervals(figures: Figures, settings: EvaluateSettings) -> Mapping[str, tup
             spread = interval(figure.draws, settings.confidence)
             intervals[metric] = (spread.low, spread.high)
     return intervals
-
-
-_HEADLINES = ("mse", "ndcg_at_10")
 
 
 def _slice(figures: Figures, name: str) -> dict[str, Any]:

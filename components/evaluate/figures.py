@@ -8,7 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from components.artifacts.evaluation import METRICS, RANKING_METRICS, RATING_METRICS
+from components.artifacts.evaluation import (
+    LOWER_IS_BETTER,
+    METRICS,
+    RANKING_METRICS,
+    RATING_METRICS,
+)
 from components.artifacts.model import Floats, Integers
 from components.artifacts.splits import Ratings
 from components.evaluate import metrics
@@ -18,6 +23,7 @@ from components.evaluate.slices import Mask
 from components.evaluate.top_lists import places_of
 
 _LISTED = 10
+_WEAKEST = 3
 
 
 @dataclass(frozen=True)
@@ -178,3 +184,21 @@ class Figures:
         total = counts.sum()
         value = float(sums.sum() / total) if total else float("nan")
         return Figure(value, self._bootstrap.means(sums, counts))
+
+
+def weakest_slices(figures: Figures, system: str, metric: str, least: int) -> list[str]:
+    """The slices, of `least` rows or more, where a metric is worst; worse than over all rows."""
+    whole = figures.of(system, metric)
+    if whole is None:
+        return []
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    values = {
+        name: sign * figure.value
+        for name in figures.test.slices
+        if figures.test.within(Scope(name)).sum() >= least
+        and (figure := figures.of(system, metric, Scope(name)))
+    }
+    weak = [
+        name for name in sorted(values, key=values.__getitem__) if values[name] < sign * whole.value
+    ]
+    return weak[:_WEAKEST]

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from components.artifacts import ratings as ratings_format
 from components.artifacts import splits as splits_format
-from components.artifacts.folder import Manifest, read_manifest
+from components.artifacts.folder import Manifest
 from components.artifacts.model import DESCRIPTION, HISTORY, KIND, Model, open_model
+from components.artifacts.ratings import REJECTS, RatingsFolder
 from components.artifacts.splits import STATISTICS, Splits
 from components.errors import UserError
+
+_REJECTS_KEPT = 5
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class Inputs:
     """What the step was given.
 
     Attributes:
-        ratings: the manifest of what was ingested.
+        ratings: the manifest of what was ingested. rejects: the first few rows that were not.
         splits: the ratings, held out. statistics: what the preparation found.
         model: the model to judge. model_manifest: of its artifact.
         description: its `model.json`. history: its `history.json`.
@@ -26,6 +31,7 @@ class Inputs:
     """
 
     ratings: Manifest
+    rejects: list[dict[str, Any]]
     splits: Splits
     statistics: dict[str, Any]
     model: Model
@@ -60,7 +66,8 @@ def open_inputs(ratings: Path, splits: Path, model: Path, champion: Path | None)
         raise UserError(f"{model} was not trained on {splits}: train a model on these splits")
     deployed, deployed_manifest = open_model(champion) if champion else (None, None)
     return Inputs(
-        ratings=read_manifest(ratings, ratings_format.KIND, ratings_format.SCHEMA_VERSION),
+        ratings=RatingsFolder.open(ratings).manifest,
+        rejects=_first_rejects(ratings),
         splits=opened,
         statistics=json.loads((splits / STATISTICS).read_text()),
         model=trained,
@@ -70,3 +77,11 @@ def open_inputs(ratings: Path, splits: Path, model: Path, champion: Path | None)
         champion=deployed,
         champion_manifest=deployed_manifest,
     )
+
+
+def _first_rejects(ratings: Path) -> list[dict[str, Any]]:
+    with pq.ParquetFile(ratings / REJECTS) as file:
+        for batch in file.iter_batches(batch_size=_REJECTS_KEPT):
+            rows: list[dict[str, Any]] = batch.to_pylist()
+            return rows
+    return []

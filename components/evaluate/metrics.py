@@ -11,9 +11,30 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from components.artifacts.model import Integers
+from components.artifacts.model import Floats, Integers
 
 Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Test ratings in groups of the same predicted star, the lowest first.
+
+    Attributes:
+        predicted: mean predicted stars of a group. given: mean stars given. counts: its size.
+    """
+
+    predicted: list[float]
+    given: list[float]
+    counts: list[int]
+
+
+def calibration(predicted: Floats, given: Floats) -> Calibration:
+    """How far what customers give is from what is predicted, by the predicted star, rounded."""
+    groups, places = np.unique(np.rint(predicted), return_inverse=True)
+    counts = np.bincount(places, minlength=len(groups))
+    promised, kept = (np.bincount(places, values) / counts for values in (predicted, given))
+    return Calibration(promised.tolist(), kept.tolist(), counts.tolist())
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
         _write_parts(artifact.path, ordered, parts)
         _write_indices(artifact.path, result, ratings)
         (artifact.path / splits.STATISTICS).write_text(json.dumps(statistics, indent=1) + "\n")
-        artifact.details |= {"rows": rows, "scale": list(folder.scale)}
+        artifact.details |= {"rows": rows, "scale": list(folder.scale), "split": settings.split}
     return statistics
 
 

@@ -1,0 +1,212 @@
+"""The page itself: its sections gathered and put into the template."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from components.artifacts.evaluation import (
+    LIST_METRICS,
+    LOWER_IS_BETTER,
+    RANKING_BASELINES,
+    RANKING_METRICS,
+    RATING_BASELINES,
+    RATING_METRICS,
+    Verdict,
+)
+from components.evaluate.figures import Figures, weakest_slices
+from components.evaluate.gate import MODEL
+from components.evaluate.inputs import Inputs
+from components.evaluate.intervals import interval
+from components.evaluate.metrics import calibration
+from components.evaluate.report import plots
+from components.evaluate.report.examples import examples
+from components.evaluate.report.tables import (
+    Table,
+    label,
+    number,
+    slices_table,
+    systems_table,
+    titled,
+)
+from components.evaluate.settings import CHAMPION, EvaluateSettings
+
+_RATING_SYSTEMS = (MODEL, CHAMPION, *reversed(RATING_BASELINES))
+_RANKING_SYSTEMS = (MODEL, CHAMPION, *reversed(RANKING_BASELINES))
+_RANKING_HEADLINES = ("ndcg_at_10", "recall_at_10", "map_at_10", "mrr_at_10")
+_RIVALS = {"mse": "bias", "ndcg_at_10": "popularity"}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing, what it shows and how to read it."""
+
+    title: str
+    svg: str
+    caption: str
+
+
+def render(inputs: Inputs, figures: Figures, verdict: Verdict, settings: EvaluateSettings) -> str:
+    """The page as HTML; whatever comes from data is escaped."""
+    environment = Environment(
+        loader=PackageLoader("components.evaluate.report", package_path=""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["pretty"] = partial(json.dumps, indent=2, ensure_ascii=False)
+    return environment.get_template("page.html.jinja").render(
+        verdict=verdict,
+        number=number,
+        tiles=_tiles(figures),
+        tables=_tables(figures, settings.confidence),
+        confidence=f"{settings.confidence:.0%}",
+        comparisons=_comparisons(figures, settings.confidence),
+        learning=_learning(inputs.history),
+        calibration=_calibration(figures),
+        slices=_slices(figures, settings),
+        data=_data(inputs.statistics),
+        lineage=_lineage(inputs),
+        rejects=_rejects(inputs),
+        examples=examples(inputs, figures, settings.seed),
+        settings={
+            "evaluate": settings.model_dump(mode="json"),
+            "train": {k: v for k, v in inputs.description.items() if k != "probes"},
+        },
+    )
+
+
+def _tiles(figures: Figures) -> list[tuple[str, str, str]]:
+    """The few figures to remember: a name, a value and what it means."""
+    tiles = []
+    for metric, rival in _RIVALS.items():
+        ours, theirs = figures.of(MODEL, metric), figures.of(rival, metric)
+        if ours and theirs and theirs.value:
+            change = (ours.value - theirs.value) / theirs.value
+            better = (change < 0) == (metric in LOWER_IS_BETTER)
+            words = f"{abs(change):.0%} {'better' if better else 'worse'} than {rival}"
+            tiles.append((label(metric), number(ours.value), words if change else f"as {rival}"))
+    if covered := figures.of(MODEL, "coverage_at_10"):
+        tiles.append((label("coverage_at_10"), f"{covered.value:.0%}", "of products are shown"))
+    customers, rows = len(figures.test.customers), len(figures.test.ratings)
+    tiles.append(("Test ratings", f"{rows:,}", f"of {customers:,} customers"))
+    return tiles
+
+
+def _tables(figures: Figures, confidence: float) -> list[tuple[str, Table, bool]]:
+    """Title, table and whether it stands open."""
+    parts = [
+        ("Stars predicted", _RATING_SYSTEMS, RATING_METRICS, True),
+        ("Products ranked", _RANKING_SYSTEMS, _RANKING_HEADLINES, True),
+        ("What the lists are like", _RANKING_SYSTEMS, LIST_METRICS, True),
+        *(
+            (f"Products ranked, first {cut}", _RANKING_SYSTEMS, _cut(cut), False)
+            for cut in (5, 10, 20)
+        ),
+    ]
+    tables = [
+        (title, systems_table(figures, systems, metrics, confidence), is_open)
+        for title, systems, metrics, is_open in parts
+    ]
+    return [entry for entry in tables if entry[1].rows]
+
+
+def _cut(cut: int) -> tuple[str, ...]:
+    return tuple(metric for metric in RANKING_METRICS if metric.endswith(f"_at_{cut}"))
+
+
+def _comparisons(figures: Figures, confidence: float) -> list[Plot]:
+    found = []
+    for metric, systems in (("mse", _RATING_SYSTEMS), ("ndcg_at_10", _RANKING_SYSTEMS)):
+        rows = {}
+        for name in systems:
+            figure = figures.of(name, metric)
+            if figure and figure.draws is not None:
+                spread = interval(figure.draws, confidence)
+                rows[name] = (figure.value, spread.low, spread.high)
+        if rows:
+            caption = f"With {confidence:.0%} intervals over customers."
+            found.append(Plot(titled(metric), plots.intervals(rows, label(metric)), caption))
+    return found
+
+
+def _learning(history: Mapping[str, Any]) -> Plot | None:
+    """Learning curves of the rating models, the one with the smallest loss first."""
+    trials = [trial for trial in history.get("rating", []) if trial["history"]]
+    if not trials:
+        return None
+    trials.sort(key=lambda trial: trial["validation_mse"])
+    curves = {
+        f"{trial['model']} {place or ''}".strip(): (
+            [(step["step"], step["train_mse"]) for step in trial["history"]],
+            [(step["step"], step["validation_mse"]) for step in trial["history"]],
+        )
+        for place, trial in enumerate(trials)
+    }
+    caption = f"The best of {len(trials)} models tried is kept, at its best step on validation."
+    return Plot("Learning curves", plots.learning_curves(curves), caption)
+
+
+def _calibration(figures: Figures) -> Plot | None:
+    stars = figures.systems[MODEL].stars
+    if stars is None:
+        return None
+    svg = plots.calibration(calibration(stars, figures.test.ratings.stars))
+    caption = "Below the line the model promises more stars than customers give."
+    return Plot("Calibration", svg, caption)
+
+
+def _slices(figures: Figures, settings: EvaluateSettings) -> Mapping[str, Any]:
+    metrics = {name: rival for name, rival in _RIVALS.items() if figures.of(MODEL, name)}
+    weakest = {
+        metric: weakest_slices(figures, MODEL, metric, settings.min_slice_rows)
+        for metric in metrics
+    }
+    names = {name for found in weakest.values() for name in found}
+    return {
+        "weakest": {label(metric): ", ".join(found) for metric, found in weakest.items() if found},
+        "table": slices_table(figures, metrics, names),
+    }
+
+
+def _data(statistics: Mapping[str, Any]) -> list[Plot]:
+    before, after = statistics["before"], statistics["after"]
+    drawn = []
+    for whose in ("customers", "products"):
+        caption = f"{before[whose]['count']:,} {whose} before, {after[whose]['count']:,} after."
+        svg = plots.long_tail(
+            before[whose]["ratings_by_quantile"], after[whose]["ratings_by_quantile"], whose
+        )
+        drawn.append(Plot(f"Long tail of {whose}, before and after filtering", svg, caption))
+    caption = f"{before['rows']:,} ratings before, {after['rows']:,} after."
+    drawn.append(Plot("Stars given", plots.stars(before["stars"], after["stars"]), caption))
+    return drawn
+
+
+def _lineage(inputs: Inputs) -> Mapping[str, Any]:
+    details = inputs.ratings.details
+    statistics = inputs.statistics
+    stages = [
+        ("ratings ingested", details["rows"]),
+        ("rows rejected", sum(details["rejects"].values())),
+        ("ratings after filtering", statistics["after"]["rows"]),
+        *((f"to {name}", count) for name, count in statistics["rows"].items()),
+    ]
+    digests = {name: manifest.digest for name, manifest in inputs.made_from.items()}
+    dates = f"{statistics['after']['first_day']} to {statistics['after']['last_day']}"
+    removed = [rule for rule in statistics["removed"] if rule["rows"]]
+    return {
+        "sources": details["sources"],
+        "stages": stages,
+        "removed": removed,
+        "digests": digests,
+        "dates": dates,
+    }
+
+
+def _rejects(inputs: Inputs) -> Mapping[str, Any]:
+    return {"reasons": inputs.ratings.details["rejects"], "examples": inputs.rejects}

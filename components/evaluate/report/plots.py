@@ -1,0 +1,160 @@
+"""Vector plots, drawn by Matplotlib in colours that the page's style decides."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
+
+from components.evaluate.metrics import Calibration
+
+# Stand-ins, each replaced in the SVG by a variable of the style sheet: light or dark.
+INK, MUTED, GRID = "#010101", "#020202", "#030303"
+OURS, THEIRS, OTHERS = "#040404", "#050505", "#060606"
+_VARIABLES = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    GRID: "var(--line)",
+    OURS: "var(--ours)",
+    THEIRS: "var(--theirs)",
+    OTHERS: "var(--others)",
+}
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "alsolike",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": GRID,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "legend.frameon": False,
+}
+
+Points = Sequence[tuple[float, float]]
+
+
+def learning_curves(curves: Mapping[str, tuple[Points, Points]]) -> str:
+    """Training and validation loss by step, of the model that was kept and of those that lost.
+
+    Args:
+        curves: by name, the points (step, loss) of training and of validation; the first is drawn
+            as the one that was kept.
+    """
+    with rc_context(_STYLE):
+        canvas, axes = _new(4.6, 2.9, "Epoch or sweep", "MSE")
+        for place, (name, (train, validation)) in enumerate(curves.items()):
+            colour = OURS if place == 0 else OTHERS
+            label = name if place == 0 else ("others tried" if place == 1 else None)
+            layer = 3 if place == 0 else 2
+            axes.plot(*zip(*validation, strict=True), color=colour, label=label, zorder=layer)
+            if place == 0:
+                axes.plot(*zip(*train, strict=True), color=colour, linestyle=":", label="training")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+        return _svg(canvas)
+
+
+def calibration(groups: Calibration) -> str:
+    """Mean stars given for each predicted star, beside the diagonal; large dots, large groups."""
+    predicted, given, counts = groups.predicted, groups.given, groups.counts
+    with rc_context(_STYLE):
+        canvas, axes = _new(4.6, 2.9, "Stars predicted", "Stars given, mean")
+        ends = [min(*predicted, *given), max(*predicted, *given)]
+        axes.plot(ends, ends, color=MUTED, linestyle=":", label="perfect")
+        sizes = [15 + 150 * count / max(counts) for count in counts]
+        axes.plot(predicted, given, color=OURS, linewidth=1)
+        axes.scatter(predicted, given, s=sizes, color=OURS, zorder=3, label="model")
+        axes.legend(loc="upper left")
+        return _svg(canvas)
+
+
+def long_tail(before: Mapping[str, float], after: Mapping[str, float], whose: str) -> str:
+    """Ratings by quantile of customers or products, before and after filtering."""
+    with rc_context(_STYLE):
+        canvas, axes = _new(4.6, 2.9, f"Share of {whose}", "Ratings each, up to")
+        for name, quantiles, colour in (("before", before, THEIRS), ("after", after, OURS)):
+            shares = [100 * float(share) for share in quantiles]
+            axes.plot(shares, list(quantiles.values()), color=colour, label=name, marker=".")
+        axes.set_yscale("log")
+        axes.xaxis.set_major_formatter("{x:.0f}%")
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.legend(loc="upper left")
+        return _svg(canvas)
+
+
+def stars(before: Mapping[str, int], after: Mapping[str, int]) -> str:
+    """How often each star was given, as a share of all, before and after filtering."""
+    with rc_context(_STYLE):
+        canvas, axes = _new(4.6, 2.9, "Stars", "Share of ratings")
+        names = list(before)
+        for offset, (label, counts, colour) in zip(
+            (-0.2, 0.2), (("before", before, THEIRS), ("after", after, OURS)), strict=True
+        ):
+            total = max(1, sum(counts.values()))
+            heights = [100 * counts.get(name, 0) / total for name in names]
+            places = [place + offset for place in range(len(names))]
+            axes.bar(places, heights, 0.38, color=colour, label=label)
+        axes.set_xticks(range(len(names)), names)
+        axes.yaxis.set_major_formatter("{x:.0f}%")
+        axes.grid(visible=False, axis="x")
+        axes.legend(loc="upper left")
+        return _svg(canvas)
+
+
+def intervals(rows: Mapping[str, tuple[float, float, float]], label: str) -> str:
+    """One figure of each system, with its interval: the model first.
+
+    Args:
+        rows: value, lowest and highest, by system.
+        label: of the metric.
+    """
+    with rc_context(_STYLE):
+        canvas, axes = _new(4.6, 0.7 + 0.32 * len(rows), label, "")
+        for place, (name, (value, low, high)) in enumerate(rows.items()):
+            colour = {"model": OURS, "champion": THEIRS}.get(name, MUTED)
+            axes.plot([low, high], [place, place], color=colour, linewidth=2)
+            axes.plot(value, place, "o", color=colour, markersize=6)
+        axes.set_yticks(range(len(rows)), [name.replace("_", " ") for name in rows])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        return _svg(canvas)
+
+
+def over_time(points: Points, label: str) -> str:
+    """One measurement over the seconds of the run."""
+    with rc_context(_STYLE):
+        canvas, axes = _new(4.6, 2.2, "Seconds", label)
+        axes.plot(*zip(*points, strict=True), color=OURS)
+        axes.set_ylim(bottom=0)
+        return _svg(canvas)
+
+
+def _new(width: float, height: float, x_label: str, y_label: str) -> tuple[Canvas, Axes]:
+    canvas = Canvas(figsize=(width, height), layout="constrained")
+    axes = canvas.subplots()
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    return canvas, axes
+
+
+def _svg(canvas: Canvas) -> str:
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    canvas.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    pattern = "|".join(_VARIABLES)
+    return re.sub(pattern, lambda colour: _VARIABLES[colour.group()], svg)
