@@ -150,11 +150,10 @@ def measure_peer(model: str, folder: Path, seed: int) -> Figures | None:
             f"{folder}/seed-{seed}.npz",
             str(seed),
         ]
-        run = subprocess.run(
-            [PEERS / "bin" / "python", *arguments], stdout=subprocess.PIPE, text=True
-        )
+        command = [str(PEERS / "bin" / "python"), *arguments]
+        run = subprocess.run(command, capture_output=True, text=True)
         if run.returncode:
-            print(f"{model} does not run here and is left out", file=sys.stderr)
+            print(f"{model} is left out, it does not run here:", run.stderr, file=sys.stderr)
             return None
         cached.write_text(run.stdout.splitlines()[-1])
     figures: Figures = json.loads(cached.read_text())

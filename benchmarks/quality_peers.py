@@ -208,7 +208,7 @@ RATING: dict[str, Peer] = {
         grid(epochs=(20, 50), regularization=(0.1, 0.02, 0.05), factors=(20, 100, 50)),
     ),
     "cmfrec": (cmfrec_als, grid(regularization=(10.0, 3.0, 30.0, 100.0), factors=(16, 8, 40))),
-    "lenskit_als": (lenskit_als, grid(regularization=(0.1, 0.2, 0.05), factors=(16, 8, 40))),
+    "lenskit_als": (lenskit_als, grid(regularization=(0.1, 1.0, 0.3, 5.0), factors=(16, 8, 40))),
     "myfm": (myfm, grid(iterations=(200, 500), rank=(8, 4, 16))),
 }
 

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from kfp import compiler
 
@@ -14,12 +16,17 @@ SHIPPED = Path(__file__).with_name("training.yaml")
 """The compiled pipeline without platform settings, which runs anywhere."""
 
 
-def compile_pipeline(output: Path, environment: Environment | None = None) -> None:
-    """Write the pipeline's YAML, whole or not at all.
+def compile_pipeline(
+    output: Path,
+    environment: Environment | None = None,
+    build: Callable[[Environment | None], Any] = training_pipeline,
+) -> None:
+    """Write a pipeline's YAML, whole or not at all.
 
     Args:
         output: the file to write.
         environment: the cluster to compile for; None for the pipeline that ships.
+        build: gives the pipeline.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
@@ -27,7 +34,7 @@ def compile_pipeline(output: Path, environment: Environment | None = None) -> No
         # kfp prints what it wrote, and where.
         with contextlib.redirect_stdout(io.StringIO()):
             compiler.Compiler().compile(
-                training_pipeline(environment),
+                build(environment),
                 str(partial),
                 pipeline_parameters=environment.parameters if environment else None,
             )

@@ -1,22 +1,29 @@
 """The tuning pipeline: search the settings of the training step, then train with the best.
 
 1. resolve, ingest, prepare: as in the training pipeline.
-2. propose: ask the search for a batch of trials, telling it the results of those before.
+2. ask: the search proposes a batch of trials.
 3. trial, once for each of the batch and at the same time: train, and measure on validation.
-4. propose and trial again, in rounds.
+4. tell the search what they reached, and ask again, in rounds.
 5. conclude: the best trial, with a table and a plot of all.
 6. the training pipeline, with the best trial's settings; on a cluster, 1. comes from the cache.
 """
 
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from kfp import dsl
+from rich.console import Console
 
 from components.ingest.component import ingest, resolve
 from components.prepare.component import prepare
 from components.train.component import trial
-from components.tune.component import conclude, propose
+from components.tune.component import ask, conclude, tell
+from pipelines.compile import compile_pipeline
 from pipelines.environment import Environment
+from pipelines.local import RUNS, run
 from pipelines.platform import StepName, apply_platform
 from pipelines.training import Place, training_pipeline
 
@@ -104,8 +111,8 @@ def tuning_pipeline(environment: Environment | None = None, rounds: int = ROUNDS
             "Filter and split",
         )
         splits = prepared.outputs["splits"]
-        known = _search(place, splits, rounds, batch, objective=objective, **own(trial))
-        best = place(conclude(objective=objective, **known), "prepare", "Conclude")
+        told = _search(place, splits, rounds, batch, objective=objective, **own(trial))
+        best = place(conclude(objective=objective, **told), "prepare", "Conclude")
         chosen = {name: best.outputs[name] for name in best.outputs if name != "report"}
         train_with_best(source_version=version.output, **shared, **chosen)
 
@@ -116,14 +123,33 @@ def _search(
     place: Place, splits: Any, rounds: int, batch: Any, *, objective: Any, seed: Any, **shared: Any
 ) -> dict[str, Any]:
     """Rounds of trials, each proposed when those before it are done; what all of them told."""
-    known: dict[str, Any] = {}
+    told: dict[str, Any] = {}
     for number in range(1, rounds + 1):
-        asked = propose(objective=objective, count=batch, seed=seed, **known)
-        place(asked, "prepare", f"Propose batch {number}")
-        with dsl.ParallelFor(asked.outputs["proposals"], name=f"batch {number}") as proposal:
+        asked = ask(objective=objective, count=batch, seed=seed, **told)
+        place(asked, "prepare", f"Ask for batch {number}")
+        with dsl.ParallelFor(asked.output, name=f"batch {number}") as proposal:
             tried = trial(
                 splits=splits, proposal=proposal, objective=objective, seed=seed, **shared
             )
             place(tried, "train", "Train and validate")
-        known = {"told": asked.outputs["told"], "results": dsl.Collected(tried.output)}
-    return known
+        done = tell(results=dsl.Collected(tried.output), **told)
+        told = {"told": place(done, "prepare", f"Tell batch {number}").output}
+    return told
+
+
+def tune_locally(
+    source: str | None, given: Mapping[str, Any], console: Console, runs: Path = RUNS
+) -> Path:
+    """Run the pipeline on this machine, as `pipelines.local.run` does the training pipeline.
+
+    Returns:
+        The page with all trials.
+    """
+    runs.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = Path(folder) / "tuning.yaml"
+        compile_pipeline(pipeline, build=tuning_pipeline)
+        run(source, given, console, runs, pipeline)
+    latest = (runs / "latest").resolve()
+    report = next((latest / "artifacts").glob("*/conclude/report"))
+    return Path(shutil.copy(report, latest / "trials.html"))

@@ -1,4 +1,6 @@
-"""The training step as a Kubeflow component."""
+"""The training step as a Kubeflow component, and one trial of a search for its settings."""
+
+from typing import Any
 
 from kfp import dsl
 
@@ -80,3 +82,35 @@ def train(
         figures = train(settings, Path(splits.path), Path(model.path))
     for name, figure in figures.items():
         metrics.log_metric(name, figure)
+
+
+@dsl.component(base_image=images.TRAIN, install_kfp_package=False)
+def trial(
+    splits: dsl.Input[dsl.Dataset],
+    proposal: dict[str, Any],
+    objective: str = "ranking",
+    epochs: int = 20,
+    device: str = "auto",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Train with settings that a search proposed, and tell what they reach on validation.
+
+    Args:
+        splits: Ratings to learn from and to choose by.
+        proposal: The trial, whose parameters are settings of the training step.
+        objective: What to learn: rating (predict stars) or ranking (order products).
+        epochs: Epochs of mf and mlp at most; sweeps of bayes at most.
+        device: Where to compute: auto (a GPU if there is one), cpu, gpu, or gpu:1.
+        seed: Seed of everything that is random.
+
+    Returns:
+        The proposal, with its settings and its figures, or with the error that it met.
+    """
+    from pathlib import Path
+
+    from components.step import step
+    from components.train.trial import run_trial
+
+    with step("trial"):
+        shared = {"objectives": objective, "epochs": epochs, "device": device, "seed": seed}
+        return run_trial(proposal, shared, Path(splits.path))

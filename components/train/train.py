@@ -95,5 +95,6 @@ def _figures(learned: dict[str, Any]) -> dict[str, float]:
     if "rating" in learned:
         figures["validation_mse"] = float(learned["rating"]["validation_mse"])
     if "ranking" in learned:
-        figures["validation_ndcg_at_10"] = float(learned["ranking"]["ndcg_at_10"])
+        for name in ("ndcg_at_10", "ndcg_at_50"):
+            figures[f"validation_{name}"] = float(learned["ranking"][name])
     return figures

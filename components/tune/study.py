@@ -1,0 +1,80 @@
+"""A search that holds no state of its own: every batch is proposed from the results so far."""
+
+import math
+from typing import Any
+
+import optuna
+from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
+
+from components.errors import UserError
+from components.tune.space import DIRECTIONS, METRICS, SPACES, Objective
+
+Proposal = dict[str, Any]
+"""`number`, `parameters` to train with, and `search`: what Optuna drew them from, by its names."""
+Result = dict[str, Any]
+"""A proposal, with the `figures` and the `settings` of its training, or the `error` it met."""
+
+
+def propose(objective: Objective, results: list[Result], count: int, seed: int) -> list[Proposal]:
+    """The next trials, by Optuna's tree-structured Parzen estimator; the first ones by chance.
+
+    Raises:
+        UserError: if there is no such objective.
+    """
+    study = _study(objective, results, seed)
+    proposals = []
+    for number in range(len(results), len(results) + count):
+        trial = study.ask()
+        parameters = SPACES[objective](trial)
+        proposals.append({"number": number, "parameters": parameters, "search": trial.params})
+    return proposals
+
+
+def value_of(objective: Objective, result: Result) -> float | None:
+    """What a trial reached, or None if it failed."""
+    value = result.get("figures", {}).get(METRICS[objective])
+    return value if value is not None and math.isfinite(value) else None
+
+
+def best_of(objective: Objective, results: list[Result]) -> Result:
+    """The best trial.
+
+    Raises:
+        UserError: if none succeeded.
+    """
+    done = [result for result in results if value_of(objective, result) is not None]
+    if not done:
+        errors = {result.get("error", "no figure") for result in results}
+        raise UserError(f"no trial succeeded: {'; '.join(sorted(errors)) or 'there was none'}")
+    sign = 1 if DIRECTIONS[objective] == "minimize" else -1
+    return min(done, key=lambda result: sign * (value_of(objective, result) or 0))
+
+
+def _study(objective: Objective, results: list[Result], seed: int) -> optuna.Study:
+    if objective not in SPACES:
+        raise UserError(f"objective={objective!r}: choose from {', '.join(SPACES)}")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Trials of a batch do not know of each other's results: assume bad ones, to spread them.
+    sampler = optuna.samplers.TPESampler(
+        seed=seed + len(results), n_startup_trials=8, constant_liar=True
+    )
+    study = optuna.create_study(direction=DIRECTIONS[objective], sampler=sampler)
+    study.add_trials([_told(objective, result) for result in results])
+    return study
+
+
+def _told(objective: Objective, result: Result) -> FrozenTrial:
+    value = value_of(objective, result)
+    trial = FixedTrial(result["search"])
+    SPACES[objective](trial)
+    # A whole number comes back from Kubeflow as a float.
+    params = {
+        name: kind.to_external_repr(kind.to_internal_repr(result["search"][name]))
+        for name, kind in trial.distributions.items()
+    }
+    return create_trial(
+        state=TrialState.FAIL if value is None else TrialState.COMPLETE,
+        value=value,
+        params=params,
+        distributions=trial.distributions,
+    )

@@ -1,0 +1,66 @@
+"""A search proposes settings that the training step takes, and gets better as it is told."""
+
+import json
+from typing import Any
+
+import pytest
+
+from components.errors import UserError
+from components.train.settings import TrainSettings
+from components.tune.study import Result, best_of, propose, value_of
+
+
+def run(objective: str, batches: int, measure: Any, seed: int = 0) -> list[Result]:
+    """Search as the pipeline does: results go through JSON, whole numbers become floats."""
+    results: list[Result] = []
+    for _ in range(batches):
+        for proposal in propose(objective, results, 4, seed):
+            sent = json.loads(json.dumps(proposal), parse_int=float)
+            results.append(sent | measure(TrainSettings(**proposal["parameters"])))
+    return results
+
+
+def prefers_short_memory(settings: TrainSettings) -> dict[str, Any]:
+    figure = 1 - abs(settings.ranking_recency - 0.6) - 0.3 * (settings.ranking_model == "als")
+    return {"settings": settings.model_dump(), "figures": {"validation_ndcg_at_50": figure}}
+
+
+@pytest.mark.parametrize("objective", ["rating", "ranking"])
+def test_every_proposal_is_valid_for_the_training_step(objective: str) -> None:
+    for proposal in propose(objective, [], 40, seed=1):
+        settings = TrainSettings(**proposal["parameters"])
+        assert settings.model_dump().items() >= proposal["parameters"].items()
+
+
+def test_later_batches_are_better_than_the_first() -> None:
+    results = run("ranking", 8, prefers_short_memory)
+    values = [value_of("ranking", result) or 0 for result in results]
+    assert [result["number"] for result in results] == list(range(32))
+    assert sum(values[-8:]) / 8 > sum(values[:8]) / 8 + 0.05
+    assert value_of("ranking", best_of("ranking", results)) == max(values) > 0.9
+
+
+def test_the_same_seed_proposes_the_same() -> None:
+    first, second = (run("ranking", 3, prefers_short_memory, seed=3) for _ in range(2))
+    assert first == second != run("ranking", 3, prefers_short_memory, seed=4)
+
+
+def test_a_smaller_error_is_better() -> None:
+    results = run("rating", 1, lambda _: {"figures": {"validation_mse": 1.0}})
+    results[2]["figures"]["validation_mse"] = 0.5
+    assert best_of("rating", results)["number"] == 2
+
+
+def test_failed_trials_are_passed_over() -> None:
+    results = run("rating", 2, lambda _: {"error": "the loss is no number"})
+    with pytest.raises(UserError, match="no trial succeeded: the loss is no number"):
+        best_of("rating", results)
+    results[5]["figures"] = {"validation_mse": float("nan")}
+    results[6]["figures"] = {"validation_mse": 2.0}
+    assert best_of("rating", results)["number"] == 6
+    assert len(propose("rating", results, 3, 0)) == 3
+
+
+def test_an_unknown_objective_is_named_with_those_there_are() -> None:
+    with pytest.raises(UserError, match="choose from rating, ranking"):
+        propose("stars", [], 1, 0)
