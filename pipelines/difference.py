@@ -12,6 +12,9 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType, PipelineTaskSpec
 
 from pipelines.package import Package, read_package
 
+# What kfp writes a second time in an older spelling.
+_OLDER = {"cpuRequest", "memoryRequest", "memoryLimit", "count", "type", "secretNameParameter"}
+
 
 def difference(before: Package, after: Package) -> str:
     """The outlines of two pipelines as a unified diff; empty where they say the same."""
@@ -72,7 +75,8 @@ def _lines(value: Any, path: str = "") -> Iterator[str]:
     """Each leaf of a nested value with its path."""
     if isinstance(value, dict):
         for key, inner in sorted(value.items()):
-            yield from _lines(inner, f"{path}.{key}" if path else key)
+            if key not in _OLDER:
+                yield from _lines(inner, f"{path}.{key}" if path else key)
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
         for number, item in enumerate(value):
             yield from _lines(item, f"{path}[{number}]")

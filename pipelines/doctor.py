@@ -1,10 +1,10 @@
 """Is everything there that a run on Kubeflow needs? One check each, and what to do if it fails."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
 from typing import Any, Literal, TypeVar
 
 import boto3
@@ -256,7 +256,7 @@ def _run(checks: Iterable[Check]) -> Iterator[Finding]:
 def _cluster(remedy: str, read: Callable[[], T]) -> T:
     """Read from the cluster; `remedy` is said where there is nothing to read."""
     try:
-        with redirect_stdout(sys.stderr):  # it prints where it looked
+        with redirect_stdout(StringIO()):  # it prints where it looked
             kubernetes.config.load_config()
         return read()
     except kubernetes.config.ConfigException:

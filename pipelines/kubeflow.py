@@ -4,13 +4,13 @@ import json
 import logging
 import os
 import re
-import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,7 +71,7 @@ class Session:
         """
         for pause in (*_RETRY_PAUSES, None):
             try:
-                with redirect_stdout(sys.stderr):  # the client prints links of its own
+                with redirect_stdout(StringIO()):  # the client prints links of its own
                     return make()
             except (ApiException, urllib3.exceptions.HTTPError) as error:
                 may_exist = _is_transient(error) or getattr(error, "status", None) == 409

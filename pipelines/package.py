@@ -46,13 +46,20 @@ class Package:
         """The values as the pipeline's parameters take them; text is read as their type.
 
         Raises:
-            UserError: if there is no such parameter, or the value is not of its type.
+            UserError: if there is no such parameter, the value is not of its type, or one that has
+                no default is missing.
         """
         declared = self.pipeline.root.input_definitions.parameters
         for name in values:
             if name not in declared:
                 known = ", ".join(sorted(declared))
                 raise UserError(f"the pipeline has no parameter {name!r}: it has {known}")
+        for name, parameter in declared.items():
+            if not parameter.is_optional and name not in values:
+                raise UserError(
+                    f"parameter {name} has no default: give it, or name it in the "
+                    "environment's parameters"
+                )
         return {
             name: _typed(name, value, declared[name].parameter_type)
             for name, value in values.items()

@@ -14,8 +14,8 @@ from tests.pipelines.fake_kubeflow import FakeKubeflow, serve_fake_kubeflow
 
 
 @dsl.component(base_image="alsolike/data:1", install_kfp_package=False)
-def ingest(run_date: str, window_days: int) -> str:
-    return f"{run_date} {window_days}"
+def ingest(source: str, run_date: str, window_days: int) -> str:
+    return f"{source} {run_date} {window_days}"
 
 
 @dsl.component(base_image="alsolike/train-cpu:1", install_kfp_package=False)
@@ -32,6 +32,7 @@ def notify(status: dsl.PipelineTaskFinalStatus) -> None:
 
 @dsl.pipeline(name="alsolike-training", description="A small one")
 def small_pipeline(
+    source: str,
     run_date: str = "",
     window_days: int = 0,
     device: str = "auto",
@@ -41,7 +42,7 @@ def small_pipeline(
     gate: list[str] = [],  # noqa: B006 - KFP reads the default, nothing changes it
 ) -> None:
     with dsl.ExitHandler(notify()):
-        ratings = ingest(run_date=run_date, window_days=window_days)
+        ratings = ingest(source=source, run_date=run_date, window_days=window_days)
         ratings.set_display_name("Ingest ratings")
         train(
             ratings=ratings.output,

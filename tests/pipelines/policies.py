@@ -87,7 +87,7 @@ def deploy_is_behind_the_gate(package: Package) -> Iterator[str]:
     if not gates:
         yield "there is no deploy"
     for condition in gates:
-        if not re.search(r"evaluate-passed'\]\s*==\s*true", condition):
+        if not re.search(r"evaluate-\w+'\]\s*==\s*true", condition):
             yield f"deploy runs if {condition or 'nothing fails'}"
 
 

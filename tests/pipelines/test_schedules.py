@@ -73,6 +73,7 @@ def test_the_moment_of_the_tick_is_the_date_of_the_run(
         "window_days": 730,
         "device": "cpu",
         "destination": "s3://alsolike-dev/models",
+        "source": "s3://alsolike-dev/ratings",
         "run_date": "[[ScheduledTime]]",
     }
 

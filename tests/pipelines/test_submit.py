@@ -56,6 +56,7 @@ def test_parameters_arrive_in_their_types_beside_those_of_the_environment(
     assert run.runtime_config.parameters == {
         "device": "cpu",
         "destination": "s3://alsolike-dev/models",
+        "source": "s3://alsolike-dev/ratings",
         "window_days": 90,
         "rate": 0.5,
         "again": True,
@@ -240,3 +241,8 @@ def test_with_several_users_everything_lies_in_the_profile(
     run, _ = fake.runs.values()
     assert run.service_account == "alsolike-pipeline"
     assert run.runtime_config.pipeline_root == "s3://b/root"
+
+
+def test_a_parameter_without_a_default_must_be_given(package: Package) -> None:
+    with pytest.raises(UserError, match="parameter source has no default"):
+        package.parameters({"window_days": 90})
