@@ -7,6 +7,7 @@ from kfp import dsl
 from components import images
 
 
+# A plain return value: kfp.local resolves no other output in a condition.
 @dsl.component(base_image=images.DATA, install_kfp_package=False)
 def evaluate(
     ratings: dsl.Input[dsl.Dataset],
@@ -23,7 +24,6 @@ def evaluate(
     resamples: int = 1000,
     recent_days: int = 90,
     seed: int = 0,
-# The one output that kfp.local resolves in a condition is that of a plain return value.
 ) -> bool:
     """Measure the model against baselines and the deployed one, and judge it.
 

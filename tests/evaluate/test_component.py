@@ -44,7 +44,7 @@ def test_passes_on_report_verdict_and_metrics(world: World, tmp_path: Path) -> N
     (verdict,) = tmp_path.rglob("verdict")
     (report,) = tmp_path.rglob("report")
     measured = json.loads((verdict / EVALUATION).read_text())["metrics"]
-    assert answer["parameterValues"] == {"passed": True}
+    assert answer["parameterValues"] == {"Output": True}
     assert metrics["metadata"] == measured
     assert read_verdict(verdict).passed
     assert report.read_text().startswith("<!doctype html>")
@@ -54,7 +54,7 @@ def test_obeys_a_gate_that_comes_as_a_parameter(world: World, tmp_path: Path) ->
     impossible = {"metric": "mse", "comparison": "at_most", "threshold": 0.001}
     answer = run(world, tmp_path, gate=[impossible])
     (verdict,) = tmp_path.rglob("verdict")
-    assert answer["parameterValues"] == {"passed": False}
+    assert answer["parameterValues"] == {"Output": False}
     assert [check.name for check in read_verdict(verdict).checks if not check.passed] == [
         "mse at most 0.001"
     ]

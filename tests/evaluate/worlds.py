@@ -150,7 +150,13 @@ def write_ratings(path: Path) -> Path:
             (ratings_format.REJECTS, ratings_format.REJECTS_SCHEMA),
         ):
             pq.write_table(schema.empty_table(), writer.path / name)
-        source = {"bucket": "shop", "key": "reviews.tsv.gz", "etag": "abc", "bytes": 12345}
+        source = {
+            "bucket": "shop",
+            "key": "reviews.tsv.gz",
+            "etag": "abc",
+            "bytes": 12345,
+            "version_id": "",
+        }
         writer.details |= {
             "sources": [source],
             "rows": 2000,
@@ -172,10 +178,27 @@ def write_splits(path: Path, sets: Sequence[Ratings], customers: int, products: 
             pq.write_table(table, writer.path / name)
         pq.write_table(customer_table(customers), writer.path / splits_format.CUSTOMERS)
         pq.write_table(product_table(products), writer.path / splits_format.PRODUCTS)
-        (writer.path / splits_format.STATISTICS).write_text(json.dumps({}))
+        (writer.path / splits_format.STATISTICS).write_text(json.dumps(make_statistics(sets)))
         rows_by_name = zip(("train", "validation", "test"), map(len, sets), strict=True)
         writer.details |= {"rows": dict(rows_by_name), "scale": [1.0, 5.0]}
+        writer.details["split"] = "last"
     return path
+
+
+def make_statistics(sets: Sequence[Ratings]) -> dict[str, Any]:
+    """What the preparation would say, had it removed a tenth."""
+    tail = {"count": 200, "ratings_by_quantile": {"0": 1.0, "0.5": 8.0, "1": 90.0}}
+    part = {
+        "rows": sum(map(len, sets)),
+        "customers": tail,
+        "products": tail,
+        "stars": {"1": 100, "5": 900},
+        "first_day": "2019-04-14",
+        "last_day": "2021-09-30",
+    }
+    rule = {"rule": "min_customer_ratings", "round": 1, "rows": 40, "customers": 9, "products": 0}
+    rows = dict(zip(("train", "validation", "test"), map(len, sets), strict=True))
+    return {"before": part, "after": part, "removed": [rule], "rows": rows}
 
 
 def customer_table(customers: int) -> pa.Table:

@@ -66,10 +66,12 @@ def titled(metric: str) -> str:
 
 
 def number(value: float) -> str:
-    """A figure in at most four digits that matter."""
+    """A figure in the digits that matter."""
     if not np.isfinite(value):
         return "not a number"
-    return f"{value:.3f}" if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
+    if value == int(value) and abs(value) != 1:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) >= 0.01 else f"{value:.2g}"
 
 
 def systems_table(
