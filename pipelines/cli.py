@@ -47,6 +47,24 @@ def run(
         console.print(f"Nothing was deployed: {summary['verdict']['summary']}")
 
 
+@app.command()
+def tune(
+    source: Annotated[
+        str | None,
+        typer.Option(help="File, folder or s3:// URI of ratings; made up if not given."),
+    ] = None,
+    params: Annotated[
+        str, typer.Option(help="Parameters: 'objective=rating batch=6', or a YAML file.")
+    ] = "",
+) -> None:
+    """Search settings of the training step on this machine, then run the pipeline with the best."""
+    from pipelines.tuning import tune_locally
+
+    console = Console()
+    trials = tune_locally(source or None, read_parameters(params), console)
+    console.print(f"\nTrials   {trials}")
+
+
 @app.command("compile")
 def compile_command(
     output: Annotated[Path | None, typer.Option(help="File to write.")] = None,

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,7 +40,11 @@ class StepFailed(Exception):  # noqa: N818 - the word is the state
 
 
 def run(
-    source: str | None, given: Mapping[str, Any], console: Console, runs: Path = RUNS
+    source: str | None,
+    given: Mapping[str, Any],
+    console: Console,
+    runs: Path = RUNS,
+    pipeline: Path = SHIPPED,
 ) -> dict[str, Any]:
     """Run the pipeline and ask the deployed server.
 
@@ -48,6 +53,7 @@ def run(
         given: pipeline parameters by name, as text or typed.
         console: where people read along.
         runs: the folder of all runs; this one's is `runs/latest`.
+        pipeline: the compiled YAML: the training pipeline, or one that ends with it.
 
     Returns:
         The summary, also written to `runs/latest/summary.json`.
@@ -56,10 +62,11 @@ def run(
         UserError: if a parameter or the source is not usable.
         StepFailed: if a step fails.
     """
-    package = read_package(SHIPPED)
-    parameters = package.parameters(given)
+    package = read_package(pipeline)
+    destination = str((runs / ENDPOINT.name).resolve())
+    # Wrong parameters are told before anything starts, so the source has its URI later.
+    parameters = package.parameters({"destination": destination, **given, "source": ""})
     folder = _new_run(runs)
-    parameters.setdefault("destination", str((runs / ENDPOINT.name).resolve()))
     with _reachable(source, runs) as (uri, environment):
         parameters["source"] = uri
         steps = _execute(package, parameters, folder, environment, console)
@@ -122,7 +129,7 @@ def _execute(
                 log.write(line)
                 yield line
 
-        steps = follow(lines(), console.print)
+        steps = follow(lines(), partial(console.out, highlight=False))
         if process.wait() and all(step.state == "SUCCEEDED" for step in steps):
             log.flush()
             tail = (folder / "log.txt").read_text().strip().rpartition("\n")[2]

@@ -9,7 +9,7 @@ _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _STARTED = re.compile(r"INFO - Executing task '([^']+)'")
 _FINISHED = re.compile(r"Task '([^']+)' finished with status (\w+)")
 # What `components.step` and its errors look like, indented by kfp.local.
-_OF_STEP = re.compile(r"\s*(?:\d\d:\d\d:\d\d \w+: |error: )")
+_OF_STEP = re.compile(r"\s*\d\d:\d\d:\d\d \w+: (?!Wrote executor output)")
 _STATES = {"SUCCESS": "SUCCEEDED", "FAILURE": "FAILED"}
 
 
@@ -58,12 +58,12 @@ def follow(lines: Iterable[str], say: Callable[[str], None]) -> list[StepRun]:
         if begun := _STARTED.search(line):
             steps.append(StepRun(begun[1]))
             started = time.monotonic()
-            say(f"[bold]{begun[1]}[/bold]")
+            say(begun[1])
         elif running and (ended := _FINISHED.search(line)) and ended[1] == running.name:
             running.seconds = round(time.monotonic() - started, 3)
             running.state = _STATES.get(ended[2], ended[2])
         elif running:
             running.output.append(line)
-            if _OF_STEP.match(line) and not line.strip().startswith("error: "):
-                say(f"  [dim]{line.strip().replace('[', chr(92) + '[')}[/dim]")
+            if _OF_STEP.match(line):
+                say(f"  {line.strip()}")
     return steps

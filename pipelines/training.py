@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kfp import dsl
+from pydantic import BaseModel
 
 from components.deploy.component import deploy
 from components.deploy.settings import DeploySettings
@@ -130,7 +131,7 @@ def _training(place: Place, run_page: str) -> Callable[..., None]:
             )
             # The champion that it is measured against may have changed.
             judged.set_caching_options(False)
-            with dsl.If(judged.outputs["passed"] == True, name="passed"):  # noqa: E712
+            with dsl.If(judged.outputs["Output"] == True, name="passed"):  # noqa: E712
                 deployed = place(deploy(model=model, **own(deploy)), "deploy", "Deploy")
                 deployed.set_caching_options(False)
 
@@ -142,15 +143,26 @@ _DESCRIPTION = (
     "Star ratings in S3 to a live recommendation endpoint: ingest, prepare, train, evaluate and, "
     "if the gate says so, deploy."
 )
-_SETTINGS = (IngestSettings, PrepareSettings, TrainSettings, EvaluateSettings, DeploySettings)
+_SETTINGS: dict[str, type[BaseModel]] = {
+    "Ingest": IngestSettings,
+    "Prepare": PrepareSettings,
+    "Train": TrainSettings,
+    "Evaluate": EvaluateSettings,
+    "Deploy": DeploySettings,
+}
 
 
 def _document() -> str:
-    """What Kubeflow shows: a description of every parameter, from the settings of the steps."""
+    """What Kubeflow shows: a description of every parameter, from the settings of the steps.
+
+    Kubeflow sorts the parameters by name, so each says which step it belongs to.
+    """
     described = {
-        name: field.description for kind in _SETTINGS for name, field in kind.model_fields.items()
+        name: f"{step}: {field.description}"
+        for step, settings in _SETTINGS.items()
+        for name, field in settings.model_fields.items()
     }
-    described["seed"] = "Seed of everything that is random."
+    described["seed"] = "All steps: seed of everything that is random."
     del described["champion"]  # the destination's current bundle
     arguments = "\n".join(f"    {name}: {text}" for name, text in described.items())
     return f"{_DESCRIPTION}\n\nArgs:\n{arguments}\n"

@@ -28,12 +28,17 @@ def smoke_test(bundle: Path, seconds: float) -> int:
     Raises:
         UserError: if the server does not get ready in time, or an answer is wrong.
     """
-    with _serving(bundle, seconds) as ask:
+    with serving(bundle, seconds) as ask:
         return check_golden(bundle, ask)
 
 
 @contextmanager
-def _serving(bundle: Path, seconds: float) -> Iterator[Ask]:
+def serving(bundle: Path, seconds: float) -> Iterator[Ask]:
+    """Run the server on a bundle, on a free port of loopback, until the block ends.
+
+    Raises:
+        UserError: if it is not ready in time.
+    """
     port = _free_port()
     command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", f"--port={port}"]
     with subprocess.Popen(

@@ -1,7 +1,5 @@
 """The ingest step as Kubeflow components: `resolve`, and `ingest` of what it resolved."""
 
-from typing import Optional
-
 from kfp import dsl
 
 from components import images
@@ -68,8 +66,8 @@ def ingest(
     date_column: str = "",
     title_column: str = "",
     category_column: str = "",
-    min_rating: Optional[float] = None,  # noqa: UP045 - KFP knows no other spelling
-    max_rating: Optional[float] = None,  # noqa: UP045
+    min_rating: str = "",
+    max_rating: str = "",
     since: str = "",
     until: str = "",
     run_date: str = "",

@@ -41,8 +41,14 @@ def _to_day(text: object) -> object:
         raise ValueError("expected a date such as 2015-08-31") from None
 
 
+def _to_number(text: object) -> object:
+    """Kubeflow's local runner takes no parameter without a value, so none is written as empty."""
+    return None if text == "" else text
+
+
 S3Uri = Annotated[str, AfterValidator(_is_s3_uri)]
 Day = Annotated[date | None, BeforeValidator(_to_day)]
+Stars = Annotated[float | None, BeforeValidator(_to_number)]
 
 
 class SourceSettings(BaseModel, frozen=True, extra="forbid"):
@@ -112,12 +118,12 @@ class IngestSettings(SourceSettings, frozen=True, extra="forbid"):
         description="Column of the product's category; empty: the format's own, where there is "
         "one.",
     )
-    min_rating: float | None = Field(
+    min_rating: Stars = Field(
         default=None,
         description="Lowest rating of the scale, smaller ones are rejected; empty: the format's "
         "own, or else the lowest rating there is.",
     )
-    max_rating: float | None = Field(
+    max_rating: Stars = Field(
         default=None,
         description="Highest rating of the scale, larger ones are rejected; empty: the format's "
         "own, or else the highest rating there is.",

@@ -11,6 +11,7 @@ from components.train.ranking.histories import Histories, blocks, window
 from components.train.ranking.linear import solve, solve_each
 from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.ranking.training_set import TrainingSet
+from components.train.symmetric import Packing
 
 _WIDEST = 32
 _SWEEPS = 6
@@ -103,18 +104,12 @@ class _Equations:
 
     def __init__(self, others: Any, regularization: float) -> None:
         rows, k = others.shape
-        upper = np.triu_indices(k)
-        unpack = np.zeros((k, k), np.int32)
-        unpack[upper] = np.arange(len(upper[0]))
-        unpack = np.maximum(unpack, unpack.T)
-        self._device, self._k = others.context, k
-        self._unpack = nd.array(unpack.ravel(), ctx=self._device, dtype="int32")
-        first, second = (nd.array(side, ctx=self._device, dtype="int32") for side in upper)
-        # The upper triangle of v v' for every vector v of the other side.
-        self._outer = nd.take(others, first, axis=1) * nd.take(others, second, axis=1)
+        self._device, self._packing = others.context, Packing(k, others.context)
+        self._outer = self._packing.outer(others)
+        self._identity = nd.eye(k, ctx=self._device)
         self._regularization = regularization
         self._shared = _UNRATED * nd.linalg.syrk(others, transpose=True)
-        self._shared += regularization * _UNRATED * rows * nd.eye(k, ctx=self._device)
+        self._shared += regularization * _UNRATED * rows * self._identity
 
     def of(self, weights: Any, ratings: Offsets) -> Any:
         """For each row, NDArray [n, k, k].
@@ -123,7 +118,6 @@ class _Equations:
             weights: CSR NDArray [n, others], of the rated pairs.
             ratings: [n], how many each row has.
         """
-        packed = nd.sparse.dot(weights, self._outer)
-        systems = nd.take(packed, self._unpack, axis=1).reshape((-1, self._k, self._k))
+        systems = self._packing.unpack(nd.sparse.dot(weights, self._outer))
         own = nd.array(self._regularization * ratings, ctx=self._device).reshape((-1, 1, 1))
-        return systems + self._shared + own * nd.eye(self._k, ctx=self._device)
+        return systems + self._shared + own * self._identity

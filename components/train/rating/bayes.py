@@ -21,6 +21,7 @@ from mxnet import nd
 from components.artifacts.model import RatingFactors
 from components.artifacts.splits import Ratings
 from components.train.rating.learning import Problem, Step, mean_squared_error
+from components.train.symmetric import Packing
 
 _START = 0.1
 # MXNet's sparse product fails from 2^31 cells on; fewer rows also bound the memory of a block.
@@ -101,12 +102,7 @@ class _Side:
         self._blocks, self._features = blocks, features
         self._rank, self._size, self._precision = rank, rank + 1, precision
         self._device = features.context
-        upper = np.triu_indices(self._size)
-        unpack = np.zeros((self._size, self._size), np.int32)
-        unpack[upper] = np.arange(len(upper[0]))
-        self._unpack = self._indices(np.maximum(unpack, unpack.T).ravel())
-        self._first, self._second = (self._indices(side) for side in upper)
-        self._packed = self._indices(upper[0] * self._size + upper[1])
+        self._packing = Packing(self._size, self._device)
 
     @classmethod
     def of(
@@ -159,13 +155,12 @@ class _Side:
         precision = nd.array(covariance_inverse, ctx=self._device)
         towards = nd.dot(self._features, nd.array(weights @ covariance_inverse, ctx=self._device))
         vectors, moments = self._moments(other)
-        width = len(self._packed)
+        width = self._packing.width
         means, covariances, start = [], [], 0
         for rated, stars in self._blocks:
             stop = start + rated.shape[0]
             sums = nd.sparse.dot(rated, moments)
-            systems = nd.take(sums[:, :width], self._unpack, axis=1)
-            systems = systems.reshape((-1, self._size, self._size)) * self._precision
+            systems = self._packing.unpack(sums[:, :width]) * self._precision
             systems = nd.broadcast_add(systems, precision.expand_dims(0))
             right = nd.sparse.dot(stars, vectors) - sums[:, width:]
             right = right * self._precision + towards[start:stop]
@@ -182,14 +177,14 @@ class _Side:
         vectors = (
             nd.concat(other.means[:, :k], nd.ones_like(bias), dim=1) if k else nd.ones_like(bias)
         )
-        outer = nd.take(vectors, self._first, axis=1) * nd.take(vectors, self._second, axis=1)
+        outer = self._packing.outer(vectors)
         mixed = nd.broadcast_mul(vectors, bias)
         if k:
             # The constant of f is certain: its row and column of the covariance do not count.
             known = np.ones((1, self._size, self._size), np.float32)
             known[:, k, :] = known[:, :, k] = 0
             spread = nd.broadcast_mul(other.covariances, nd.array(known, ctx=self._device))
-            outer = outer + nd.take(spread.reshape((rows, -1)), self._packed, axis=1)
+            outer = outer + self._packing.pack(spread)
             with_bias = nd.slice_axis(other.covariances, axis=2, begin=k, end=k + 1)
             with_bias = with_bias.reshape((rows, -1))[:, :k]
             mixed = mixed + nd.concat(with_bias, nd.zeros_like(bias), dim=1)
@@ -209,9 +204,6 @@ class _Side:
         )
         rows = len(own.means)
         return weights, np.linalg.inv((scatter + np.eye(self._size)) / (rows + self._size + 1))
-
-    def _indices(self, values: npt.NDArray[Any]) -> Any:
-        return nd.array(values, ctx=self._device, dtype="int32")
 
 
 def _features(counts: npt.NDArray[np.int64], by_count: bool) -> npt.NDArray[np.float32]:

@@ -15,6 +15,9 @@ from components.errors import UserError
 
 log = logging.getLogger(__name__)
 
+# A smaller gain, as a fraction of the loss, is not worth waiting for.
+_LEAST_GAIN = 1e-3
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -95,12 +98,20 @@ def mean_squared_error(factors: RatingFactors, ratings: Ratings) -> float:
 def try_model(
     model: RatingModel, problem: Problem, validation: Ratings, steps: int, patience: int
 ) -> Trial:
-    """Learn until the validation loss has not fallen for `patience` steps, or for `steps` steps.
+    """Learn until the validation loss has not fallen in earnest for `patience` steps.
+
+    Args:
+        model: what to try.
+        problem: the ratings to learn from.
+        validation: the ratings to judge by.
+        steps: how many at most.
+        patience: how many steps to wait for a gain of a thousandth.
 
     Raises:
         UserError: if the loss is no longer a number.
     """
-    trial = Trial(model, math.inf, 0)
+    history: list[dict[str, float]] = []
+    best, best_number, awaited, last_gain = math.inf, 0, math.inf, 0
     for number, step in enumerate(islice(model.learn(problem), steps), start=1):
         mse = mean_squared_error(step.factors, validation)
         if not math.isfinite(mse):
@@ -108,18 +119,14 @@ def try_model(
                 f"the validation loss of {model.name} is {mse} after step {number}: "
                 f"lower learning_rate"
             )
-        history = [
-            *trial.history,
-            {"step": number, "train_mse": step.loss, "validation_mse": mse},
-        ]
-        better = mse < trial.mse
-        trial = Trial(
-            model, mse if better else trial.mse, number if better else trial.steps, history
-        )
-        log.debug("%s step %d: train %.4f, validation %.4f", model.name, number, step.loss, mse)
-        if number - trial.steps >= patience:
+        history.append({"step": number, "train_mse": step.loss, "validation_mse": mse})
+        if mse < best:
+            best, best_number = mse, number
+        if mse < awaited * (1 - _LEAST_GAIN):
+            awaited, last_gain = mse, number
+        elif number - last_gain >= patience:
             break
-    return trial
+    return Trial(model, best, best_number, history)
 
 
 def learn_again(trial: Trial, problem: Problem) -> RatingFactors:
