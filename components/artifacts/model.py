@@ -72,6 +72,14 @@ class RankingFactors:
     customer never seen in training, it is the sum of `recency**age * histories[item]` over the
     newest `window` items of a history, the newest being of age 0.
 
+    How the models of the training step fill it:
+
+    | model | users | histories | items | item_biases |
+    |---|---|---|---|---|
+    | ridge, autoencoder | none | embedding, scaled | regression's solution | 0 |
+    | als | learned | solution of the average customer's equations | learned | 0 |
+    | popularity | k = 0 | k = 0 | k = 0 | numbers of ratings |
+
     Attributes:
         items: float32 [products, k]. item_biases: float32 [products].
         histories: float32 [products, k], what an item in a history adds to the vector.
