@@ -54,3 +54,7 @@ bench-evaluate: $(READY) ## time the evaluation of 100,000 customers and 50,000 
 .PHONY: bench-quality
 bench-quality: $(READY) ## compare predictions and rankings with those of other libraries
 	$(BIN)/python -m benchmarks.quality $(if $(EXTRA),--extra $(EXTRA))
+
+.PHONY: bench-data
+bench-data: $(READY) ## time ingest and prepare of 4 million ratings beside the notebook's pandas
+	$(BIN)/python -m benchmarks.data
