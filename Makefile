@@ -23,6 +23,18 @@ help: ## list the targets
 .PHONY: setup
 setup: $(READY) ## make the virtual environment
 
+.PHONY: run
+run: $(READY) ## run the pipeline here: SOURCE=file, folder or s3:// URI, PARAMS="epochs=10 …" or a YAML file
+	@$(BIN)/alsolike run $(if $(SOURCE),--source "$(SOURCE)") $(if $(PARAMS),--params "$(PARAMS)")
+
+.PHONY: serve
+serve: $(READY) ## serve the deployed model: PORT=8080
+	@$(BIN)/alsolike serve $(if $(PORT),--port $(PORT))
+
+.PHONY: compile
+compile: $(READY) ## write the pipeline's YAML
+	$(BIN)/alsolike compile
+
 .PHONY: test
 test: $(READY) ## run the tests, fast ones first
 	$(BIN)/pytest

@@ -19,6 +19,11 @@ hypothesis.settings.register_profile("alsolike", deadline=None)
 hypothesis.settings.load_profile("alsolike")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the fast tests first."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[ObjectStore]:
     """One real S3 server for the whole test run."""
