@@ -27,6 +27,10 @@ setup: $(READY) ## make the virtual environment
 run: $(READY) ## run the pipeline here: SOURCE=file, folder or s3:// URI, PARAMS="epochs=10 …" or a YAML file
 	@$(BIN)/alsolike run $(if $(SOURCE),--source "$(SOURCE)") $(if $(PARAMS),--params "$(PARAMS)")
 
+.PHONY: tune
+tune: $(READY) ## search the settings of training, then run the pipeline with the best: SOURCE=…, PARAMS="objective=rating batch=6"
+	@$(BIN)/alsolike tune $(if $(SOURCE),--source "$(SOURCE)") $(if $(PARAMS),--params "$(PARAMS)")
+
 .PHONY: serve
 serve: $(READY) ## serve the deployed model: PORT=8080
 	@$(BIN)/alsolike serve $(if $(PORT),--port $(PORT))

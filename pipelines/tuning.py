@@ -11,6 +11,7 @@
 import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,18 +139,24 @@ def _search(
 
 
 def tune_locally(
-    source: str | None, given: Mapping[str, Any], console: Console, runs: Path = RUNS
+    source: str | None,
+    given: Mapping[str, Any],
+    console: Console,
+    runs: Path = RUNS,
+    rounds: int = ROUNDS,
 ) -> Path:
     """Run the pipeline on this machine, as `pipelines.local.run` does the training pipeline.
 
     Returns:
-        The page with all trials.
+        The page with all trials, which is there too if a step after them fails.
     """
-    runs.mkdir(exist_ok=True)
+    trials = runs / "latest" / "trials.html"
     with tempfile.TemporaryDirectory() as folder:
         pipeline = Path(folder) / "tuning.yaml"
-        compile_pipeline(pipeline, build=tuning_pipeline)
-        run(source, given, console, runs, pipeline)
-    latest = (runs / "latest").resolve()
-    report = next((latest / "artifacts").glob("*/conclude/report"))
-    return Path(shutil.copy(report, latest / "trials.html"))
+        compile_pipeline(pipeline, build=partial(tuning_pipeline, rounds=rounds))
+        try:
+            run(source, given, console, runs, pipeline)
+        finally:
+            for page in (runs / "latest").glob("artifacts/*/conclude/report"):
+                shutil.copy(page, trials)
+    return trials
