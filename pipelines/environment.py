@@ -1,8 +1,9 @@
 """Where the pipeline runs: everything that differs between one cluster and another, validated."""
 
+import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -19,6 +20,9 @@ from pydantic import (
 from components.errors import UserError
 from components.step import describe_invalid
 
+LOCK = Path(__file__).parents[1] / "images.lock"
+"""The digest of each image that was pushed, by its local name, as JSON."""
+
 _FOLDER = Path(__file__).with_name("environments")
 
 
@@ -28,6 +32,9 @@ def _known_zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError):
         raise ValueError("unknown time zone; write one such as Europe/Berlin") from None
     return name
+
+
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
 def _http_url(url: str) -> str:
@@ -175,6 +182,9 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
     pipeline: str = Field(default="alsolike-training", min_length=1, description="name in the UI")
     kubeflow: Kubeflow
     registry: Registry = Field(description="registry and path that the images are pulled from")
+    digests: dict[str, Digest] = Field(
+        default={}, description="digest of each image by its local name; images.lock if not given"
+    )
     image_pull_secrets: tuple[KubernetesName, ...] = Field(
         default=(), description="secrets that open the registry"
     )
@@ -197,6 +207,18 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
     parameters: dict[str, Parameter] = Field(
         default={}, description="defaults of the pipeline's parameters here"
     )
+
+    def image(self, name: str) -> str:
+        """Where the image with this local name is pulled from: by digest once images are locked.
+
+        Raises:
+            UserError: if images are locked, and this one is not among them.
+        """
+        if not self.digests:
+            return f"{self.registry}/{name}"
+        if name not in self.digests:
+            raise UserError(f"images are locked, and {name} is not: push it, which locks it")
+        return f"{self.registry}/{name.partition(':')[0]}@{self.digests[name]}"
 
     @property
     def run_page(self) -> str:
@@ -231,7 +253,17 @@ def load_environment(
     given = {"endpoint": endpoint, "access": access}
     if isinstance(content, dict) and isinstance(content.get("kubeflow"), dict):
         content["kubeflow"] |= {key: value for key, value in given.items() if value}
+        content.setdefault("digests", _locked())
     try:
         return Environment.model_validate(content)
     except ValidationError as error:
         raise UserError(f"{file}: {describe_invalid(error)}") from None
+
+
+def _locked() -> Any:
+    try:
+        return json.loads(LOCK.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UserError(f"{LOCK} is no JSON ({error}): push the images again") from None

@@ -14,17 +14,21 @@ _USES_S3 = ("resolve", "ingest", "evaluate", "deploy")
 
 
 def apply_platform(task: PipelineTask, step: StepName, environment: Environment) -> None:
-    """Give a step's pod its resources, accelerator, secrets, time-out and retries.
+    """Give a step's pod its image, resources, accelerator, secrets, time-out and retries.
 
-    Image names stay local here: compiling puts the registry and the digest in their place.
+    Raises:
+        UserError: if images are locked, and the step's is not.
     """
+    on_gpu = step == "train" and environment.gpu is not None
+    task.set_container_image(
+        environment.image(images.TRAIN_GPU if on_gpu else task.container_spec.image)
+    )
     _apply_resources(task, getattr(environment.steps, step))
     if environment.image_pull_secrets:
         kubernetes.set_image_pull_secrets(task, list(environment.image_pull_secrets))
     if step in _USES_S3:
         _apply_object_store(task, environment)
     if step == "train" and environment.gpu:
-        task.set_container_image(images.TRAIN_GPU)
         _apply_gpu(task, environment.gpu)
     if step == "notify" and environment.webhook:
         kubernetes.use_secret_as_env(

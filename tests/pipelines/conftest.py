@@ -62,6 +62,14 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     return read_package(file)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def unlocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Images that were pushed from this checkout change nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.environment.LOCK", tmp_path_factory.mktemp("lock") / "none")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def quick_and_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Clients pause shortly, and take nothing from the surroundings."""

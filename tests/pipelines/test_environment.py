@@ -1,5 +1,6 @@
 """The environment files: those that ship are whole, and a wrong one says where."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from components.errors import UserError
+from pipelines import environment
 from pipelines.environment import Access, load_environment
 
 SHIPPED = ("dev", "prod")
@@ -22,7 +24,7 @@ def write(tmp_path: Path, change: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_environments_that_ship_are_valid(name: str) -> None:
-    assert load_environment(name).registry == "registry.example.com/alsolike"
+    assert load_environment(name).registry == "registry.example.com"
 
 
 def test_an_endpoint_and_an_access_on_the_command_line_come_first() -> None:
@@ -78,3 +80,26 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: str) -> N
     file.write_text(content)
     with pytest.raises(UserError, match=r"mine\.yaml"):
         load_environment(str(file))
+
+
+def test_images_are_pulled_by_tag_until_they_are_locked(tmp_path: Path) -> None:
+    free = load_environment("prod")
+    assert free.image("alsolike/data:1") == "registry.example.com/alsolike/data:1"
+    digest = f"sha256:{'a' * 64}"
+    locked = load_environment(write(tmp_path, {"digests": {"alsolike/data:1": digest}}))
+    assert locked.image("alsolike/data:1") == f"registry.example.com/alsolike/data@{digest}"
+    with pytest.raises(UserError, match=r"alsolike/data:2 is not: push it"):
+        locked.image("alsolike/data:2")
+
+
+def test_the_lock_of_the_checkout_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "images.lock"
+    monkeypatch.setattr(environment, "LOCK", lock)
+    lock.write_text(json.dumps({"alsolike/data:1": f"sha256:{'b' * 64}"}))
+    assert load_environment("dev").image("alsolike/data:1").endswith("b" * 64)
+    lock.write_text(json.dumps({"alsolike/data:1": "latest"}))
+    with pytest.raises(UserError, match=r"digests\.alsolike/data:1='latest'"):
+        load_environment("dev")
+    lock.write_text("{")
+    with pytest.raises(UserError, match="push the images again"):
+        load_environment("dev")

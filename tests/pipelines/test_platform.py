@@ -49,7 +49,7 @@ def test_training_gets_a_gpu_and_the_nodes_that_have_one(tmp_path: Path, prod: E
     package = compiled(tmp_path, "train", prod)
     accelerator = container(package)["resources"]["accelerator"]
     assert (accelerator["resourceType"], accelerator["resourceCount"]) == ("nvidia.com/gpu", "1")
-    assert container(package)["image"] == images.TRAIN_GPU
+    assert container(package)["image"] == f"registry.example.com/{images.TRAIN_GPU}"
     assert pod(package)["nodeSelector"]["labels"] == {"nvidia.com/gpu.product": "Tesla-T4"}
     (toleration,) = pod(package)["tolerations"]
     assert toleration == {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
@@ -66,7 +66,7 @@ def test_shared_memory_lies_in_memory(tmp_path: Path, prod: Environment) -> None
 
 def test_training_without_a_gpu_asks_for_none(tmp_path: Path) -> None:
     package = compiled(tmp_path, "train", load_environment("dev"))
-    assert container(package)["image"] == images.TRAIN
+    assert container(package)["image"] == f"registry.example.com/{images.TRAIN}"
     assert "accelerator" not in container(package)["resources"]
     assert "tolerations" not in pod(package)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from components import images
 from pipelines.compile import compile_pipeline
 from pipelines.difference import outline
 from pipelines.environment import load_environment
@@ -39,6 +40,15 @@ def test_on_a_cluster_it_keeps(compiled: dict[str, Package], name: str, rule: Ru
     assert list(rule(compiled[name])) == []
 
 
+def test_every_image_has_a_digest_once_images_are_locked(tmp_path: Path) -> None:
+    names = (images.DATA, images.TRAIN, images.TRAIN_GPU, images.SERVE)
+    locked = load_environment("prod").model_copy(
+        update={"digests": dict.fromkeys(names, f"sha256:{'a' * 64}")}
+    )
+    compile_pipeline(tmp_path / "locked.yaml", locked)
+    assert list(policies.images_have_digests(read_package(tmp_path / "locked.yaml"))) == []
+
+
 def test_training_has_a_gpu_in_production_alone(compiled: dict[str, Package]) -> None:
     def with_gpu(name: str) -> set[str]:
         found = policies.containers(compiled[name])
@@ -54,6 +64,12 @@ def test_the_pipeline_that_ships_asks_nothing_of_a_platform(compiled: dict[str, 
 def test_the_defaults_of_an_environment_are_shown_in_the_ui(compiled: dict[str, Package]) -> None:
     declared = compiled["prod"].pipeline.root.input_definitions.parameters
     assert declared["device"].default_value.string_value == "gpu"
+
+
+def test_each_parameter_says_which_step_it_belongs_to(compiled: dict[str, Package]) -> None:
+    declared = compiled["portable"].pipeline.root.input_definitions.parameters
+    groups = {parameter.description.partition(":")[0] for parameter in declared.values()}
+    assert groups == {"Ingest", "Prepare", "Train", "Evaluate", "Deploy", "All steps"}
 
 
 def test_the_webhook_learns_the_page_of_the_run(compiled: dict[str, Package]) -> None:
@@ -108,7 +124,7 @@ BREACHES: list[tuple[Rule, str, str, str]] = [
         "ingest has AWS_SECRET_ACCESS_KEY as text",
     ),
     (policies.no_secret_is_literal, "eu-central-1", "AKIAABCDEFGHIJKLMNOP", "AKIAABCD"),
-    (policies.images_have_digests, "", "", "train runs alsolike/train-gpu"),
+    (policies.images_have_digests, "", "", "train runs registry.example.com/alsolike/train-gpu"),
     (policies.deploy_is_behind_the_gate, "== true", "== false", "deploy runs if"),
     (
         policies.what_reads_the_world_is_not_cached,
