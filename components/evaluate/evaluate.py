@@ -16,7 +16,7 @@ from components.artifacts.splits import Ratings, Splits
 from components.evaluate import leakage
 from components.evaluate.champion import align
 from components.evaluate.contest import Field, contestants
-from components.evaluate.figures import Figures, Scope, TestRows, weakest_slices
+from components.evaluate.figures import Figures, JudgedRows, Scope, weakest_slices
 from components.evaluate.gate import MODEL, checks_for, enough_evidence, judge
 from components.evaluate.inputs import Inputs, open_inputs
 from components.evaluate.intervals import Bootstrap, interval
@@ -87,9 +87,10 @@ def _field(splits: Splits) -> Field:
 def _alarms(field: Field, inputs: Inputs) -> list[Check]:
     splits = inputs.splits
     sets = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    known = {"train": field.train, "validation": field.validation, "test": field.test}
     alarms = [
         leakage.out_of_range(sets, field.customers, field.products),
-        leakage.in_two_sets(sets, field.products),
+        leakage.in_two_sets(known, field.products),
         leakage.unfinite(inputs.model),
     ]
     # A split at random mixes the dates, as its user has asked for.
@@ -111,7 +112,7 @@ def _figures(field: Field, inputs: Inputs, settings: EvaluateSettings) -> Figure
     systems, background = contestants(field, inputs.model, champion, settings)
     categories = np.array(products["product_category"].fill_null("").to_pylist(), dtype=object)
     everything = np.ones(len(field.test), dtype=bool)
-    rows = TestRows(
+    rows = JudgedRows(
         ratings=field.test,
         slices=slices_of(field.test, field.history, field.products, categories),
         fresh=champion.unlearned(field.test) if champion else everything,

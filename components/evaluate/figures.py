@@ -74,7 +74,7 @@ class Background:
 
 
 @dataclass(frozen=True)
-class TestRows:
+class JudgedRows:
     """The ratings to judge by, and the ways to cut them.
 
     Attributes:
@@ -108,7 +108,7 @@ class Figures:
 
     def __init__(
         self,
-        test: TestRows,
+        test: JudgedRows,
         systems: Mapping[str, System],
         background: Background,
         bootstrap: Bootstrap,

@@ -78,21 +78,23 @@ def enough_evidence(rows: int, least: int) -> Check:
 
 
 def _judge_slices(check: CheckSettings, figures: Figures, settings: EvaluateSettings) -> Check:
-    """One answer for all slices: that of the worst one, with the names of those that failed."""
+    """One answer for all slices: the figures of the first that failed, the reasons of all."""
     answers = {
         name: _judge(check.model_copy(update={"slice": name}), figures, settings)
         for name in figures.test.slices
         if _rows(check, name, figures) >= settings.min_slice_rows
     }
-    small = len(figures.test.slices) - len(answers)
     failed = [answer for answer in answers.values() if not answer.passed]
-    compared = f"{len(answers)} slices compared, {small} too small to judge"
+    small = len(figures.test.slices) - len(answers)
+    compared = (
+        f"{len(failed) or 'none'} of {len(answers)} slices failed, "
+        f"{small} {'was' if small == 1 else 'were'} too small to judge."
+    )
     if not failed:
-        return Check(_name(check), True, None, None, f"No slice fails: {compared}.")
+        return Check(_name(check), True, None, None, f"{check.metric}: {compared}")
     reasons = " ".join(answer.reason for answer in failed)
-    worst = failed[0]
-    reason = f"{len(failed)} slices fail ({compared}). {reasons}"
-    return Check(_name(check), False, worst.figure, worst.threshold, reason)
+    first = failed[0]
+    return Check(_name(check), False, first.figure, first.threshold, f"{compared} {reasons}")
 
 
 def _judge(check: CheckSettings, figures: Figures, settings: EvaluateSettings) -> Check:

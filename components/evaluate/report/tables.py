@@ -79,7 +79,7 @@ def systems_table(
 ) -> Table:
     """Every system's figures, the best of each column marked."""
     names = [name for name in systems if figures.of(name, metrics[0])]
-    columns = [_column(figures, names, metric, confidence) for metric in metrics]
+    columns = [_column(figures, names, metric, confidence) for metric in metrics if names]
     rows = [
         Row(name.replace("_", " "), [column[place] for column in columns], name == MODEL)
         for place, name in enumerate(names)

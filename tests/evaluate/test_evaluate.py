@@ -1,0 +1,223 @@
+"""The whole step, from artifacts to a verdict."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.artifacts.bundles import open_store
+from components.artifacts.evaluation import (
+    BASELINES,
+    EVALUATION,
+    METRICS,
+    VERDICT,
+    Verdict,
+    read_verdict,
+)
+from components.artifacts.model import Model
+from components.artifacts.splits import Ratings
+from components.errors import UserError
+from components.evaluate.evaluate import evaluate
+from components.evaluate.settings import CheckSettings, EvaluateSettings
+from tests.evaluate.worlds import (
+    World,
+    make_model,
+    make_sets,
+    make_world,
+    write_ratings,
+    write_splits,
+    write_trained,
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+def judge(world: World, folder: Path, **settings: Any) -> tuple[Verdict, dict[str, Any]]:
+    """Run the step; the verdict as it was written, and what was measured."""
+    evaluate(
+        EvaluateSettings(**settings),
+        ratings=world.ratings,
+        splits=world.splits,
+        model=world.model,
+        report=folder / "report.html",
+        verdict=folder / "verdict",
+    )
+    measured: dict[str, Any] = json.loads((folder / "verdict" / EVALUATION).read_text())
+    return read_verdict(folder / "verdict"), measured
+
+
+def names_of_failed(verdict: Verdict) -> list[str]:
+    return [check.name for check in verdict.checks if not check.passed]
+
+
+def test_a_model_that_knows_the_tastes_passes(world: World, tmp_path: Path) -> None:
+    verdict, measured = judge(world, tmp_path)
+    assert verdict.passed
+    assert verdict.summary == f"The model passed all {len(verdict.checks)} checks."
+    assert set(measured["metrics"]) == set(METRICS)
+    assert set(measured["baselines"]) == set(BASELINES)
+    assert measured["champion"] is None
+    for metric, (low, high) in measured["intervals"].items():
+        assert low <= measured["metrics"][metric] <= high
+    by_star = [slice_["rows"] for name, slice_ in measured["slices"].items() if "stars" in name]
+    assert sum(by_star) == 240
+
+
+def test_the_same_inputs_give_the_same_bytes(world: World, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        judge(world, tmp_path / name)
+    for file in ("report.html", f"verdict/{VERDICT}", f"verdict/{EVALUATION}"):
+        first, second = (tmp_path / name / file for name in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_model_that_knows_nothing_fails_with_its_reasons(tmp_path: Path) -> None:
+    ranking, rating = parts()
+    unknowing = make_world(
+        tmp_path / "blind",
+        ranking=replace(ranking, items=np.roll(ranking.items, 1, axis=0)),
+        rating=replace(rating, items=np.roll(rating.items, 1, axis=0)),
+    )
+    verdict, _ = judge(unknowing, tmp_path)
+    assert names_of_failed(verdict) == [
+        "mse no worse than bias",
+        "ndcg_at_10 better than popularity",
+    ]
+    assert "is worse by" in verdict.summary
+
+
+def parts() -> tuple[Any, Any]:
+    model = make_model(make_sets(240, 60, 0), 240, 60)
+    return model.ranking, model.rating
+
+
+@pytest.mark.parametrize("missing", ["rating", "ranking"])
+def test_an_objective_that_is_switched_off_is_not_judged(tmp_path: Path, missing: str) -> None:
+    off: dict[str, Any] = {missing: None}
+    half = make_world(tmp_path / "world", **off)
+    verdict, measured = judge(half, tmp_path)
+    assert verdict.passed
+    assert ("mse" in measured["metrics"]) is (missing == "ranking")
+    assert ("ndcg_at_10" in measured["metrics"]) is (missing == "rating")
+
+
+def test_no_test_row_is_used_to_rank_it(tmp_path: Path) -> None:
+    """A model that lists what is newest in `Seen`, where the test ratings are, gains nothing."""
+    world = make_world(tmp_path / "world")
+    _, honest = judge(world, tmp_path)
+    seen = replace(world.trained.seen, items=world.trained.seen.items[::-1].copy())
+    cheat = make_world(tmp_path / "cheat", seen=seen)
+    _, cheated = judge(cheat, tmp_path)
+    assert cheated["metrics"] == honest["metrics"]
+
+
+def test_a_model_of_factors_that_are_no_numbers_is_refused_and_still_reported(
+    tmp_path: Path,
+) -> None:
+    ranking, rating = parts()
+    nan = make_world(
+        tmp_path / "world",
+        ranking=replace(ranking, items=ranking.items * np.float32("nan")),
+        rating=replace(rating, offset=rating.offset * np.float32("nan")),
+    )
+    verdict, measured = judge(nan, tmp_path)
+    assert measured["metrics"]["mse"] is None
+    assert measured["metrics"]["hit_rate_at_20"] == 0
+    assert "finite factors" in names_of_failed(verdict)
+    assert "mse no worse than bias" in names_of_failed(verdict)
+
+
+def test_ids_out_of_range_raise_the_alarm_and_not_an_error(tmp_path: Path) -> None:
+    train, validation, test = make_sets(240, 60, 0)
+    strange = replace(test, items=np.where(test.users < 5, 60, test.items).astype(np.int32))
+    world = custom_world(tmp_path / "world", (train, validation, strange))
+    verdict, _ = judge(world, tmp_path)
+    assert names_of_failed(verdict) == ["ids in range"]
+
+
+def test_a_tiny_test_set_is_not_enough_evidence(tmp_path: Path) -> None:
+    tiny = make_world(tmp_path / "world", customers=30)
+    verdict, _ = judge(tiny, tmp_path)
+    assert not verdict.passed
+    assert "Not enough evidence: 30 test ratings, 100 are needed." in verdict.summary
+
+
+def custom_world(folder: Path, sets: tuple[Ratings, Ratings, Ratings], **changes: Any) -> World:
+    model: Model = replace(make_model(make_sets(240, 60, 0), 240, 60), **changes)
+    splits = write_splits(folder / "splits", sets, 240, 60)
+    trained = write_trained(folder / "model", model, splits)
+    return World(write_ratings(folder / "ratings"), splits, trained, model)
+
+
+def deploy(model: Path, store: Path) -> str:
+    """Make a model the current one of a store."""
+    opened = open_store(str(store))
+    opened.make_current(opened.add(model))
+    return str(store)
+
+
+def test_a_champion_that_is_better_keeps_its_place(tmp_path: Path) -> None:
+    ranking, rating = parts()
+    store = deploy(make_world(tmp_path / "good").model, tmp_path / "store")
+    dull = replace(rating, users=rating.users * np.float32(0.4))
+    worse = make_world(tmp_path / "worse", rating=dull, ranking=ranking)
+    verdict, measured = judge(worse, tmp_path, champion=store)
+    assert "mse no worse than champion" in names_of_failed(verdict)
+    assert measured["champion"]["mse"] < measured["metrics"]["mse"]
+    alone, _ = judge(worse, tmp_path)
+    assert not [check for check in alone.checks if "champion" in check.name]
+
+
+def test_a_model_as_good_as_the_champion_passes(world: World, tmp_path: Path) -> None:
+    verdict, measured = judge(world, tmp_path, champion=deploy(world.model, tmp_path / "store"))
+    assert verdict.passed
+    assert len([check for check in verdict.checks if "champion" in check.name]) == 4
+    assert measured["champion"]["ndcg_at_10"] == measured["metrics"]["ndcg_at_10"]
+
+
+def test_a_store_without_a_model_is_no_champion(world: World, tmp_path: Path) -> None:
+    verdict, _ = judge(world, tmp_path, champion=str(tmp_path / "nothing"))
+    assert verdict.passed
+
+
+def test_a_champion_that_learned_the_test_rows_is_no_evidence(world: World, tmp_path: Path) -> None:
+    everything = replace(world.trained.seen, held_out=np.zeros(0, np.int32))
+    knowing = make_world(tmp_path / "knowing", seen=everything)
+    verdict, _ = judge(world, tmp_path, champion=deploy(knowing.model, tmp_path / "store"))
+    assert not verdict.passed
+    assert "Not enough evidence: 0 test ratings" in verdict.summary
+
+
+def test_the_gate_can_be_set(world: World, tmp_path: Path) -> None:
+    check = CheckSettings(metric="coverage_at_10", comparison="at_least", threshold=2)
+    verdict, _ = judge(world, tmp_path, gate=(check,))
+    assert names_of_failed(verdict) == ["coverage_at_10 at least 2"]
+
+
+def test_a_model_of_other_splits_is_refused(world: World, tmp_path: Path) -> None:
+    other = make_world(tmp_path / "other", seed=5)
+    with pytest.raises(UserError, match="was not trained on"):
+        judge(replace(world, splits=other.splits), tmp_path)
+    assert not (tmp_path / "verdict").exists()
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_runs_from_a_shell(world: World, tmp_path: Path) -> None:
+    arguments = [f"--{name}={getattr(world, name)}" for name in ("ratings", "splits", "model")]
+    outputs = [f"--report={tmp_path}/report.html", f"--verdict={tmp_path}/verdict"]
+    gate = '--gate=[{"metric": "mse", "comparison": "at_most", "threshold": 3}]'
+    command = [sys.executable, "-m", "components.evaluate", *arguments, *outputs, gate]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "The model passed all 6 checks.\n")
+    wrong = subprocess.run([*command, "--gate=[{}]"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1
+    assert wrong.stderr.strip().splitlines()[-1].startswith("error: evaluate: ")
