@@ -192,17 +192,16 @@ def apply_change(session: Session, experiment_id: str, change: Change, say: Say)
     Raises:
         UserError: if Kubeflow refuses.
     """
-    keep = None
-    if change.wanted is not None:
-        keep = _best(change.wanted, change.copies)
-        if keep is None:
-            _await_quiet(session, change, say)
-            keep = _create_asleep(session, experiment_id, change)
-    others = [run for run in change.copies if keep is None or run is not keep]
+    wanted = change.wanted
+    keep = _best(wanted, change.copies) if wanted else None
+    if wanted and keep is None:
+        _await_quiet(session, change, say)
+        keep = _create_asleep(session, experiment_id, wanted, change.copies)
+    others = [run for run in change.copies if run is not keep]
     for run in filter(_awake, others):
         _switch(session, run, awake=False)
-    if keep is not None and change.wanted is not None and _awake(keep) != _awake(change.wanted):
-        _switch(session, keep, awake=_awake(change.wanted))
+    if wanted and keep and _awake(keep) != _awake(wanted):
+        _switch(session, keep, awake=_awake(wanted))
     for run in others:
         _delete(session, experiment_id, run)
 
@@ -315,11 +314,12 @@ def _await_quiet(session: Session, change: Change, say: Say) -> None:
         time.sleep((min(ticks) - now + _QUIET).total_seconds())
 
 
-def _create_asleep(session: Session, experiment_id: str, change: Change) -> RecurringRun:
-    assert change.wanted is not None, "there is something to create"
-    body = copy(change.wanted)
+def _create_asleep(
+    session: Session, experiment_id: str, wanted: RecurringRun, copies: tuple[RecurringRun, ...]
+) -> RecurringRun:
+    body = copy(wanted)
     body.experiment_id, body.mode = experiment_id, RecurringRunMode.DISABLE
-    known = {run.recurring_run_id for run in change.copies}
+    known = {run.recurring_run_id for run in copies}
     # The client's own create_recurring_run cannot leave the version to the server.
     recurring_runs = session.client.recurring_runs
     make = partial(recurring_runs.recurring_run_service_create_recurring_run, recurring_run=body)
@@ -327,9 +327,9 @@ def _create_asleep(session: Session, experiment_id: str, change: Change) -> Recu
     def find() -> RecurringRun | None:
         runs = list_recurring_runs(session, experiment_id)
         new = [run for run in runs if run.recurring_run_id not in known]
-        return next((run for run in new if run.display_name == change.name), None)
+        return next((run for run in new if run.display_name == wanted.display_name), None)
 
-    return session.create(f"create the schedule {change.name}", make, find)
+    return session.create(f"create the schedule {wanted.display_name}", make, find)
 
 
 def _switch(session: Session, run: RecurringRun, *, awake: bool) -> None:
