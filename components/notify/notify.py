@@ -40,12 +40,12 @@ def notify(outcome: Outcome, webhook: str) -> None:
         return
     # Chat services show `text`; programs read the rest.
     text = f"alsolike: {outcome.run} {outcome.state.lower()} {outcome.link}".strip()
-    request = urllib.request.Request(
-        webhook,
-        data=json.dumps({"text": text, **asdict(outcome)}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
     try:
+        request = urllib.request.Request(
+            webhook,
+            data=json.dumps({"text": text, **asdict(outcome)}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
         with urllib.request.urlopen(request, timeout=_SECONDS):
             log.info("the webhook took the outcome")
     except (urllib.error.URLError, TimeoutError, ValueError) as error:

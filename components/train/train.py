@@ -64,6 +64,7 @@ def _learn(
     history: dict[str, Any] = {}
     if "rating" in settings.chosen:
         rating, learned["rating"], history["rating"] = fit_rating(splits, settings, device)
+        learned["probes"] = learned["rating"].pop("probes")
     if "ranking" in settings.chosen:
         ranking, learned["ranking"], history["ranking"] = fit_ranking(splits, settings, device)
     model = Model(export_catalogue(splits), export_seen(splits), rating, ranking)

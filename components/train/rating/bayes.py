@@ -11,6 +11,7 @@ uncertain the other side still is. Deterministic, and its means are a plain fact
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import mxnet as mx
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from mxnet import nd
 
-from components.artifacts.model import RatingFactors
+from components.artifacts.model import Floats, Integers, RatingFactors
 from components.artifacts.splits import Ratings
 from components.train.rating.learning import Problem, Step, mean_squared_error
 from components.train.symmetric import Packing
@@ -69,7 +70,8 @@ class Bayes:
             item_rows = items.update(user_rows, None if first else item_rows)
             first = False
             factors = _export(user_rows, item_rows, mean, problem.bounds)
-            yield Step(mean_squared_error(factors, ratings), factors)
+            predict = partial(_predict, user_rows, item_rows, mean, problem.bounds)
+            yield Step(mean_squared_error(factors, ratings), factors, predict)
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,24 @@ def _features(counts: npt.NDArray[np.int64], by_count: bool) -> npt.NDArray[np.f
 
 def _double(array: Any) -> Array:
     return array.asnumpy().astype(np.float64)  # type: ignore[no-any-return]
+
+
+def _predict(
+    users: _Rows,
+    items: _Rows,
+    mean: float,
+    bounds: tuple[float, float],
+    user: Integers,
+    item: Integers,
+) -> Floats:
+    left, right = (
+        nd.take(side.means, nd.array(indices, ctx=side.means.context, dtype="int32"))
+        .asnumpy()
+        .astype(np.float64)
+        for side, indices in ((users, user), (items, item))
+    )
+    stars = mean + (left[:, :-1] * right[:, :-1]).sum(1) + left[:, -1] + right[:, -1]
+    return stars.clip(*bounds).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def _export(users: _Rows, items: _Rows, mean: float, bounds: tuple[float, float]) -> RatingFactors:

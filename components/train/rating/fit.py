@@ -13,7 +13,7 @@ from components.artifacts.splits import Ratings, Splits
 from components.errors import UserError
 from components.train.rating.bayes import Bayes
 from components.train.rating.gradient import GradientModel
-from components.train.rating.learning import Problem, Trial, learn_again, try_model
+from components.train.rating.learning import Problem, Step, Trial, learn_again, try_model
 from components.train.settings import RatingSettings
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 # large as the error of the biases; the true one is smaller, the best to learn with larger.
 _RANKS = (4, 8, 16)
 _NOISES = (1.3, 1.1, 1.8)
+_PROBES = 20
 
 
 def fit_rating(
@@ -45,12 +46,17 @@ def fit_rating(
     best = min(trials, key=lambda trial: trial.mse)
     log.info("rating: %s is best, validation MSE %.4f", best.model.name, best.mse)
     known = splits.train.merged_with(splits.validation)
-    factors = learn_again(best, _problem(splits, known))
-    return (
-        factors,
-        best.description,
-        [trial.description | {"history": trial.history} for trial in trials],
-    )
+    final = learn_again(best, _problem(splits, known))
+    description = best.description | {"probes": _probes(final, splits.validation)}
+    history = [trial.description | {"history": trial.history} for trial in trials]
+    return final.factors, description, history
+
+
+def _probes(step: Step, ratings: Ratings) -> dict[str, list[Any]]:
+    """What the model itself predicts for some pairs, to check its export by."""
+    users, items = ratings.users[:_PROBES], ratings.items[:_PROBES]
+    stars = step.predict(users, items)
+    return {"users": users.tolist(), "items": items.tolist(), "stars": stars.tolist()}
 
 
 def _trials(splits: Splits, settings: RatingSettings, device: mx.Context) -> Iterator[Trial]:

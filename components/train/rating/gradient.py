@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import mxnet as mx
@@ -9,6 +10,7 @@ import numpy as np
 from mxnet import autograd, gluon, nd
 from tqdm import tqdm
 
+from components.artifacts.model import Floats, Integers
 from components.artifacts.splits import Ratings
 from components.errors import UserError
 from components.train.rating.learning import Problem, Step
@@ -64,7 +66,22 @@ class GradientModel:
             batches = self._batches(problem.ratings, offset, random, f"{self.name} epoch {epoch}")
             losses = [self._update(network, trainer, *batch) for batch in batches]
             loss = self._mean(losses, epoch)
-            yield Step(loss, network.export_factors(offset, problem.bounds))
+            factors = network.export_factors(offset, problem.bounds)
+            yield Step(loss, factors, partial(self._predict, network, offset, problem.bounds))
+
+    def _predict(
+        self,
+        network: Any,
+        offset: float,
+        bounds: tuple[float, float],
+        users: Integers,
+        items: Integers,
+    ) -> Floats:
+        above, _ = network(
+            *(nd.array(side, ctx=self.device, dtype="int32") for side in (users, items))
+        )
+        stars: Floats = (above + offset).clip(*bounds).asnumpy()
+        return stars
 
     def _network(self, problem: Problem) -> Any:
         size = problem.customers, problem.products, self.width

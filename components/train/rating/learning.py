@@ -2,14 +2,14 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
 
-from components.artifacts.model import RatingFactors
+from components.artifacts.model import Floats, Integers, RatingFactors
 from components.artifacts.splits import Ratings
 from components.errors import UserError
 
@@ -41,11 +41,13 @@ class Step:
 
     Attributes:
         loss: mean squared error of training, in stars squared.
-        factors: the model so far.
+        factors: the model so far, as it is exported.
+        predict: stars of users and items, float32 [n], by the model itself.
     """
 
     loss: float
     factors: RatingFactors
+    predict: Callable[[Integers, Integers], Floats]
 
 
 class RatingModel(Protocol):
@@ -129,8 +131,7 @@ def try_model(
     return Trial(model, best, best_number, history)
 
 
-def learn_again(trial: Trial, problem: Problem) -> RatingFactors:
+def learn_again(trial: Trial, problem: Problem) -> Step:
     """Learn as many steps as were best, from all that is known."""
-    steps = islice(trial.model.learn(problem), trial.steps)
-    *_, last = steps
-    return last.factors
+    *_, last = islice(trial.model.learn(problem), trial.steps)
+    return last

@@ -1,0 +1,111 @@
+"""The bundle store keeps every version, and changes what is current in one piece."""
+
+from pathlib import Path
+
+import pytest
+
+from components.artifacts.bundles import (
+    BundleStore,
+    FolderStore,
+    current_version,
+    open_current,
+    open_store,
+    previous_version,
+    version_of,
+)
+from components.artifacts.folder import MANIFEST
+from components.artifacts.model import Model
+from components.errors import UserError
+from tests.serve.bundles import make_model, write_bundle
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> BundleStore:
+    """An empty store of either kind."""
+    if request.param == "folder":
+        return open_store(str(tmp_path / "store"))
+    return open_store(f"s3://{request.getfixturevalue('bucket')}/models/video")
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> list[Path]:
+    return [write_bundle(tmp_path / f"bundle-{n}", make_model(seed=n)) for n in range(3)]
+
+
+def test_an_empty_store_has_nothing_current(store: BundleStore, tmp_path: Path) -> None:
+    assert store.versions() == []
+    assert current_version(store) is None
+    assert open_current(store.location, tmp_path / "into") is None
+
+
+def test_what_is_made_current_is_found_whole(
+    store: BundleStore, bundles: list[Path], tmp_path: Path
+) -> None:
+    version = store.add(bundles[0])
+    assert open_current(store.location, tmp_path / "into") is None
+    store.make_current(version)
+    found = open_current(store.location, tmp_path / "into")
+    assert found is not None
+    assert version_of(found) == version == version_of(bundles[0])
+    assert len(Model.load(found).catalogue.customers) == 30
+
+
+def test_a_version_is_stored_once(store: BundleStore, bundles: list[Path]) -> None:
+    assert store.add(bundles[0]) == store.add(bundles[0])
+    assert len(store.versions()) == 1
+
+
+def test_the_previous_version_stays_and_can_come_back(
+    store: BundleStore, bundles: list[Path]
+) -> None:
+    first, second, third = (store.add(bundle) for bundle in bundles)
+    for version in (first, second, third):
+        store.make_current(version)
+    assert store.history() == [first, second, third]
+    store.make_current(second)
+    assert current_version(store) == second
+    assert previous_version(store) == third
+    assert sorted(store.versions()) == sorted([first, second, third])
+
+
+def test_an_unknown_version_is_refused_with_those_there_are(
+    store: BundleStore, bundles: list[Path]
+) -> None:
+    version = store.add(bundles[0])
+    with pytest.raises(UserError, match=f"has no version 0123: it has {version}"):
+        store.make_current("0123")
+
+
+def test_a_damaged_bundle_is_not_stored(store: BundleStore, bundles: list[Path]) -> None:
+    (bundles[0] / "model.json").write_text("{}")
+    with pytest.raises(UserError, match=r"model\.json differs from what its manifest states"):
+        store.add(bundles[0])
+    assert store.versions() == []
+
+
+def test_an_upload_that_broke_off_is_completed(
+    bucket: str, bundles: list[Path], tmp_path: Path
+) -> None:
+    store = open_store(f"s3://{bucket}/models")
+    version = store.add(bundles[0])
+    store._client.delete_object(  # type: ignore[attr-defined]
+        Bucket=bucket, Key=f"models/versions/{version}/{MANIFEST}"
+    )
+    assert store.add(bundles[0]) == version
+    assert version_of(store.fetch(version, tmp_path / "into")) == version
+
+
+def test_the_link_decides_when_the_history_was_written_but_not_the_link(
+    bundles: list[Path], tmp_path: Path
+) -> None:
+    store = FolderStore(tmp_path / "store")
+    first, second = store.add(bundles[0]), store.add(bundles[1])
+    store.make_current(first)
+    (tmp_path / "store" / "history.json").write_text(f'["{first}", "{second}"]')
+    assert current_version(store) == first
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_bucket_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no-such-bucket/models cannot be read: NoSuchBucket"):
+        open_current("s3://no-such-bucket/models", tmp_path)

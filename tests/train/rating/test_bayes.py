@@ -1,0 +1,67 @@
+"""Bayesian matrix factorization finds a planted taste, and does the same every time."""
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.train.rating import bayes
+from components.train.rating.bayes import Bayes
+from components.train.rating.learning import Step, mean_squared_error
+from tests.train.worlds import CPU, ITEMS, USERS, held_out, planted, problem
+
+TRAIN, VALIDATION, TEST = held_out(planted())
+
+
+def learn(steps: int = 12, **changes: Any) -> Step:
+    settings: dict[str, Any] = {"rank": 3, "precision": 4.0, "counts": True, "seed": 0}
+    *_, last = islice(Bayes(**(settings | changes), device=CPU).learn(problem(TRAIN)), steps)
+    return last
+
+
+def test_vectors_predict_better_than_biases_alone_where_there_is_a_taste() -> None:
+    biases, vectors = (learn(rank=rank, precision=4.0).factors for rank in (0, 3))
+    assert mean_squared_error(vectors, TEST) < 0.75 * mean_squared_error(biases, TEST)
+
+
+def test_rank_0_solves_the_regularised_biases() -> None:
+    """Against the normal equations of the biases, written out, at the prior of the last sweep."""
+    factors = learn(rank=0, steps=30, precision=2.0).factors
+    residual = TRAIN.stars - factors.offset[0] - factors.item_biases[TRAIN.items]
+    sums = np.bincount(TRAIN.users, residual, USERS)
+    counts = np.bincount(TRAIN.users, minlength=USERS)
+    # With equal counts the shrunken bias is linear in the sum, whatever the prior is.
+    assert np.unique(counts).tolist() == [12]
+    slope = np.polyfit(sums, factors.user_biases, 1)
+    assert np.polyval(slope, sums) == pytest.approx(factors.user_biases, abs=2e-3)
+    assert 0 < slope[0] * 12 < 1
+
+
+def test_the_export_predicts_what_the_model_predicts() -> None:
+    step = learn()
+    users, items = VALIDATION.users, VALIDATION.items
+    assert step.predict(users, items) == pytest.approx(step.factors.predict(users, items), abs=1e-5)
+
+
+def test_the_same_seed_learns_the_same_model() -> None:
+    first, second = learn().factors, learn().factors
+    np.testing.assert_array_equal(first.users, second.users)
+    np.testing.assert_array_equal(first.items, second.items)
+
+
+def test_rows_in_many_blocks_are_solved_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = learn(steps=3).factors
+    monkeypatch.setattr(bayes, "_BLOCK_ROWS", 7)
+    blocks = learn(steps=3).factors
+    assert blocks.users == pytest.approx(whole.users, abs=1e-4)
+    assert blocks.item_biases == pytest.approx(whole.item_biases, abs=1e-4)
+
+
+def test_a_product_that_nobody_rated_gets_the_prior() -> None:
+    rows = TRAIN.items != 5
+    some = type(TRAIN)(TRAIN.users[rows], TRAIN.items[rows], TRAIN.stars[rows], TRAIN.days[rows])
+    *_, last = islice(Bayes(2, 4.0, True, 0, CPU).learn(problem(some)), 3)
+    assert np.isfinite(last.factors.items).all()
+    assert last.factors.items.shape == (ITEMS, 2)
+    assert abs(last.factors.item_biases[5]) < 1.5

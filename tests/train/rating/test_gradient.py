@@ -1,0 +1,72 @@
+"""Networks learn by gradient descent, the same way every time, and say when they diverge."""
+
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from components.errors import UserError
+from components.train.rating.gradient import GradientModel
+from components.train.rating.learning import mean_squared_error
+from tests.train.worlds import CPU, held_out, planted, problem
+
+TRAIN, VALIDATION, _ = held_out(planted())
+
+NAMES: tuple[Literal["mf", "mlp"], ...] = ("mf", "mlp")
+
+
+def make(name: Literal["mf", "mlp"], **changes: Any) -> GradientModel:
+    model = GradientModel(
+        name=name,
+        width=8,
+        batch_size=64,
+        learning_rate=0,
+        dropout=0.2,
+        weight_decay=0.02,
+        seed=3,
+        device=CPU,
+    )
+    return replace(model, **changes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_export_predicts_what_the_network_predicts(name: Literal["mf", "mlp"]) -> None:
+    *_, step = islice(make(name).learn(problem(TRAIN)), 3)
+    users, items = VALIDATION.users, VALIDATION.items
+    assert step.predict(users, items) == pytest.approx(step.factors.predict(users, items), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_learning_lowers_the_training_loss(name: Literal["mf", "mlp"]) -> None:
+    losses = [step.loss for step in islice(make(name).learn(problem(TRAIN)), 10)]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_factorization_predicts_better_than_the_mean() -> None:
+    *_, step = islice(make("mf").learn(problem(TRAIN)), 10)
+    assert mean_squared_error(step.factors, VALIDATION) < 0.7 * VALIDATION.stars.var()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_learns_the_same_model(name: Literal["mf", "mlp"]) -> None:
+    first, second = (next(make(name).learn(problem(TRAIN))).factors for _ in range(2))
+    other = next(make(name, seed=4).learn(problem(TRAIN))).factors
+    np.testing.assert_array_equal(first.users, second.users)
+    np.testing.assert_array_equal(first.items, second.items)
+    assert not np.array_equal(first.users, other.users)
+
+
+def test_a_customer_who_rated_nothing_keeps_the_vector_of_the_start() -> None:
+    rows = TRAIN.users < 100
+    some = type(TRAIN)(TRAIN.users[rows], TRAIN.items[rows], TRAIN.stars[rows], TRAIN.days[rows])
+    first, second = islice(make("mf").learn(problem(some)), 2)
+    np.testing.assert_array_equal(first.factors.users[100:], second.factors.users[100:])
+    assert not np.array_equal(first.factors.users[:100], second.factors.users[:100])
+
+
+def test_a_diverging_loss_names_the_epoch_the_batch_and_the_remedy() -> None:
+    model = make("mlp", learning_rate=1e6)
+    with pytest.raises(UserError, match=r"in epoch \d+, batch \d+: lower learning_rate, which is"):
+        list(islice(model.learn(problem(TRAIN)), 20))
