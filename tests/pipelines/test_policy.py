@@ -94,7 +94,7 @@ def test_the_report_the_metrics_and_the_verdict_are_seen_at_the_step(
 
 @pytest.mark.parametrize("name", ["portable", "prod"])
 def test_a_change_of_the_dag_is_meant(compiled: dict[str, Package], name: str) -> None:
-    """Golden files; UPDATE_GOLDEN=1 writes them anew."""
+    """Golden files; `make golden` writes them anew."""
     golden, lines = GOLDEN / f"{name}.txt", "\n".join(outline(compiled[name])) + "\n"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(lines)
