@@ -18,7 +18,7 @@ from rich.console import Console
 
 from components.artifacts.bundles import open_current
 from components.artifacts.model import Model
-from components.deploy.smoke import serving
+from components.deploy.server import serving
 from components.errors import UserError
 from pipelines.compile import SHIPPED
 from pipelines.object_store import serve_object_store

@@ -15,6 +15,7 @@ from typing import Any
 from kfp import dsl
 from pydantic import BaseModel
 
+from components import images
 from components.deploy.component import deploy
 from components.deploy.settings import DeploySettings
 from components.evaluate.component import evaluate
@@ -100,7 +101,25 @@ def _training(place: Place, run_page: str) -> Callable[..., None]:
         target: str = "local",
         destination: str = "runs/endpoint",
         precompute_top_n: int = 0,
-        smoke_seconds: float = 60.0,
+        endpoint_name: str = "recommender",
+        namespace: str = "default",
+        serve_image: str = images.SERVE,
+        port: int = 8080,
+        min_replicas: int = 1,
+        max_replicas: int = 3,
+        cpu_request: str = "500m",
+        cpu_limit: str = "2",
+        memory_request: str = "512Mi",
+        memory_limit: str = "1Gi",
+        service_account: str = "default",
+        s3_secret: str = "",
+        kserve_mode: str = "knative",
+        canary_percent: int = 100,
+        probe_address: str = "",
+        ready_seconds: float = 300.0,
+        smoke_requests: int = 100,
+        max_error_rate: float = 0.0,
+        max_latency_ms: float = 500.0,
         seed: int = 0,
     ) -> None:
         given = dict(locals())

@@ -40,6 +40,9 @@ class BundleStore(Protocol):
     def history(self) -> list[str]:
         """Versions that have been current, the oldest first, the current one last."""
 
+    def location_of(self, version: str) -> str:
+        """The path or URI of a version's folder."""
+
     def add(self, bundle: Path) -> str:
         """Store a bundle unless it is there, and return its version."""
 
@@ -118,6 +121,10 @@ class FolderStore:
         serving = self.current.resolve().name
         return [*past[: past.index(serving)], serving] if serving in past else [*past, serving]
 
+    def location_of(self, version: str) -> str:
+        """The path of a version's folder."""
+        return str(self._folder / VERSIONS / version)
+
     def add(self, bundle: Path) -> str:
         """Store a bundle unless it is there, and return its version."""
         version = version_of(bundle)
@@ -179,6 +186,10 @@ class S3Store:
             ) from None
         history: list[str] = json.loads(body.read())
         return history
+
+    def location_of(self, version: str) -> str:
+        """The URI of a version's folder."""
+        return f"s3://{self._bucket}/{self._key(VERSIONS, version)}"
 
     def add(self, bundle: Path) -> str:
         """Store a bundle unless it is there, its manifest last, and return its version."""

@@ -1,4 +1,4 @@
-"""The deployment step: bundle, prove, store, make current."""
+"""The deployment step: bundle a model, store it as a version, roll that out."""
 
 import json
 import logging
@@ -12,8 +12,9 @@ from components.artifacts.folder import MANIFEST, Manifest, write_artifact
 from components.artifacts.model import KIND, SCHEMA_VERSION, Model, open_model
 from components.artifacts.precomputed import precompute, write_precomputed
 from components.deploy.golden import GOLDEN, golden_requests
+from components.deploy.rollout import roll_out
 from components.deploy.settings import DeploySettings
-from components.deploy.smoke import smoke_test
+from components.deploy.targets import Release
 
 ENDPOINT = "endpoint"
 ENDPOINT_VERSION = 1
@@ -22,35 +23,46 @@ log = logging.getLogger(__name__)
 
 
 def deploy(settings: DeploySettings, model: Path, output: Path) -> dict[str, Any]:
-    """Make a model the current one of a bundle store; whatever fails, the old one stays.
+    """Store a model as a new version and let it serve; whatever fails, the old one stays.
 
     Returns:
-        What `endpoint.json` in `output` holds: target, version, location and previous version.
+        What `endpoint.json` in `output` holds: target, version, location, previous version and
+        the share of the requests that go to the version.
 
     Raises:
-        UserError: if the model is damaged, a server does not answer by it as it should, or the
-            store cannot be written.
+        UserError: if the model is damaged, the store cannot be written, or the rollout fails.
     """
     opened, manifest = open_model(model)
     store = open_store(settings.destination)
+    previous = current_version(store)
     with tempfile.TemporaryDirectory(prefix="alsolike-bundle-") as work:
         bundle = Path(work) / "bundle"
         _write_bundle(bundle, model, opened, manifest, settings.precompute_top_n)
-        answered = smoke_test(bundle, settings.smoke_seconds)
-        log.info("a server on the new bundle answered %d golden requests as it should", answered)
         version = store.add(bundle)
-    previous = current_version(store)
-    store.make_current(version)
-    log.info("version %s is current in %s, before it %s", version, store.location, previous)
+        log.info("version %s is stored at %s", version, store.location)
+        roll_out(settings, store, Release(version, bundle, store.location_of(version)))
     endpoint = {
         "target": settings.target,
         "version": version,
         "location": store.location,
         "previous": previous if previous != version else None,
+        "traffic_percent": settings.canary_percent,
     }
     with write_artifact(output, ENDPOINT, ENDPOINT_VERSION, {KIND: manifest}) as writer:
         (writer.path / "endpoint.json").write_text(json.dumps(endpoint, indent=1) + "\n")
     return endpoint
+
+
+def deploy_stored(settings: DeploySettings, version: str) -> None:
+    """Let a version that is in the store serve, by the same rollout as a new one.
+
+    Raises:
+        UserError: if the store does not have it, or the rollout fails.
+    """
+    store = open_store(settings.destination)
+    with tempfile.TemporaryDirectory(prefix="alsolike-bundle-") as work:
+        bundle = store.fetch(version, Path(work))
+        roll_out(settings, store, Release(version, bundle, store.location_of(version)))
 
 
 def _write_bundle(

@@ -1,14 +1,13 @@
 """Golden requests: what a model answers, computed beside the server, to check servers by."""
 
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from components.artifacts.model import Integers, Model
 from components.artifacts.top_n import Ranker
+from components.deploy.http import Ask
 from components.errors import UserError
 
 GOLDEN = "golden.json"
@@ -18,46 +17,46 @@ _PRODUCTS = 5
 _LENGTH = 10
 _TOLERANCE = 1e-5
 
-Ask = Callable[[str, Any], Any]
-"""Sends a body, or None for a GET, to a path of a server and returns what it answers."""
+_STRANGER = "a customer whom no model knows"
 
 
-def golden_requests(model: Model) -> list[dict[str, Any]]:
-    """Requests with their answers, for customers and products spread over the catalogue.
+class Golden(TypedDict):
+    """A request and its answer, of which a server may give more; without a body it is a GET."""
 
-    Each has a `path`, a `body` or null, and the `answer`, of which a server may give more.
-    """
+    path: str
+    body: Any
+    answer: Any
+
+
+def golden_requests(model: Model) -> list[Golden]:
+    """Requests with their answers, for a stranger and customers spread over the catalogue."""
     customers = _spread(len(model.catalogue.customers), _CUSTOMERS)
-    requests = []
+    requests = [_recommendation(_STRANGER, {"cold_start": True})]
     if model.rating is not None:
         requests.append(_prediction(model, customers))
     if model.ranking is not None:
         ranker = Ranker(model.ranking)
-        requests += [_recommendation(model, ranker, int(user)) for user in customers]
+        requests += [_ranking(model, ranker, int(user)) for user in customers]
     return requests
 
 
-def check_golden(folder: Path, ask: Ask) -> int:
-    """Ask a server the golden requests of the bundle it should be serving.
-
-    Returns:
-        How many it answered.
+def check_golden(requests: list[Golden], ask: Ask) -> None:
+    """Ask a server golden requests of the bundle that it serves.
 
     Raises:
         UserError: if an answer differs by more than 1e-5.
+        OSError: if the server gives none.
     """
-    requests = json.loads((folder / GOLDEN).read_text())
     for request in requests:
         answer = ask(request["path"], request["body"])
         if not _agrees(request["answer"], answer):
             raise UserError(
                 f"{request['path']} is answered {json.dumps(answer)[:300]} where the model says "
-                f"{json.dumps(request['answer'])[:300]}: the bundle was not made current"
+                f"{json.dumps(request['answer'])[:300]}"
             )
-    return len(requests)
 
 
-def _prediction(model: Model, users: Integers) -> dict[str, Any]:
+def _prediction(model: Model, users: Integers) -> Golden:
     assert model.rating is not None
     items = _spread(len(model.catalogue.products), _PRODUCTS)
     pairs = [(user, item) for user in users for item in items]
@@ -76,7 +75,7 @@ def _prediction(model: Model, users: Integers) -> dict[str, Any]:
     }
 
 
-def _recommendation(model: Model, ranker: Ranker, user: int) -> dict[str, Any]:
+def _ranking(model: Model, ranker: Ranker, user: int) -> Golden:
     history, _ = model.seen.of(user)
     vector = ranker.factors.customer_vector(user, history)
     [(items, scores)] = ranker.best(vector[None], [history], [_LENGTH])
@@ -84,10 +83,15 @@ def _recommendation(model: Model, ranker: Ranker, user: int) -> dict[str, Any]:
         {"product_id": model.catalogue.products[int(item)], "score": float(score)}
         for item, score in zip(items, scores, strict=True)
     ]
+    customer = model.catalogue.customers[user]
+    return _recommendation(customer, {"cold_start": False, "recommendations": products})
+
+
+def _recommendation(customer: str, result: dict[str, Any]) -> Golden:
     return {
         "path": "/recommend",
-        "body": {"customers": [model.catalogue.customers[user]], "n": _LENGTH},
-        "answer": {"results": [{"cold_start": False, "recommendations": products}]},
+        "body": {"customers": [customer], "n": _LENGTH},
+        "answer": {"results": [result]},
     }
 
 

@@ -1,17 +1,24 @@
 """What a user can set for the deployment step."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+
+from components import images
+
+_NAME = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
+_CPU = r"^[0-9]+m?$"
+_MEMORY = r"^[0-9]+(Ki|Mi|Gi)$"
 
 
 class DeploySettings(BaseModel, frozen=True, extra="forbid"):
     """Where a model goes, and what it must show before it is the current one."""
 
-    target: Literal["local"] = Field(
+    target: Literal["local", "docker", "kubernetes", "kserve"] = Field(
         default="local",
         description="What serves the model. local: whatever reads the store, such as the server "
-        "that watches its current bundle.",
+        "that watches its current bundle; docker: a container; kubernetes: a Deployment; kserve: "
+        "an InferenceService.",
     )
     destination: str = Field(
         default="runs/endpoint",
@@ -24,9 +31,80 @@ class DeploySettings(BaseModel, frozen=True, extra="forbid"):
         le=1000,
         description="Compute this many recommendations for every customer ahead; 0 for none.",
     )
-    smoke_seconds: float = Field(
-        default=60,
-        gt=0,
-        description="Longest time for the new bundle to be served and to answer its golden "
-        "requests.",
+    endpoint_name: str = Field(
+        default="recommender",
+        pattern=_NAME,
+        description="Name of the container, Deployment or InferenceService.",
     )
+    namespace: str = Field(
+        default="default", pattern=_NAME, description="Kubernetes namespace that serves."
+    )
+    serve_image: str = Field(
+        default=images.SERVE, min_length=1, description="Image of the server, by tag or digest."
+    )
+    port: int = Field(
+        default=8080, ge=1, le=65535, description="Port of this machine that docker publishes."
+    )
+    min_replicas: int = Field(
+        default=1, ge=0, description="Fewest servers; 0 only for kserve in Knative mode."
+    )
+    max_replicas: int = Field(default=3, ge=1, description="Most servers under load.")
+    cpu_request: str = Field(
+        default="500m", pattern=_CPU, description="Processors that every server is sure of."
+    )
+    cpu_limit: str = Field(default="2", pattern=_CPU, description="Most processors of a server.")
+    memory_request: str = Field(
+        default="512Mi", pattern=_MEMORY, description="Memory that every server is sure of."
+    )
+    memory_limit: str = Field(
+        default="1Gi", pattern=_MEMORY, description="A server that takes more is ended."
+    )
+    service_account: str = Field(
+        default="default", pattern=_NAME, description="Kubernetes account that the servers run as."
+    )
+    s3_secret: str = Field(
+        default="",
+        description="Kubernetes secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, by which "
+        "the servers read the store; empty: by their service account.",
+    )
+    kserve_mode: Literal["knative", "standard"] = Field(
+        default="knative", description="How KServe runs the InferenceService."
+    )
+    canary_percent: int = Field(
+        default=100,
+        ge=1,
+        le=100,
+        description="Share of the requests that the new version takes, below 100 with kserve in "
+        "Knative mode only; `alsolike deployments promote` gives it the rest.",
+    )
+    probe_address: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="URL at which the new version is asked before it takes requests; empty: its "
+        "own address on the target.",
+    )
+    ready_seconds: float = Field(
+        default=300, gt=0, description="Longest wait until the new version is ready."
+    )
+    smoke_requests: int = Field(
+        default=100, ge=1, description="Requests, after the golden ones, to measure it by."
+    )
+    max_error_rate: float = Field(
+        default=0.0, ge=0, le=1, description="Largest share of these requests that may fail."
+    )
+    max_latency_ms: float = Field(
+        default=500, gt=0, description="Longest time that 95 in 100 of them may take."
+    )
+
+    @model_validator(mode="after")
+    def _fits_the_target(self) -> Self:
+        knative = self.target == "kserve" and self.kserve_mode == "knative"
+        if self.target in ("kubernetes", "kserve") and not self.destination.startswith("s3://"):
+            raise ValueError(f"target {self.target} needs a destination that begins with s3://")
+        if self.canary_percent < 100 and not knative:
+            raise ValueError("canary_percent below 100 needs target kserve and kserve_mode knative")
+        if self.min_replicas == 0 and not knative:
+            raise ValueError("min_replicas 0 needs target kserve and kserve_mode knative")
+        if self.max_replicas < self.min_replicas:
+            raise ValueError("max_replicas is below min_replicas")
+        return self

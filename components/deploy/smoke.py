@@ -1,91 +1,71 @@
-"""Serve a bundle for a moment, as production will, and see that it answers as it should."""
+"""The test that a new version passes before it takes requests: right answers, fast, no errors."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
+import logging
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
-from components.deploy.golden import Ask, check_golden
+from components.deploy.golden import GOLDEN, Golden, check_golden
+from components.deploy.http import Ask, client
+from components.deploy.settings import DeploySettings
 from components.errors import UserError
 
-_REQUEST_SECONDS = 10
-_STOP_SECONDS = 30
+log = logging.getLogger(__name__)
 
 
-def smoke_test(bundle: Path, seconds: float) -> int:
-    """Start the server on a bundle, ask its golden requests, and stop it.
+def smoke_test(settings: DeploySettings, address: str, version: str, bundle: Path) -> None:
+    """Ask the golden requests of a bundle, then measure error rate and latency.
 
-    Returns:
-        How many requests were answered.
-
-    Raises:
-        UserError: if the server does not get ready in time, or an answer is wrong.
-    """
-    with serving(bundle, seconds) as ask:
-        return check_golden(bundle, ask)
-
-
-@contextmanager
-def serving(bundle: Path, seconds: float) -> Iterator[Ask]:
-    """Run the server on a bundle, on a free port of loopback, until the block ends.
+    Args:
+        settings: the bounds.
+        address: URL of the new version alone.
+        version: the version that must answer there.
+        bundle: the bundle, for its golden requests.
 
     Raises:
-        UserError: if it is not ready in time.
+        UserError: if another version answers, an answer is wrong, or a bound is exceeded.
     """
-    port = _free_port()
-    command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", f"--port={port}"]
-    with subprocess.Popen(
-        [*command, "--workers=1", "--no-access-log"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-    ) as server:
-        try:
-            _wait_until_ready(server, port, seconds)
-            yield lambda path, body: _ask(port, path, body)
-        finally:
-            server.terminate()
-            try:
-                server.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-def _wait_until_ready(server: subprocess.Popen[str], port: int, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            last = server.stderr.read().strip().rpartition("\n")[2] if server.stderr else ""
-            raise UserError(f"the server ended on the new bundle: {last}")
-        with suppress(OSError):
-            _ask(port, "/v2/health/ready", None)
-            return
-        time.sleep(0.05)
-    raise UserError(f"the server was not ready on the new bundle within {seconds:g} s")
-
-
-def _ask(port: int, path: str, body: Any) -> Any:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}",
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+    ask = client(address)
+    golden: list[Golden] = json.loads((bundle / GOLDEN).read_text())
+    try:
+        _check_version(ask, address, version)
+        check_golden(golden, ask)
+    except OSError as error:
+        raise UserError(f"version {version} gives no answer at {address}: {error}") from None
+    log.info("version %s answered %d golden requests as it should", version, len(golden))
+    error_rate, latency_ms = _measure(ask, golden, settings.smoke_requests)
+    log.info(
+        "of %d requests %.1f %% failed, 95 in 100 took at most %.1f ms",
+        *(settings.smoke_requests, 100 * error_rate, latency_ms),
     )
-    with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS) as answer:
-        content = answer.read()
-    return json.loads(content) if content else None
+    if error_rate > settings.max_error_rate:
+        raise UserError(
+            f"version {version} failed {error_rate:.1%} of its requests where "
+            f"max_error_rate={settings.max_error_rate:g} is allowed"
+        )
+    if latency_ms > settings.max_latency_ms:
+        raise UserError(
+            f"version {version} takes {latency_ms:.0f} ms for 95 in 100 requests where "
+            f"max_latency_ms={settings.max_latency_ms:g} is allowed"
+        )
+
+
+def _check_version(ask: Ask, address: str, version: str) -> None:
+    served = ask("/v2/models/recommender", None)["versions"]
+    if version not in served:
+        raise UserError(f"{address} serves version {', '.join(served)} where {version} is tested")
+
+
+def _measure(ask: Ask, golden: list[Golden], count: int) -> tuple[float, float]:
+    """The share of requests that fail, and the milliseconds within which 95 in 100 end."""
+    failures = 0
+    seconds = []
+    for request in islice(cycle(golden), count):
+        start = time.perf_counter()
+        try:
+            ask(request["path"], request["body"])
+        except OSError:
+            failures += 1
+        seconds.append(time.perf_counter() - start)
+    return failures / count, 1000 * sorted(seconds)[round(0.95 * (count - 1))]

@@ -1,0 +1,39 @@
+"""Ask a server in JSON."""
+
+import json
+import urllib.request
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+_REQUEST_SECONDS = 10
+
+Ask = Callable[[str, Any], Any]
+"""Sends a body, or None for a GET, to a path of a server and returns what it answers.
+
+Raises `OSError` if it gives no answer, or answers with an error's status.
+"""
+
+
+def client(address: str) -> Ask:
+    """Ask the server at an address."""
+    return partial(_ask, address.rstrip("/"))
+
+
+def is_ready(address: str) -> bool:
+    """Whether a server answers at the address and takes requests."""
+    try:
+        _ask(address, "/v2/health/ready", None)
+    except OSError:
+        return False
+    return True
+
+
+def _ask(address: str, path: str, body: Any) -> Any:
+    request = urllib.request.Request(
+        f"{address}{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS) as answer:
+        return json.loads(answer.read())

@@ -1,0 +1,181 @@
+"""Kubernetes objects as plain dicts: read, and applied by the server's own merge."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from kubernetes import client, config
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.dynamic import DynamicClient
+from kubernetes.dynamic.exceptions import (
+    DynamicApiError,
+    ForbiddenError,
+    NotFoundError,
+    ResourceNotFoundError,
+)
+from urllib3.exceptions import HTTPError
+
+from components.errors import UserError
+
+Object = dict[str, Any]
+Result = TypeVar("Result")
+
+_MANAGER = "alsolike"
+_HOPELESS = {
+    "CrashLoopBackOff": "see its log",
+    "CreateContainerConfigError": "check the secret's name",
+    "ErrImageNeverPull": "check serve_image",
+    "ImagePullBackOff": "check serve_image and the account's pull secret",
+    "InvalidImageName": "check serve_image",
+}
+
+
+class Cluster:
+    """The objects of one namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        with _explained("reach", "the cluster", namespace):
+            self._client = DynamicClient(_connect())
+
+    def get(self, api_version: str, kind: str, name: str) -> Object | None:
+        """An object, or None if there is none of that name."""
+        with _explained("get", f"{kind} {name}", self.namespace):
+            try:
+                found = self._resource(api_version, kind).get(name=name, namespace=self.namespace)
+            except NotFoundError:
+                return None
+            fields: Object = found.to_dict()
+            return fields
+
+    def apply(self, manifest: Object) -> Object:
+        """Make an object as the manifest says; fields that others own and it lacks stay."""
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        with _explained("apply", f"{kind} {name}", self.namespace):
+            applied: Object = (
+                self._resource(manifest["apiVersion"], kind)
+                .server_side_apply(
+                    body=manifest,
+                    name=name,
+                    namespace=self.namespace,
+                    field_manager=_MANAGER,
+                    force_conflicts=True,
+                )
+                .to_dict()
+            )
+            return applied
+
+    def merge(self, api_version: str, kind: str, name: str, fields: Object) -> None:
+        """Set some fields of an object and leave the others."""
+        with _explained("change", f"{kind} {name}", self.namespace):
+            self._resource(api_version, kind).patch(
+                body=fields,
+                name=name,
+                namespace=self.namespace,
+                content_type="application/merge-patch+json",
+                field_manager=_MANAGER,
+            )
+
+    def complain_about_pods(self, labels: dict[str, str]) -> None:
+        """See whether a pod waits for something that will not come.
+
+        Raises:
+            UserError: with the pod's reason.
+        """
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        with _explained("list", "pods", self.namespace):
+            pods: list[Object] = (
+                self._resource("v1", "Pod")
+                .get(namespace=self.namespace, label_selector=selector)
+                .to_dict()["items"]
+            )
+        for pod in pods:
+            for waiting in _waiting(pod):
+                if remedy := _HOPELESS.get(waiting.get("reason", "")):
+                    raise UserError(
+                        f"pod {pod['metadata']['name']}: {waiting['reason']}: "
+                        f"{waiting.get('message', 'no more is said')}: {remedy}"
+                    )
+
+    def _resource(self, api_version: str, kind: str) -> Any:
+        return self._client.resources.get(api_version=api_version, kind=kind)
+
+
+def poll(
+    look: Callable[[], Result | None], explain: Callable[[], str], seconds: float, pause: float = 1
+) -> Result:
+    """Look again and again until there is something.
+
+    Args:
+        look: returns None as long as there is nothing; what it raises ends the wait.
+        explain: says, when the time is up, what was missing.
+        seconds: how long to look.
+        pause: seconds between two looks.
+
+    Raises:
+        UserError: when the time is up.
+    """
+    deadline = time.monotonic() + seconds
+    while (found := look()) is None:
+        if time.monotonic() + pause > deadline:
+            raise UserError(f"{explain()} within {seconds:g} s")
+        time.sleep(pause)
+    return found
+
+
+def condition(fields: Object, kind: str) -> Object:
+    """An object's condition of a kind; empty if it has none."""
+    conditions = fields.get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == kind), {})
+
+
+def is_observed(fields: Object) -> bool:
+    """Whether an object's status speaks of its present specification, not of an earlier one."""
+    observed: int = fields.get("status", {}).get("observedGeneration", 0)
+    generation: int = fields["metadata"]["generation"]
+    return observed >= generation
+
+
+def _waiting(pod: Object) -> Iterator[Object]:
+    status = pod.get("status", {})
+    for group in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(group) or []:
+            yield container.get("state", {}).get("waiting") or {}
+
+
+def _connect() -> client.ApiClient:
+    """By the pod's own account, or by the user's kubeconfig."""
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        configuration = client.Configuration()
+        config.load_incluster_config(client_configuration=configuration)
+        return client.ApiClient(configuration)
+    return config.new_client_from_config(os.environ.get("KUBECONFIG"))
+
+
+@contextmanager
+def _explained(verb: str, thing: str, namespace: str) -> Iterator[None]:
+    """Turn what the cluster refuses into one line."""
+    try:
+        yield
+    except ForbiddenError:
+        raise UserError(
+            f"not allowed to {verb} {thing} in namespace {namespace}: bind the role "
+            f"alsolike-deploy to the account of the run"
+        ) from None
+    except ResourceNotFoundError as error:
+        raise UserError(f"the cluster lacks a kind of object: {error}: install it") from None
+    except DynamicApiError as error:
+        raise UserError(f"cannot {verb} {thing} in {namespace}: {_message(error)}") from None
+    except (ConfigException, HTTPError, OSError) as error:
+        raise UserError(
+            f"cannot reach the cluster: {' '.join(str(error).split())}: check the kubeconfig"
+        ) from None
+
+
+def _message(error: DynamicApiError) -> str:
+    try:
+        return str(error.summary())
+    except ValueError:
+        return f"status {error.status}"

@@ -1,0 +1,38 @@
+"""This machine: whatever reads the store's current bundle serves, and takes up a new one by itself.
+
+So the new version is proved by a server of its own, and the store's pointer moves the traffic.
+"""
+
+from components.deploy.server import Server
+from components.deploy.settings import DeploySettings
+from components.deploy.targets import Release
+
+
+class LocalTarget:
+    """A server of a moment on the new version."""
+
+    def __init__(self, settings: DeploySettings) -> None:
+        self._settings = settings
+        self._server: Server | None = None
+
+    def plan(self, release: Release) -> list[str]:
+        return [f"make {release.location} the current bundle"]
+
+    def apply(self, release: Release) -> None:
+        self._server = Server(release.bundle)
+
+    def wait(self, release: Release) -> str:  # noqa: ARG002
+        assert self._server is not None
+        self._server.wait(self._settings.ready_seconds)
+        return self._server.address
+
+    def promote(self, release: Release) -> None:  # noqa: ARG002
+        self._stop()
+
+    def rollback(self, release: Release) -> None:  # noqa: ARG002
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+            self._server = None

@@ -1,0 +1,210 @@
+"""The Kubernetes objects of an endpoint, as plain dicts."""
+
+import os
+from typing import Any
+
+from components.deploy.settings import DeploySettings
+from components.deploy.targets import Release
+
+Object = dict[str, Any]
+
+PORT = 8080
+VERSION = "app.kubernetes.io/version"
+SLOT = "alsolike/slot"
+SERVING = "serving.kserve.io/v1beta1"
+STOP = "serving.kserve.io/stop"
+
+# Not secret, and the same for the step and for the servers: where the store is.
+_STORE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION")
+# A Service forgets a pod that ends some seconds after its SIGTERM.
+_DRAIN_SECONDS = 10
+_BUSY_PERCENT = 70
+
+
+def endpoint_labels(settings: DeploySettings) -> dict[str, str]:
+    """What all objects of an endpoint are found by."""
+    return {
+        "app.kubernetes.io/name": "alsolike",
+        "app.kubernetes.io/instance": settings.endpoint_name,
+    }
+
+
+def deployment(settings: DeploySettings, slot: str, release: Release, replicas: int) -> Object:
+    """Servers of a release in a slot; a first container fetches the bundle for each."""
+    name = f"{settings.endpoint_name}-{slot}"
+    labels = endpoint_labels(settings) | {SLOT: slot}
+    volume = {"name": "bundle", "mountPath": "/bundle"}
+    fetch = ["python", "-m", "components.deploy.fetch"]
+    pod = {
+        "serviceAccountName": settings.service_account,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "initContainers": [
+            {
+                "name": "fetch",
+                "image": settings.serve_image,
+                "command": [*fetch, settings.destination, release.version, "/bundle"],
+                "env": _store_variables(),
+                "envFrom": _store_keys(settings),
+                "resources": _resources(settings),
+                "securityContext": _UNPRIVILEGED,
+                "volumeMounts": [volume],
+            }
+        ],
+        "containers": [
+            {
+                "name": "serve",
+                **_server(settings, f"/bundle/{release.version}"),
+                "volumeMounts": [volume | {"readOnly": True}],
+            }
+        ],
+        "volumes": [{"name": "bundle", "emptyDir": {}}],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "strategy": {"rollingUpdate": {"maxUnavailable": 0}, "type": "RollingUpdate"},
+            "template": {
+                "metadata": {"labels": labels | {VERSION: release.version}},
+                "spec": pod,
+            },
+        },
+    }
+
+
+def service(settings: DeploySettings, name: str, slot: str) -> Object:
+    """An address inside the cluster that leads to a slot."""
+    labels = endpoint_labels(settings)
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "selector": labels | {SLOT: slot},
+            "ports": [{"name": "http", "port": 80, "targetPort": PORT, "protocol": "TCP"}],
+        },
+    }
+
+
+def autoscaler(settings: DeploySettings, slot: str) -> Object:
+    """As many servers in a slot as their processors' load asks for."""
+    name = settings.endpoint_name
+    target = {"type": "Utilization", "averageUtilization": _BUSY_PERCENT}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": name, "labels": endpoint_labels(settings)},
+        "spec": {
+            "scaleTargetRef": {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "name": f"{name}-{slot}",
+            },
+            "minReplicas": settings.min_replicas,
+            "maxReplicas": settings.max_replicas,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+        },
+    }
+
+
+def disruption_budget(settings: DeploySettings, slot: str) -> Object:
+    """One server of a slot at a time may be moved to another node."""
+    labels = endpoint_labels(settings)
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": settings.endpoint_name, "labels": labels},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels | {SLOT: slot}}},
+    }
+
+
+def inference_service(
+    settings: DeploySettings, name: str, release: Release, traffic_percent: int | None
+) -> Object:
+    """A KServe service of a release; KServe fetches the bundle to `/mnt/models`.
+
+    Args:
+        settings: the endpoint's.
+        name: the object's name.
+        release: what it serves.
+        traffic_percent: the new version's share, the rest going to the last that had all; None
+            for all.
+    """
+    mode = {"knative": "Knative", "standard": "Standard"}[settings.kserve_mode]
+    server = _server(settings, "/mnt/models")
+    server["env"] = [{"name": "STORAGE_URI", "value": release.location}]
+    predictor: Object = {
+        "serviceAccountName": settings.service_account,
+        "minReplicas": settings.min_replicas,
+        "maxReplicas": settings.max_replicas,
+        "labels": {VERSION: release.version},
+        "containers": [{"name": "kserve-container", **server}],
+    }
+    if traffic_percent is not None:
+        predictor["canaryTrafficPercent"] = traffic_percent
+    annotations = {
+        "serving.kserve.io/deploymentMode": mode,
+        # Gives the newest revision an address of its own, to be asked before it takes requests.
+        "serving.kserve.io/enable-tag-routing": "true",
+        STOP: "false",
+    }
+    if settings.s3_secret:
+        annotations["serving.kserve.io/storageSecretName"] = settings.s3_secret
+    return {
+        "apiVersion": SERVING,
+        "kind": "InferenceService",
+        "metadata": {
+            "name": name,
+            "labels": endpoint_labels(settings),
+            "annotations": annotations,
+        },
+        "spec": {"predictor": predictor},
+    }
+
+
+_UNPRIVILEGED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+}
+
+
+def _server(settings: DeploySettings, bundle: str) -> Object:
+    command = ["python", "-m", "components.serve", f"--bundle={bundle}"]
+    return {
+        "image": settings.serve_image,
+        "command": [
+            *command,
+            *("--host=0.0.0.0", f"--port={PORT}", f"--drain-seconds={_DRAIN_SECONDS}"),
+        ],
+        "ports": [{"containerPort": PORT, "protocol": "TCP"}],
+        "resources": _resources(settings),
+        "securityContext": _UNPRIVILEGED,
+        "readinessProbe": {
+            "httpGet": {"path": "/v2/health/ready", "port": PORT},
+            "periodSeconds": 2,
+        },
+        "livenessProbe": {
+            "httpGet": {"path": "/v2/health/live", "port": PORT},
+            "initialDelaySeconds": 10,
+        },
+    }
+
+
+def _resources(settings: DeploySettings) -> Object:
+    return {
+        "requests": {"cpu": settings.cpu_request, "memory": settings.memory_request},
+        "limits": {"cpu": settings.cpu_limit, "memory": settings.memory_limit},
+    }
+
+
+def _store_variables() -> list[Object]:
+    found = [name for name in _STORE_VARIABLES if name in os.environ]
+    return [{"name": name, "value": os.environ[name]} for name in found]
+
+
+def _store_keys(settings: DeploySettings) -> list[Object]:
+    return [{"secretRef": {"name": settings.s3_secret}}] if settings.s3_secret else []
