@@ -93,6 +93,17 @@ def serve(
     os.execv(sys.executable, command)
 
 
+@app.command("compare")
+def compare_command(
+    first: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/latest.")],
+    second: Annotated[Path, typer.Argument(help="Folder of the run to compare with it.")],
+) -> None:
+    """Print how the settings, the metrics and the verdicts of two runs differ."""
+    from pipelines.compare import compare
+
+    Console().print(compare(first, second))
+
+
 @app.command("sample-data")
 def sample_data(
     output: Annotated[Path, typer.Argument(help="File to write, such as ratings.tsv.gz.")],
