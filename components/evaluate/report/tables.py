@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.artifacts.evaluation import LOWER_IS_BETTER
+from components.artifacts.evaluation import LIST_METRICS, LOWER_IS_BETTER
 from components.evaluate.figures import Figure, Figures, Scope
 from components.evaluate.gate import MODEL
 from components.evaluate.intervals import interval
@@ -60,7 +60,7 @@ def label(metric: str) -> str:
 
 def titled(metric: str) -> str:
     """The name with an arrow that says which way is better."""
-    if metric.startswith("novelty"):
+    if metric in LIST_METRICS:
         return label(metric)
     return f"{label(metric)} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
 
@@ -109,7 +109,8 @@ def _column(figures: Figures, systems: Sequence[str], metric: str, confidence: f
     found = [figures.of(name, metric) for name in systems]
     sign = -1 if metric in LOWER_IS_BETTER else 1
     values = [sign * figure.value if figure else -np.inf for figure in found]
-    best = np.nanmax(values) if not metric.startswith("novelty") else np.inf
+    # Of what lists are like, more or less is a matter of taste: random ones would be the best.
+    best = np.inf if metric in LIST_METRICS else np.nanmax(values)
     return [
         Cell(_cell(figure).text, _spread(figure, confidence), value == best)
         for figure, value in zip(found, values, strict=True)
