@@ -58,9 +58,13 @@ class RatingFactors:
 
     def predict(self, users: Integers, items: Integers) -> Floats:
         """Stars, float32 [n], for n pairs of user and item indices."""
-        stars = np.einsum("nk,nk->n", self.users[users], self.items[items])
-        stars += self.user_biases[users] + self.item_biases[items] + self.offset
-        clipped: Floats = stars.clip(self.bounds[0], self.bounds[1])
+        # For a pair or two these calls take half the time of indexing and of clip().
+        stars = np.einsum("nk,nk->n", self.users.take(users, 0), self.items.take(items, 0))
+        stars += self.user_biases.take(users)
+        stars += self.item_biases.take(items)
+        stars += self.offset
+        lowest, highest = self.bounds
+        clipped: Floats = np.minimum(np.maximum(stars, lowest), highest)
         return clipped
 
 

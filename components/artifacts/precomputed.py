@@ -40,7 +40,7 @@ class Precomputed:
     def of(self, user: int, count: int) -> Ranked:
         """A customer's `count` best items, best first, and their scores; fewer if fewer remain."""
         items, scores = self.items[user, :count], self.scores[user, :count]
-        if items[-1] < 0:
+        if items.item(-1) < 0:
             kept = int((items >= 0).sum())
             return items[:kept], scores[:kept]
         return items, scores

@@ -20,7 +20,7 @@ from components.artifacts.top_n import Ranker
 from components.errors import UserError
 
 
-class Product(msgspec.Struct, frozen=True):
+class Product(msgspec.Struct):
     """A product as clients see it; the category is empty where the source had none."""
 
     product_id: str
@@ -37,7 +37,8 @@ class Bundle:
         model: the arrays, mapped into memory.
         ranker: finds a customer's best products, or None where the model does not rank.
         customers: user indices by customer id. items: item indices by product id.
-        products: what to show for each item index.
+        products: the JSON of each item, open where its score is to follow. To join such pieces
+            takes a third of the time of encoding products again for every answer.
         precomputed: lists computed ahead, if the bundle has any.
     """
 
@@ -54,7 +55,10 @@ class Bundle:
         categories = [names[number] for number in catalogue.category.tolist()]
         self.customers = {name: user for user, name in enumerate(catalogue.customers.to_list())}
         self.items = {name: item for item, name in enumerate(ids)}
-        self.products = list(map(Product, ids, catalogue.titles.to_list(), categories))
+        self.products = [
+            msgspec.json.encode(Product(*shown))[:-1] + b',"score":'
+            for shown in zip(ids, catalogue.titles.to_list(), categories, strict=True)
+        ]
 
     @classmethod
     def open(cls, folder: Path) -> "Bundle":

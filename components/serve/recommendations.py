@@ -1,6 +1,7 @@
 """Lists of products: for a customer, for a list of liked products, similar, popular."""
 
 import asyncio
+import operator
 from collections.abc import Coroutine
 from functools import lru_cache
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from msgspec import Meta
 
 from components.artifacts.model import Integers
 from components.artifacts.top_n import Ranked
-from components.serve.bundle import Bundle
+from components.serve.bundle import Bundle, Product
 from components.serve.http import HttpError, Request, Response
 from components.serve.payloads import Id, read_json, read_query
 from components.serve.state import State
@@ -62,21 +63,29 @@ class RecommendRequest(RecommendOptions, forbid_unknown_fields=True, frozen=True
     liked: Annotated[list[Id], Meta(min_length=1, max_length=1000)] | None = None
 
 
-class Recommendation(msgspec.Struct, gc=False):
+class Recommendation(Product):
     """One product of a list; larger scores are better, on a scale of the model's own."""
 
-    product_id: str
-    title: str
-    category: str
     score: float
 
 
-class Recommendations(msgspec.Struct, omit_defaults=True):
+Listed = Annotated[
+    msgspec.Raw,
+    Meta(
+        extra_json_schema={
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Recommendation"},
+        }
+    ),
+]
+
+
+class Recommendations(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A list for one customer; `cold_start` if the model knows nothing of them."""
 
-    cold_start: bool
-    recommendations: list[Recommendation]
     customer_id: str | None = None
+    cold_start: bool
+    recommendations: Listed
     unknown_products: list[str] | None = None
 
 
@@ -86,11 +95,11 @@ class ManyRecommendations(msgspec.Struct):
     results: list[Recommendations]
 
 
-class Products(msgspec.Struct, omit_defaults=True):
+class Products(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Products that do not depend on a customer, best first."""
 
-    products: list[Recommendation]
     product_id: str | None = None
+    products: Listed
 
 
 _recommend_request = msgspec.json.Decoder(RecommendRequest)
@@ -133,13 +142,13 @@ def similar(state: State, request: Request) -> Response:
     if bundle.ranker is None:
         raise HttpError(404, "this model was trained to predict ratings, not to rank")
     listed = _listed(bundle, bundle.ranker.similar(item, options.n))
-    return Response(_encode(Products(listed, request.argument)))
+    return Response(_encode(Products(product_id=request.argument, products=listed)))
 
 
 def popular(state: State, request: Request) -> Response:
     """The products with most ratings."""
     options = read_query(request.query, PopularOptions)
-    return Response(_encode(Products(_popular(state.bundle, options, _no_items))))
+    return Response(_encode(Products(products=_popular(state.bundle, options, _no_items))))
 
 
 _no_items: Integers = np.zeros(0, dtype=np.int32)
@@ -161,7 +170,7 @@ def _for_customer(
     if lists is not None and options.stop <= lists.length and options.plain:
         state.metrics.add("precomputed_lists")
         ranked = lists.of(user, options.stop)
-        return Recommendations(False, _listed(bundle, ranked, options.offset), customer)
+        return _reply(customer, _listed(bundle, ranked, options.offset))
     return _computed(state, bundle, user, customer, options)
 
 
@@ -169,7 +178,8 @@ def _for_unknown(state: State, customer: str, options: RecommendOptions) -> Reco
     if state.settings.strict:
         raise HttpError(404, f"unknown customer {customer!r}")
     state.metrics.add("cold_starts")
-    return Recommendations(True, _popular(state.bundle, options, _no_items), customer)
+    listed = _popular(state.bundle, options, _no_items)
+    return Recommendations(customer_id=customer, cold_start=True, recommendations=listed)
 
 
 async def _computed(
@@ -178,11 +188,11 @@ async def _computed(
     history, _ = bundle.model.seen.of(user)
     seen = _no_items if options.include_seen else history
     if bundle.ranker is None:
-        return Recommendations(False, _popular(bundle, options, seen), customer)
+        return _reply(customer, _popular(bundle, options, seen))
     vector = bundle.ranker.factors.customer_vector(user, history)
     left_out = _left_out(bundle, options, seen)
     ranked = await state.batcher.best(bundle.ranker, vector, left_out, options.stop)
-    return Recommendations(False, _listed(bundle, ranked, options.offset), customer)
+    return _reply(customer, _listed(bundle, ranked, options.offset))
 
 
 async def _for_liked(state: State, liked: list[str], options: RecommendOptions) -> Recommendations:
@@ -194,15 +204,23 @@ async def _for_liked(state: State, liked: list[str], options: RecommendOptions) 
     if bundle.ranker is None or not known:
         state.metrics.add("cold_starts")
         listed = _popular(bundle, options, seen)
-        return Recommendations(True, listed, unknown_products=unknown or None)
+        return Recommendations(
+            cold_start=True, recommendations=listed, unknown_products=unknown or None
+        )
     vector = bundle.ranker.factors.vector(history)
     left_out = _left_out(bundle, options, seen)
     ranked = await state.batcher.best(bundle.ranker, vector, left_out, options.stop)
     listed = _listed(bundle, ranked, options.offset)
-    return Recommendations(False, listed, unknown_products=unknown or None)
+    return Recommendations(
+        cold_start=False, recommendations=listed, unknown_products=unknown or None
+    )
 
 
-def _popular(bundle: Bundle, options: PopularOptions, seen: Integers) -> list[Recommendation]:
+def _reply(customer: str, listed: msgspec.Raw) -> Recommendations:
+    return Recommendations(customer_id=customer, cold_start=False, recommendations=listed)
+
+
+def _popular(bundle: Bundle, options: PopularOptions, seen: Integers) -> msgspec.Raw:
     left_out = _left_out(bundle, options, seen)
     items = bundle.popular
     if len(left_out):
@@ -226,14 +244,11 @@ def _left_out(bundle: Bundle, options: PopularOptions, seen: Integers) -> npt.ND
     return mask
 
 
-def _listed(bundle: Bundle, ranked: Ranked, offset: int = 0) -> list[Recommendation]:
-    items, scores = ranked
-    products = bundle.products
-    return [
-        Recommendation(product.product_id, product.title, product.category, score)
-        for product, score in zip(
-            [products[item] for item in items[offset:].tolist()],
-            scores[offset:].tolist(),
-            strict=True,
-        )
-    ]
+def _listed(bundle: Bundle, ranked: Ranked, offset: int = 0) -> msgspec.Raw:
+    """The JSON of a list of products, from the pieces that the bundle holds."""
+    items, scores = (column[offset:].tolist() for column in ranked)
+    if not items:
+        return msgspec.Raw(b"[]")
+    values = _encode(scores)[1:-1].split(b",")
+    pieces = map(bundle.products.__getitem__, items)
+    return msgspec.Raw(b"[%b}]" % b"},".join(map(operator.add, pieces, values)))
