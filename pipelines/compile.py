@@ -36,6 +36,6 @@ def compile_pipeline(
             compiler.Compiler().compile(
                 build(environment),
                 str(partial),
-                pipeline_parameters=environment.parameters if environment else None,
+                pipeline_parameters=environment.defaults() if environment else None,
             )
         partial.replace(output)

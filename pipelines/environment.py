@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
 )
 
+from components import images
 from components.errors import UserError
 from components.step import describe_invalid
 
@@ -219,6 +220,10 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
         if name not in self.digests:
             raise UserError(f"images are locked, and {name} is not: push it, which locks it")
         return f"{self.registry}/{name.partition(':')[0]}@{self.digests[name]}"
+
+    def defaults(self) -> dict[str, Parameter]:
+        """The defaults of the pipeline's parameters, the place of the server's image among them."""
+        return {"serve_image": self.image(images.SERVE), **self.parameters}
 
     @property
     def run_page(self) -> str:

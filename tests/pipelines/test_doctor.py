@@ -119,10 +119,10 @@ def test_a_secret_must_have_its_keys_and_may_be_missing_only_if_optional(
     needed = environment.s3.model_copy(update={"optional": False})
     assert "there is no secret alsolike-s3" in look(doctor.check_secret, environment, needed).text
     path = "/api/v1/namespaces/kubeflow/secrets/alsolike-s3"
-    cluster[path] = (200, {"data": {"access_key_id": "eA=="}})
+    cluster[path] = (200, {"data": {"AWS_ACCESS_KEY_ID": "eA=="}})
     lacking = look(doctor.check_secret, environment, needed)
-    assert (lacking.state, "lacks secret_access_key" in lacking.text) == ("failed", True)
-    cluster[path] = (200, {"data": {"access_key_id": "eA==", "secret_access_key": "eA=="}})
+    assert (lacking.state, "lacks AWS_SECRET_ACCESS_KEY" in lacking.text) == ("failed", True)
+    cluster[path] = (200, {"data": {"AWS_ACCESS_KEY_ID": "eA==", "AWS_SECRET_ACCESS_KEY": "eA=="}})
     assert look(doctor.check_secret, environment, needed).state == "ok"
 
 

@@ -60,6 +60,11 @@ def test_only_schedules_can_be_deleted() -> None:
             assert "delete" not in rule["verbs"] or rule["resources"] == ["jobs"]
 
 
+def test_deploy_changes_objects_of_its_own_names_alone() -> None:
+    for rule in named("Role")["alsolike-deploy"]["rules"]:
+        assert rule["verbs"] == ["create"] or rule["resourceNames"]
+
+
 def test_every_binding_joins_a_role_and_an_account_that_exist() -> None:
     roles, accounts = named("Role"), named("ServiceAccount")
     bindings = named("RoleBinding").values()
@@ -70,6 +75,9 @@ def test_every_binding_joins_a_role_and_an_account_that_exist() -> None:
 def test_the_environments_use_the_accounts_and_secrets_that_the_manifests_name() -> None:
     prod = load_environment("prod")
     assert prod.kubeflow.service_account in named("ServiceAccount")
+    assert prod.parameters["service_account"] in named("ServiceAccount")
+    assert prod.parameters["namespace"] == prod.kubeflow.namespace
+    assert prod.parameters["s3_secret"] in named("Secret")
     for secret in (prod.s3, prod.webhook):
         assert secret is not None
         shape = named("Secret")[secret.secret]

@@ -64,6 +64,8 @@ def test_the_pipeline_that_ships_asks_nothing_of_a_platform(compiled: dict[str, 
 def test_the_defaults_of_an_environment_are_shown_in_the_ui(compiled: dict[str, Package]) -> None:
     declared = compiled["prod"].pipeline.root.input_definitions.parameters
     assert declared["device"].default_value.string_value == "gpu"
+    served = declared["serve_image"].default_value.string_value
+    assert served == f"registry.example.com/{images.SERVE}"
 
 
 def test_each_parameter_says_which_step_it_belongs_to(compiled: dict[str, Package]) -> None:
