@@ -135,7 +135,7 @@ def _evaluation(figures: Figures, settings: EvaluateSettings) -> dict[str, Any]:
         "metrics": figures.table(MODEL),
         "intervals": _intervals(figures, settings),
         "baselines": baselines,
-        "champion": figures.table(CHAMPION, Scope(fresh=True)) if has_champion else None,
+        "champion": figures.table(CHAMPION) if has_champion else None,
         "weakest_slices": {
             metric: weakest_slices(figures, MODEL, metric, settings.min_slice_rows)
             for metric in _HEADLINES
@@ -161,7 +161,7 @@ def _slice(figures: Figures, name: str) -> dict[str, Any]:
         system: {
             metric: figure.value
             for metric in _HEADLINES
-            if (figure := figures.of(system, metric, Scope(name)))
+            if (figure := figures.fair(system, metric, name))
         }
         for system in figures.systems
     }

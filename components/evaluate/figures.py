@@ -19,6 +19,7 @@ from components.artifacts.splits import Ratings
 from components.evaluate import metrics
 from components.evaluate.intervals import Bootstrap
 from components.evaluate.metrics import Placements, Values
+from components.evaluate.settings import CHAMPION
 from components.evaluate.slices import Mask
 from components.evaluate.top_lists import places_of
 
@@ -127,9 +128,13 @@ class Figures:
             self._figures[key] = self._measure(system, metric, self.test.within(scope))
         return self._figures[key]
 
-    def table(self, system: str, scope: Scope = ALL) -> dict[str, float]:
-        """The value of every metric that the system has."""
-        figures = {metric: self.of(system, metric, scope) for metric in METRICS}
+    def fair(self, system: str, metric: str, name: str | None = None) -> Figure | None:
+        """A figure, of a slice or of all, over the rows that the system did not learn from."""
+        return self.of(system, metric, Scope(name, fresh=system == CHAMPION))
+
+    def table(self, system: str) -> dict[str, float]:
+        """The value of every metric that the system has, over rows that it did not learn from."""
+        figures = {metric: self.fair(system, metric) for metric in METRICS}
         return {metric: figure.value for metric, figure in figures.items() if figure}
 
     def _measure(self, name: str, metric: str, mask: Mask) -> Figure | None:

@@ -65,6 +65,7 @@ def render(inputs: Inputs, figures: Figures, verdict: Verdict, settings: Evaluat
         tiles=_tiles(figures),
         tables=_tables(figures, settings.confidence),
         confidence=f"{settings.confidence:.0%}",
+        learned_by_champion=int((~figures.test.fresh).sum()),
         comparisons=_comparisons(figures, settings.confidence),
         learning=_learning(inputs.history),
         calibration=_calibration(figures),
@@ -86,10 +87,14 @@ def _tiles(figures: Figures) -> list[tuple[str, str, str]]:
     for metric, rival in _RIVALS.items():
         ours, theirs = figures.of(MODEL, metric), figures.of(rival, metric)
         if ours and theirs and theirs.value:
-            change = (ours.value - theirs.value) / theirs.value
-            better = (change < 0) == (metric in LOWER_IS_BETTER)
-            words = f"{abs(change):.0%} {'better' if better else 'worse'} than {rival}"
-            tiles.append((label(metric), number(ours.value), words if change else f"as {rival}"))
+            ratio = ours.value / theirs.value
+            better = "better" if (ratio < 1) == (metric in LOWER_IS_BETTER) else "worse"
+            words = f"{abs(ratio - 1):.0%} {better} than {rival}"
+            if ratio == 1:
+                words = f"as {rival}"
+            elif ratio >= 2:
+                words = f"{ratio:.1f} times that of {rival}"
+            tiles.append((label(metric), number(ours.value), words))
     if covered := figures.of(MODEL, "coverage_at_10"):
         tiles.append((label("coverage_at_10"), f"{covered.value:.0%}", "of products are shown"))
     customers, rows = len(figures.test.customers), len(figures.test.ratings)
@@ -124,7 +129,7 @@ def _comparisons(figures: Figures, confidence: float) -> list[Plot]:
     for metric, systems in (("mse", _RATING_SYSTEMS), ("ndcg_at_10", _RANKING_SYSTEMS)):
         rows = {}
         for name in systems:
-            figure = figures.of(name, metric)
+            figure = figures.fair(name, metric)
             if figure and figure.draws is not None:
                 spread = interval(figure.draws, confidence)
                 rows[name] = (figure.value, spread.low, spread.high)

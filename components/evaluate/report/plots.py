@@ -129,6 +129,7 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], label: str) -> str
             axes.plot(value, place, "o", color=colour, markersize=6)
         axes.set_yticks(range(len(rows)), [name.replace("_", " ") for name in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.grid(visible=False, axis="y")
         return _svg(canvas)
 

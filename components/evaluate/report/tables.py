@@ -78,7 +78,7 @@ def systems_table(
     figures: Figures, systems: Iterable[str], metrics: Sequence[str], confidence: float
 ) -> Table:
     """Every system's figures, the best of each column marked."""
-    names = [name for name in systems if figures.of(name, metrics[0])]
+    names = [name for name in systems if figures.fair(name, metrics[0])]
     columns = [_column(figures, names, metric, confidence) for metric in metrics if names]
     rows = [
         Row(name.replace("_", " "), [column[place] for column in columns], name == MODEL)
@@ -93,20 +93,19 @@ def slices_table(figures: Figures, rival_by_metric: dict[str, str], weakest: set
         (metric, system)
         for metric, rival in rival_by_metric.items()
         for system in (MODEL, rival, CHAMPION)
-        if figures.of(system, metric)
+        if figures.fair(system, metric)
     ]
     columns = ["Ratings", *(f"{label(metric)} {system}" for metric, system in pairs)]
     rows = []
     for name in figures.test.slices:
-        scope = Scope(name)
-        count = Cell(f"{figures.test.within(scope).sum():,}")
-        shown = [_cell(figures.of(system, metric, scope)) for metric, system in pairs]
+        count = Cell(f"{figures.test.within(Scope(name)).sum():,}")
+        shown = [_cell(figures.fair(system, metric, name)) for metric, system in pairs]
         rows.append(Row(name, [count, *shown], weak=name in weakest))
     return Table(columns, rows)
 
 
 def _column(figures: Figures, systems: Sequence[str], metric: str, confidence: float) -> list[Cell]:
-    found = [figures.of(name, metric) for name in systems]
+    found = [figures.fair(name, metric) for name in systems]
     sign = -1 if metric in LOWER_IS_BETTER else 1
     values = [sign * figure.value if figure else -np.inf for figure in found]
     # Of what lists are like, more or less is a matter of taste: random ones would be the best.
