@@ -4,7 +4,8 @@
 |---|---|
 | `verdict.json` | `passed`, a `summary` sentence, and `checks`, each with figure and threshold |
 | `evaluation.json` | `metrics` (value by name), `baselines` and `champion` (likewise, or null), \
-`intervals` (lowest and highest by metric), `slices`, `weakest_slices`, `settings` |
+`intervals` (lowest and highest by metric), `calibration`, `slices`, \
+`weakest_slices`, `settings` with the checks that were asked |
 
 A figure that could not be computed is null.
 """

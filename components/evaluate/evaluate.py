@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from components.artifacts.bundles import open_current
 from components.artifacts.evaluation import BASELINES, METRICS, Check, Verdict, write_verdict
 from components.artifacts.folder import write_artifact
 from components.artifacts.splits import Ratings, Splits
+from components.errors import UserError
 from components.evaluate import leakage
 from components.evaluate.champion import align
 from components.evaluate.contest import Field, contestants
 from components.evaluate.figures import Figures, JudgedRows, Scope, weakest_slices
-from components.evaluate.gate import MODEL, checks_for, enough_evidence, judge
+from components.evaluate.gate import MODEL, checks_for, judge
 from components.evaluate.inputs import Inputs, open_inputs
 from components.evaluate.intervals import Bootstrap, interval
+from components.evaluate.metrics import calibration
 from components.evaluate.report import render
 from components.evaluate.settings import CHAMPION, EvaluateSettings
 from components.evaluate.slices import slices_of
@@ -58,10 +61,11 @@ def evaluate(
         deployed = open_current(settings.champion, Path(work)) if settings.champion else None
         # The champion's arrays are mapped into memory: they outlive the folder.
         inputs = open_inputs(ratings, splits, model, deployed)
+    settings = settings.model_copy(update={"gate": checks_for(settings, inputs.model)})
     field = _field(inputs.splits)
     logger.info("scoring %d test ratings of %d customers", len(field.test), len(field.tested))
     figures = _figures(field, inputs, settings)
-    answer = Verdict((*_alarms(field, inputs), *_gate(figures, inputs, settings)))
+    answer = Verdict((*_alarms(field, inputs), *judge(figures, settings)))
     for check in answer.checks:
         logger.info("%s %s", "passed:" if check.passed else "FAILED:", check.reason)
     page = render(inputs, figures, answer, settings)
@@ -81,6 +85,8 @@ def _field(splits: Splits) -> Field:
         return ratings.where(leakage.within(ratings, *size))
 
     train, validation, test = map(known, (splits.train, splits.validation, splits.test))
+    if not len(test):
+        raise UserError(f"{splits.path} has no test ratings of known ids: run prepare again")
     return Field(train, validation, test, *size, splits.scale)
 
 
@@ -121,21 +127,17 @@ def _figures(field: Field, inputs: Inputs, settings: EvaluateSettings) -> Figure
     return Figures(rows, systems, background, bootstrap)
 
 
-def _gate(figures: Figures, inputs: Inputs, settings: EvaluateSettings) -> list[Check]:
-    model = inputs.model
-    checks = checks_for(settings, model.rating is not None, model.ranking is not None)
-    evidence = enough_evidence(len(figures.test.ratings), settings.min_test_rows)
-    return [evidence, *judge(checks, figures, settings)]
-
-
 def _evaluation(figures: Figures, settings: EvaluateSettings) -> dict[str, Any]:
     baselines = {name: figures.table(name) for name in BASELINES if name in figures.systems}
     has_champion = CHAMPION in figures.systems
+    stars = figures.systems[MODEL].stars
+    calibrated = None if stars is None else calibration(stars, figures.test.ratings.stars)
     return {
         "metrics": figures.table(MODEL),
         "intervals": _intervals(figures, settings),
         "baselines": baselines,
         "champion": figures.table(CHAMPION) if has_champion else None,
+        "calibration": calibrated and asdict(calibrated),
         "weakest_slices": {
             metric: weakest_slices(figures, MODEL, metric, settings.min_slice_rows)
             for metric in _HEADLINES

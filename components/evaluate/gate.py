@@ -1,11 +1,11 @@
 """The gate: checks declared as data, each answered with its figure, threshold and a sentence."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from components.artifacts.evaluation import LOWER_IS_BETTER, Check
+from components.artifacts.model import Model
 from components.evaluate.figures import Figures, Scope
 from components.evaluate.intervals import Interval, interval
 from components.evaluate.settings import CHAMPION, CheckSettings, EvaluateSettings
@@ -45,29 +45,33 @@ class _Gain:
     margin: float
 
 
-def checks_for(
-    settings: EvaluateSettings, rating: bool, ranking: bool
-) -> tuple[CheckSettings, ...]:
+def checks_for(settings: EvaluateSettings, model: Model) -> tuple[CheckSettings, ...]:
     """The checks that were set, or else the built-in ones for the objectives of the model."""
-    built_in = (*(_RATING if rating else ()), *(_RANKING if ranking else ()))
-    return settings.gate or built_in
+    return settings.gate or (
+        *(_RATING if model.rating else ()),
+        *(_RANKING if model.ranking else ()),
+    )
 
 
-def judge(
-    checks: Sequence[CheckSettings], figures: Figures, settings: EvaluateSettings
-) -> list[Check]:
-    """Answer every check; one against the champion only where there is a champion."""
+def judge(figures: Figures, settings: EvaluateSettings) -> list[Check]:
+    """Whether there is enough evidence, and an answer to every check of `settings.gate`.
+
+    Checks against the champion are left out where there is none.
+    """
     has_champion = CHAMPION in figures.systems
     return [
-        _judge_slices(check, figures, settings)
-        if check.slice == _EVERY_SLICE
-        else _judge(check, figures, settings)
-        for check in checks
-        if check.rival != CHAMPION or has_champion
+        _enough_evidence(len(figures.test.ratings), settings.min_test_rows),
+        *(
+            _judge_slices(check, figures, settings)
+            if check.slice == _EVERY_SLICE
+            else _judge(check, figures, settings)
+            for check in settings.gate
+            if check.rival != CHAMPION or has_champion
+        ),
     ]
 
 
-def enough_evidence(rows: int, least: int) -> Check:
+def _enough_evidence(rows: int, least: int) -> Check:
     """Whether the test is large enough to say anything."""
     reason = (
         f"{rows:,} test ratings are enough to judge by, {least:,} are needed."

@@ -1,6 +1,7 @@
 """The gate says yes, no, or that there is not enough evidence, and why."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ from scipy.sparse import csr_matrix
 
 from components.artifacts.evaluation import Check
 from components.evaluate.figures import Background, Figures, JudgedRows, System
-from components.evaluate.gate import checks_for, enough_evidence, judge
+from components.evaluate.gate import checks_for, judge
 from components.evaluate.intervals import Bootstrap
 from components.evaluate.settings import CheckSettings, EvaluateSettings
 from components.evaluate.slices import Mask
-from tests.evaluate.worlds import to_ratings
+from tests.evaluate.worlds import make_model, make_sets, to_ratings
 
 ROWS = 400
 NOISE = np.random.default_rng(0).normal(0, 0.5, ROWS)
@@ -42,8 +43,12 @@ def figures_of(
 
 
 def answer(figures: Figures, **check: Any) -> Check:
-    (found,) = judge([CheckSettings(metric="mse", **check)], figures, EvaluateSettings())
+    _, found = judged(figures, CheckSettings(metric="mse", **check))
     return found
+
+
+def judged(figures: Figures, check: CheckSettings) -> list[Check]:
+    return judge(figures, EvaluateSettings(gate=(check,)))
 
 
 def test_better_is_beyond_doubt() -> None:
@@ -121,22 +126,24 @@ def test_a_threshold_is_a_number(comparison: str, threshold: float, passed: bool
 
 def test_a_metric_that_the_model_does_not_have_fails() -> None:
     check = CheckSettings(metric="ndcg_at_10", comparison="at_least", threshold=0.1)
-    (found,) = judge([check], figures_of({"model": 0}), EvaluateSettings())
+    _, found = judged(figures_of({"model": 0}), check)
     assert not found.passed
 
 
 def test_few_test_ratings_are_a_reason_of_their_own() -> None:
-    assert enough_evidence(100, 100).passed
-    check = enough_evidence(99, 100)
-    assert not check.passed
-    assert check.reason == "Not enough evidence: 99 test ratings, 100 are needed."
-    few = figures_of({"model": 0.0, "bias": 1.0}, rows=20)
-    assert "Not enough evidence" in answer(few, comparison="better", rival="bias").reason
+    better = CheckSettings(metric="mse", comparison="better", rival="bias")
+    for rows, enough in ((100, True), (99, False)):
+        evidence, check = judged(figures_of({"model": 0.0, "bias": 1.0}, rows=rows), better)
+        assert evidence.passed is enough
+        assert check.passed is enough
+        assert ("Not enough evidence: 99 test ratings" in check.reason) is not enough
 
 
 def test_no_champion_no_check() -> None:
     check = CheckSettings(metric="mse", comparison="not_worse", rival="champion")
-    assert judge([check], figures_of({"model": 0}), EvaluateSettings()) == []
+    assert [found.name for found in judged(figures_of({"model": 0}), check)] == [
+        "enough test ratings"
+    ]
 
 
 def test_the_champion_is_compared_on_rows_that_it_did_not_learn_from() -> None:
@@ -188,11 +195,12 @@ def test_built_in_checks_are_those_of_the_objectives_and_give_way_to_others() ->
         return {check.metric for check in checks}
 
     default = EvaluateSettings()
-    assert metrics(checks_for(default, rating=True, ranking=True)) == {"mse", "ndcg_at_10"}
-    assert metrics(checks_for(default, rating=True, ranking=False)) == {"mse"}
-    assert metrics(checks_for(default, rating=False, ranking=True)) == {"ndcg_at_10"}
+    model = make_model(make_sets(8, 12, 0), 8, 12)
+    assert metrics(checks_for(default, model)) == {"mse", "ndcg_at_10"}
+    assert metrics(checks_for(default, replace(model, ranking=None))) == {"mse"}
+    assert metrics(checks_for(default, replace(model, rating=None))) == {"ndcg_at_10"}
     own = CheckSettings(metric="mae", comparison="at_most", threshold=1)
-    assert checks_for(EvaluateSettings(gate=(own,)), rating=True, ranking=True) == (own,)
+    assert checks_for(EvaluateSettings(gate=(own,)), model) == (own,)
 
 
 @pytest.mark.parametrize(

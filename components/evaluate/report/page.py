@@ -144,16 +144,18 @@ def _learning(history: Mapping[str, Any]) -> Plot | None:
     trials = [trial for trial in history.get("rating", []) if trial["history"]]
     if not trials:
         return None
-    trials.sort(key=lambda trial: trial["validation_mse"])
-    curves = {
-        f"{trial['model']} {place or ''}".strip(): (
-            [(step["step"], step["train_mse"]) for step in trial["history"]],
-            [(step["step"], step["validation_mse"]) for step in trial["history"]],
-        )
-        for place, trial in enumerate(trials)
-    }
-    caption = f"The best of {len(trials)} models tried is kept, at its best step on validation."
-    return Plot("Learning curves", plots.learning_curves(curves), caption)
+    kept, *others = sorted(trials, key=lambda trial: trial["validation_mse"])
+
+    def points(trial: Mapping[str, Any], loss: str) -> plots.Points:
+        return [(step["step"], step[loss]) for step in trial["history"]]
+
+    svg = plots.learning_curves(
+        points(kept, "train_mse"),
+        points(kept, "validation_mse"),
+        [points(trial, "validation_mse") for trial in others],
+    )
+    caption = f"{kept['model']} is the best of {len(trials)} models tried, each at its best step."
+    return Plot("Learning curves", svg, caption)
 
 
 def _calibration(figures: Figures) -> Plot | None:

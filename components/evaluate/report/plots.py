@@ -46,22 +46,21 @@ _STYLE = {
 Points = Sequence[tuple[float, float]]
 
 
-def learning_curves(curves: Mapping[str, tuple[Points, Points]]) -> str:
-    """Training and validation loss by step, of the model that was kept and of those that lost.
+def learning_curves(train: Points, validation: Points, others: Sequence[Points]) -> str:
+    """Loss by step.
 
     Args:
-        curves: by name, the points (step, loss) of training and of validation; the first is drawn
-            as the one that was kept.
+        train: the points (step, loss) of the model that was kept.
+        validation: likewise.
+        others: the validation losses of the models that were tried and not kept.
     """
     with rc_context(_STYLE):
         canvas, axes = _new(4.6, 2.9, "Epoch or sweep", "MSE")
-        for place, (name, (train, validation)) in enumerate(curves.items()):
-            colour = OURS if place == 0 else OTHERS
-            label = name if place == 0 else ("others tried" if place == 1 else None)
-            layer = 3 if place == 0 else 2
-            axes.plot(*zip(*validation, strict=True), color=colour, label=label, zorder=layer)
-            if place == 0:
-                axes.plot(*zip(*train, strict=True), color=colour, linestyle=":", label="training")
+        for place, points in enumerate(others):
+            label = None if place else "others, validation"
+            axes.plot(*zip(*points, strict=True), color=OTHERS, label=label)
+        axes.plot(*zip(*validation, strict=True), color=OURS, label="validation")
+        axes.plot(*zip(*train, strict=True), color=OURS, linestyle=":", label="training")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
         return _svg(canvas)
@@ -131,15 +130,6 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], label: str) -> str
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.grid(visible=False, axis="y")
-        return _svg(canvas)
-
-
-def over_time(points: Points, label: str) -> str:
-    """One measurement over the seconds of the run."""
-    with rc_context(_STYLE):
-        canvas, axes = _new(4.6, 2.2, "Seconds", label)
-        axes.plot(*zip(*points, strict=True), color=OURS)
-        axes.set_ylim(bottom=0)
         return _svg(canvas)
 
 
