@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 RANGE_BYTES = 8 << 20
 _RANGES_AHEAD = 3
-_ATTEMPTS = 6
+_RETRIES = 5
 _FIRST_PAUSE_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
@@ -78,15 +78,13 @@ class ObjectStream(io.RawIOBase):
 
 def _read_range(storage: Storage, source: SourceObject, start: int) -> bytes:
     with explained(source.uri):
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(_RETRIES):
             try:
                 return _request_range(storage, source, start)
             except (HTTPClientError, IncompleteReadError) as error:
-                if attempt == _ATTEMPTS - 1:
-                    raise
                 log.warning("%s: lost the connection at byte %d: %s", source.uri, start, error)
                 time.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
+        return _request_range(storage, source, start)
 
 
 def _request_range(storage: Storage, source: SourceObject, start: int) -> bytes:

@@ -64,11 +64,7 @@ class Storage:
     """
 
     def __init__(self, *, anonymous: bool = False, requester_pays: bool = False) -> None:
-        config = Config(
-            signature_version=UNSIGNED if anonymous else None,
-            retries={"mode": "standard", "max_attempts": 5},
-            max_pool_connections=_HEADS_AT_ONCE,
-        )
+        config = Config(signature_version=UNSIGNED) if anonymous else None
         self.client: S3Client = boto3.Session().client("s3", config=config)
         self.payer: dict[str, Any] = {"RequestPayer": "requester"} if requester_pays else {}
 

@@ -4,7 +4,6 @@ Ratings are a data frame with the columns user, item (int32), star_rating (float
 (date); users and items are numbered from 0, with or without gaps.
 """
 
-import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,27 +72,28 @@ def keep_active(
         ratings: one a pair.
         min_customer: how many a customer needs.
         min_product: how many a product needs.
-        fixpoint: repeat until all that remain have enough. Otherwise both are counted once, on
-            the ratings as they are given.
+        fixpoint: repeat until all that remain have enough; otherwise filter once. Every round
+            counts customers and products on the same ratings.
 
     Returns:
         The ratings kept, and what each rule removed in each round.
     """
     removals: list[Removal] = []
-    for count in itertools.count(1):
-        by_customer = _enough(ratings, "user", min_customer)
-        kept = ratings.filter(by_customer)
-        removals.append(Removal.between("min_customer_ratings", count, ratings, kept))
-        by_product = _enough(kept if fixpoint else ratings, "item", min_product)
-        left = kept.filter(by_product if fixpoint else by_product.filter(by_customer))
-        removals.append(Removal.between("min_product_ratings", count, kept, left))
-        if not fixpoint or len(left) == len(ratings):
-            return left, removals
-        ratings = left
-    raise AssertionError("the loop has no end of its own")
+    while True:
+        count = len(removals) // 2 + 1
+        active = _has_enough(ratings, "user", min_customer)
+        popular = _has_enough(ratings, "item", min_product)
+        without_customers, without_both = ratings.filter(active), ratings.filter(active & popular)
+        removals += [
+            Removal.between("min_customer_ratings", count, ratings, without_customers),
+            Removal.between("min_product_ratings", count, without_customers, without_both),
+        ]
+        if not fixpoint or len(without_both) == len(ratings):
+            return without_both, removals
+        ratings = without_both
 
 
-def _enough(ratings: pl.DataFrame, column: str, minimum: int) -> pl.Series:
+def _has_enough(ratings: pl.DataFrame, column: str, minimum: int) -> pl.Series:
     """Which rows are of a customer or product with so many ratings."""
     numbers = ratings[column].to_numpy()
     return pl.Series((np.bincount(numbers) >= minimum)[numbers], dtype=pl.Boolean)

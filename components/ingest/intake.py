@@ -1,0 +1,102 @@
+"""What a run takes in: ratings, products and rejects into files, and a tally of them."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+
+from components.artifacts.ratings import RATINGS_SCHEMA, REJECTS_SCHEMA, RatingsWriter
+from components.ingest.catalogue import Catalogue
+from components.ingest.checks import Limits, check
+from components.ingest.reading import Batch
+
+_RAW_CHARACTERS = 1000
+_EXAMPLES = 3
+
+
+@dataclass
+class Tally:
+    """What was met so far.
+
+    Attributes:
+        rows: ratings kept.
+        outside: ratings on days that were not wanted.
+        rejects: rows that are no ratings, by reason.
+        examples: the first of them, in words.
+        lowest: the lowest rating kept.
+        highest: the highest rating kept.
+    """
+
+    rows: int = 0
+    outside: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+    lowest: float = float("inf")
+    highest: float = float("-inf")
+
+    @property
+    def total(self) -> int:
+        """All rows read."""
+        return self.rows + self.outside + self.rejects.total()
+
+
+class Intake:
+    """Checks batches and writes what is in them to the files of a `ratings` artifact.
+
+    Attributes:
+        tally: what was met so far.
+    """
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self.tally = Tally()
+        self._limits = limits
+        self._writer = RatingsWriter(folder)
+        self._catalogue = Catalogue()
+
+    def __enter__(self) -> Self:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._writer.write_products(self._catalogue.table())
+        self._writer.__exit__(kind, error, trace)
+
+    def take(self, batch: Batch, uri: str) -> None:
+        """Take in the rows of a batch of an object."""
+        checked = check(batch.cells, self._limits)
+        self.tally.outside += checked.outside
+        if len(checked.ratings):
+            self._keep(checked.ratings)
+        if len(checked.rejects):
+            self._reject(checked.rejects, batch, uri)
+
+    def _keep(self, ratings: pl.DataFrame) -> None:
+        columns = ratings.select("customer", "product", "rating", "date").to_arrow()
+        self._writer.add_ratings(columns.rename_columns(RATINGS_SCHEMA.names).cast(RATINGS_SCHEMA))
+        self._catalogue.add(ratings)
+        stars = ratings["rating"].to_numpy()
+        self.tally.rows += len(ratings)
+        self.tally.lowest = min(self.tally.lowest, float(stars.min()))
+        self.tally.highest = max(self.tally.highest, float(stars.max()))
+
+    def _reject(self, rejects: pl.DataFrame, batch: Batch, uri: str) -> None:
+        raw = batch.raw(rejects["row"].to_list())
+        table = rejects.select(
+            object=pl.lit(uri),
+            line=pl.col("row").cast(pl.Int64) + batch.first_line,
+            reason="reason",
+            raw=pl.Series([line[:_RAW_CHARACTERS] for line in raw]),
+        )
+        self._writer.add_rejects(table.to_arrow().cast(REJECTS_SCHEMA))
+        self.tally.rejects.update(rejects["reason"].to_list())
+        for row in table.head(_EXAMPLES - len(self.tally.examples)).to_dicts():
+            self.tally.examples.append(f"{row['object']} line {row['line']}, {row['reason']}")
