@@ -13,6 +13,8 @@ from components.evaluate.settings import CHAMPION, CheckSettings, EvaluateSettin
 MODEL = "model"
 
 _EVERY_SLICE = "*"
+# A bootstrap of fewer customers than this is narrower than what it should tell.
+_LEAST_CUSTOMERS = 30
 _WORDS = {
     "better": "better than",
     "not_worse": "no worse than",
@@ -60,7 +62,7 @@ def judge(figures: Figures, settings: EvaluateSettings) -> list[Check]:
     """
     has_champion = CHAMPION in figures.systems
     return [
-        _enough_evidence(len(figures.test.ratings), settings.min_test_rows),
+        _enough_evidence(figures, settings.min_test_rows),
         *(
             _judge_slices(check, figures, settings)
             if check.slice == _EVERY_SLICE
@@ -71,14 +73,11 @@ def judge(figures: Figures, settings: EvaluateSettings) -> list[Check]:
     ]
 
 
-def _enough_evidence(rows: int, least: int) -> Check:
-    """Whether the test is large enough to say anything."""
-    reason = (
-        f"{rows:,} test ratings are enough to judge by, {least:,} are needed."
-        if rows >= least
-        else _too_few(rows, least)
-    )
-    return Check("enough test ratings", rows >= least, float(rows), float(least), reason)
+def _enough_evidence(figures: Figures, least: int) -> Check:
+    rows = len(figures.test.ratings)
+    lack = _lack(rows, len(figures.test.customers), least)
+    reason = lack or f"{rows:,} test ratings are enough to judge by, {least:,} are needed."
+    return Check("enough test ratings", not lack, float(rows), float(least), reason)
 
 
 def _judge_slices(check: CheckSettings, figures: Figures, settings: EvaluateSettings) -> Check:
@@ -86,7 +85,7 @@ def _judge_slices(check: CheckSettings, figures: Figures, settings: EvaluateSett
     answers = {
         name: _judge(check.model_copy(update={"slice": name}), figures, settings)
         for name in figures.test.slices
-        if _rows(check, name, figures) >= settings.min_slice_rows
+        if not _too_few(check, name, figures, settings)
     }
     failed = [answer for answer in answers.values() if not answer.passed]
     small = len(figures.test.slices) - len(answers)
@@ -106,10 +105,8 @@ def _judge(check: CheckSettings, figures: Figures, settings: EvaluateSettings) -
     if check.slice is not None and check.slice not in figures.test.slices:
         known = ", ".join(figures.test.slices)
         return Check(name, False, None, None, f"No slice is called {check.slice!r}: {known}.")
-    rows = _rows(check, check.slice, figures)
-    least = settings.min_slice_rows if check.slice else settings.min_test_rows
-    if rows < least:
-        return Check(name, False, None, None, f"{name}: {_too_few(rows, least)}")
+    if lack := _too_few(check, check.slice, figures, settings):
+        return Check(name, False, None, None, f"{name}: {lack}")
     if check.rival is None:
         return _judge_threshold(check, figures)
     gain = _gain(check, figures, settings.confidence)
@@ -191,9 +188,19 @@ def _of(check: CheckSettings) -> str:
     return f" in {check.slice}" if check.slice else ""
 
 
-def _rows(check: CheckSettings, name: str | None, figures: Figures) -> int:
-    return int(figures.test.within(Scope(name, fresh=check.rival == CHAMPION)).sum())
+def _too_few(
+    check: CheckSettings, name: str | None, figures: Figures, settings: EvaluateSettings
+) -> str:
+    """What is lacking to answer a check of a slice or of all; nothing where it suffices."""
+    mask = figures.test.within(Scope(name, fresh=check.rival == CHAMPION))
+    customers = len(np.unique(figures.test.owners[mask]))
+    least = settings.min_slice_rows if name else settings.min_test_rows
+    return _lack(int(mask.sum()), customers, least)
 
 
-def _too_few(rows: int, least: int) -> str:
-    return f"Not enough evidence: {rows:,} test ratings, {least:,} are needed."
+def _lack(rows: int, customers: int, least: int) -> str:
+    if rows < least:
+        return f"Not enough evidence: {rows:,} test ratings, {least:,} are needed."
+    if customers < _LEAST_CUSTOMERS:
+        return f"Not enough evidence: {customers} customers, {_LEAST_CUSTOMERS} are needed."
+    return ""

@@ -139,6 +139,23 @@ def test_few_test_ratings_are_a_reason_of_their_own() -> None:
         assert ("Not enough evidence: 99 test ratings" in check.reason) is not enough
 
 
+def test_many_ratings_of_few_customers_are_not_enough_evidence() -> None:
+    users = np.arange(ROWS) % 7
+    test = to_ratings([users, np.arange(ROWS), np.full(ROWS, 3), np.ones(ROWS)])
+    figures = Figures(
+        JudgedRows(test, {}, np.ones(ROWS, dtype=bool)),
+        {"model": System(stars=np.full(ROWS, 3, np.float32))},
+        Background(np.ones(ROWS, int), csr_matrix((1, 1)), ROWS),
+        Bootstrap(7, 500, 0),
+    )
+    evidence, check = judged(
+        figures, CheckSettings(metric="mse", comparison="at_most", threshold=1)
+    )
+    assert not evidence.passed
+    assert not check.passed
+    assert evidence.reason == "Not enough evidence: 7 customers, 30 are needed."
+
+
 def test_no_champion_no_check() -> None:
     check = CheckSettings(metric="mse", comparison="not_worse", rival="champion")
     assert [found.name for found in judged(figures_of({"model": 0}), check)] == [
