@@ -5,6 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from components.evaluate.figures import (
+    ALL,
     Background,
     Figures,
     JudgedRows,
