@@ -9,12 +9,12 @@ from components import images
 def deploy(
     model: dsl.Input[dsl.Model],
     endpoint: dsl.Output[dsl.Artifact],
+    serve_image: str,
     target: str = "local",
     destination: str = "runs/endpoint",
     precompute_top_n: int = 0,
     endpoint_name: str = "recommender",
     namespace: str = "default",
-    serve_image: str = images.SERVE,
     port: int = 8080,
     min_replicas: int = 1,
     max_replicas: int = 3,

@@ -2,16 +2,14 @@
 
 import json
 import logging
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from components.artifacts.bundles import current_version, open_store
-from components.artifacts.folder import MANIFEST, Manifest, write_artifact
-from components.artifacts.model import KIND, SCHEMA_VERSION, Model, open_model
-from components.artifacts.precomputed import precompute, write_precomputed
-from components.deploy.golden import GOLDEN, golden_requests
+from components.artifacts.folder import read_manifest, write_artifact
+from components.artifacts.model import KIND, SCHEMA_VERSION
+from components.deploy.bundle import write_bundle
 from components.deploy.rollout import roll_out
 from components.deploy.settings import DeploySettings
 from components.deploy.targets import Release
@@ -32,12 +30,12 @@ def deploy(settings: DeploySettings, model: Path, output: Path) -> dict[str, Any
     Raises:
         UserError: if the model is damaged, the store cannot be written, or the rollout fails.
     """
-    opened, manifest = open_model(model)
     store = open_store(settings.destination)
     previous = current_version(store)
     with tempfile.TemporaryDirectory(prefix="alsolike-bundle-") as work:
         bundle = Path(work) / "bundle"
-        _write_bundle(bundle, model, opened, manifest, settings.precompute_top_n)
+        write_bundle(bundle, model, settings.precompute_top_n)
+        manifest = read_manifest(bundle, KIND, SCHEMA_VERSION)
         version = store.add(bundle)
         log.info("version %s is stored at %s", version, store.location)
         roll_out(settings, store, Release(version, bundle, store.location_of(version)))
@@ -63,17 +61,3 @@ def deploy_stored(settings: DeploySettings, version: str) -> None:
     with tempfile.TemporaryDirectory(prefix="alsolike-bundle-") as work:
         bundle = store.fetch(version, Path(work))
         roll_out(settings, store, Release(version, bundle, store.location_of(version)))
-
-
-def _write_bundle(
-    bundle: Path, folder: Path, model: Model, manifest: Manifest, precompute_top_n: int
-) -> None:
-    """The model's files, its golden requests and, on request, lists for every customer."""
-    with write_artifact(bundle, KIND, SCHEMA_VERSION, {KIND: manifest}) as writer:
-        shutil.copytree(
-            folder, writer.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST)
-        )
-        golden = golden_requests(model)
-        (writer.path / GOLDEN).write_text(json.dumps(golden, indent=1) + "\n")
-        if precompute_top_n and model.ranking is not None:
-            write_precomputed(writer.path, precompute(model, precompute_top_n))

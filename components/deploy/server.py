@@ -29,7 +29,7 @@ class Server:
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "components.serve", f"--bundle={bundle}"),
-                *(f"--port={port}", "--workers=1", "--no-access-log"),
+                *(f"--port={port}", "--workers=1", "--no-access-log", "--drain-seconds=0"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

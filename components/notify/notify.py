@@ -2,7 +2,6 @@
 
 import json
 import logging
-import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
 
@@ -48,6 +47,8 @@ def notify(outcome: Outcome, webhook: str) -> None:
         )
         with urllib.request.urlopen(request, timeout=_SECONDS):
             log.info("the webhook took the outcome")
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
-        # Not the URL itself: webhooks carry their secret in it.
+    # Not the URL itself: webhooks carry their secret in it.
+    except ValueError:
+        raise UserError("the webhook is no URL: check its secret") from None
+    except OSError as error:
         raise UserError(f"the webhook did not take the outcome: {error}: check its URL") from None

@@ -23,6 +23,7 @@ Object = dict[str, Any]
 Result = TypeVar("Result")
 
 _MANAGER = "alsolike"
+_PAUSE_SECONDS = 1.0
 _HOPELESS = {
     "CrashLoopBackOff": "see its log",
     "CreateContainerConfigError": "check the secret's name",
@@ -103,25 +104,22 @@ class Cluster:
         return self._client.resources.get(api_version=api_version, kind=kind)
 
 
-def poll(
-    look: Callable[[], Result | None], explain: Callable[[], str], seconds: float, pause: float = 1
-) -> Result:
+def poll(look: Callable[[], Result | None], explain: Callable[[], str], seconds: float) -> Result:
     """Look again and again until there is something.
 
     Args:
         look: returns None as long as there is nothing; what it raises ends the wait.
         explain: says, when the time is up, what was missing.
         seconds: how long to look.
-        pause: seconds between two looks.
 
     Raises:
         UserError: when the time is up.
     """
     deadline = time.monotonic() + seconds
     while (found := look()) is None:
-        if time.monotonic() + pause > deadline:
+        if time.monotonic() > deadline:
             raise UserError(f"{explain()} within {seconds:g} s")
-        time.sleep(pause)
+        time.sleep(_PAUSE_SECONDS)
     return found
 
 

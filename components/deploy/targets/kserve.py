@@ -39,8 +39,8 @@ class KServeTarget:
         ]
 
     def apply(self, release: Release) -> None:
-        if self._knative and _version(self._former) == release.version:
-            return  # a canary that has its share already
+        if _is_canary(self._former) and _version(self._former) == release.version:
+            return  # it has its share already
         # Without a former version Knative has no other to send the requests to.
         share = 0 if self._knative and self._former else None
         self._apply(self._tried, release, share)
@@ -132,6 +132,10 @@ def _version(service: Object | None) -> str:
     labels = service["spec"]["predictor"].get("labels", {}) if service else {}
     version: str = labels.get(VERSION, "nothing")
     return version
+
+
+def _is_canary(service: Object | None) -> bool:
+    return service is not None and "canaryTrafficPercent" in service["spec"]["predictor"]
 
 
 def _missing(service: Object) -> str:

@@ -36,10 +36,11 @@ class KubernetesTarget:
 
     def plan(self, release: Release) -> list[str]:
         where = f"in namespace {self._settings.namespace}"
+        served = _pod_labels(self._served).get(VERSION, "nothing")
         return [
             f"Deployment {self._name}-{self._free} {where}: version {release.version}, "
             f"{self._replicas()} replicas of {self._settings.serve_image}",
-            f"Service {self._name} {where}: from {_version(self._served)} to {release.version}, "
+            f"Service {self._name} {where}: from {served} to {release.version}, "
             f"with its autoscaler and disruption budget",
         ]
 
@@ -104,7 +105,7 @@ def wait_for_deployment(
     Args:
         cluster: where it is.
         name: its name.
-        labels: what its new pods are found by.
+        labels: what its new pods are found by; a Deployment without them is an earlier one.
         seconds: how long to wait.
 
     Raises:
@@ -114,7 +115,7 @@ def wait_for_deployment(
 
     def look() -> Object | None:
         seen.update(cluster.get(_API, "Deployment", name) or {})
-        if seen and is_observed(seen):
+        if seen and is_observed(seen) and labels.items() <= _pod_labels(seen).items():
             if _is_complete(seen):
                 return seen
             if condition(seen, "Progressing").get("reason") == "ProgressDeadlineExceeded":
@@ -142,7 +143,7 @@ def _replicas_of(deployment: Object | None) -> int:
     return replicas
 
 
-def _version(deployment: Object | None) -> str:
+def _pod_labels(deployment: Object | None) -> dict[str, str]:
+    labels: dict[str, str]
     labels = deployment["spec"]["template"]["metadata"]["labels"] if deployment else {}
-    version: str = labels.get(VERSION, "nothing")
-    return version
+    return labels

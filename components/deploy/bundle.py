@@ -1,0 +1,31 @@
+"""The bundle: the model's files, its golden requests and, on request, lists computed ahead."""
+
+import json
+import shutil
+from pathlib import Path
+
+from components.artifacts.folder import MANIFEST, write_artifact
+from components.artifacts.model import KIND, SCHEMA_VERSION, open_model
+from components.artifacts.precomputed import precompute, write_precomputed
+from components.deploy.golden import GOLDEN, golden_requests
+
+
+def write_bundle(bundle: Path, model: Path, precompute_top_n: int = 0) -> None:
+    """Write what a server serves.
+
+    Args:
+        bundle: the folder to write.
+        model: the folder of the model artifact.
+        precompute_top_n: length of a list for every customer; 0 for no lists.
+
+    Raises:
+        UserError: if the model is damaged.
+    """
+    opened, manifest = open_model(model)
+    with write_artifact(bundle, KIND, SCHEMA_VERSION, {KIND: manifest}) as writer:
+        shutil.copytree(
+            model, writer.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST)
+        )
+        (writer.path / GOLDEN).write_text(json.dumps(golden_requests(opened), indent=1) + "\n")
+        if precompute_top_n and opened.ranking is not None:
+            write_precomputed(writer.path, precompute(opened, precompute_top_n))

@@ -1,0 +1,180 @@
+"""The rollout to KServe: canaries, stale statuses, and that failures leave the old version."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components.artifacts.bundles import FolderStore, current_version
+from components.deploy.rollout import roll_out
+from components.deploy.settings import DeploySettings
+from components.deploy.targets import Release, open_target
+from components.errors import UserError
+from tests.deploy.conftest import Served
+from tests.deploy.fake_cluster import FakeCluster
+
+Versions = tuple[Served, Served]
+MODES = ("knative", "standard")
+
+
+def settings(served: Served, **given: object) -> DeploySettings:
+    fields = {"target": "kserve", "destination": "s3://models/demo", "ready_seconds": 5}
+    return DeploySettings.model_validate(fields | {"probe_address": served.address} | given)
+
+
+@pytest.fixture
+def cluster(
+    fake_cluster: FakeCluster,
+    versions: Versions,
+    store: FolderStore,
+    request: pytest.FixtureRequest,
+) -> FakeCluster:
+    """A cluster on which the old version serves, in the mode that the test runs in."""
+    old, _ = versions
+    mode = request.getfixturevalue("mode") if "mode" in request.fixturenames else "knative"
+    roll_out(settings(old, kserve_mode=mode), store, old.release)
+    return fake_cluster
+
+
+def test_the_service_is_what_kserve_expects(
+    fake_cluster: FakeCluster, versions: Versions, store: FolderStore
+) -> None:
+    old, _ = versions
+    given = settings(old, s3_secret="keys", service_account="serve", min_replicas=0)
+    roll_out(given, store, old.release)
+    service = fake_cluster.objects["InferenceService", "recommender"]
+    predictor = service["spec"]["predictor"]
+    [container] = predictor["containers"]
+    assert container["env"] == [{"name": "STORAGE_URI", "value": old.release.location}]
+    assert container["resources"]["limits"] == {"cpu": "2", "memory": "1Gi"}
+    assert predictor["serviceAccountName"] == "serve"
+    assert (predictor["minReplicas"], predictor["maxReplicas"]) == (0, 3)
+    assert service["metadata"]["annotations"]["serving.kserve.io/storageSecretName"] == "keys"
+    assert "canaryTrafficPercent" not in predictor
+    assert fake_cluster.shares() == {old.release.version: 100}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_next_version_takes_over(
+    cluster: FakeCluster, versions: Versions, store: FolderStore, mode: str
+) -> None:
+    _, new = versions
+    roll_out(settings(new, kserve_mode=mode), store, new.release)
+    assert cluster.shares() == {new.release.version: 100}
+    assert current_version(store) == new.release.version
+    if mode == "standard":
+        candidate = cluster.objects["InferenceService", "recommender-candidate"]
+        assert candidate["metadata"]["annotations"]["serving.kserve.io/stop"] == "true"
+
+
+def test_no_request_reaches_the_new_version_before_the_smoke_test(
+    cluster: FakeCluster, versions: Versions
+) -> None:
+    old, new = versions
+    target = open_target(settings(new))
+    target.apply(new.release)
+    address = target.wait(new.release)
+    assert cluster.shares() == {old.release.version: 100}
+    assert address == "http://latest-recommender-predictor.default.svc.cluster.local"
+
+
+def test_a_canary_takes_its_share_and_is_promoted_later(
+    cluster: FakeCluster, versions: Versions, store: FolderStore
+) -> None:
+    old, new = versions
+    roll_out(settings(new, canary_percent=20), store, new.release)
+    assert cluster.shares() == {new.release.version: 20, old.release.version: 80}
+    assert current_version(store) == old.release.version
+    roll_out(settings(new), store, new.release)
+    assert cluster.shares() == {new.release.version: 100}
+    assert current_version(store) == new.release.version
+
+
+def test_ready_of_the_revision_before_is_not_believed(
+    cluster: FakeCluster, versions: Versions, store: FolderStore
+) -> None:
+    old, new = versions
+    cluster.problem = "silence"
+    assert cluster.get("InferenceService", "recommender")["status"]["conditions"] == [
+        {"type": "Ready", "status": "True"}
+    ]
+    with pytest.raises(UserError, match=r"recommender was not ready \(Deploying\) within"):
+        roll_out(settings(new, ready_seconds=0.3), store, new.release)
+    cluster.problem = ""
+    assert cluster.shares() == {old.release.version: 100}
+    assert current_version(store) == old.release.version
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("problem", "reason"), [("silence", "was not ready"), ("image", "ImagePullBackOff")]
+)
+def test_a_version_that_does_not_get_ready_changes_nothing(
+    cluster: FakeCluster,
+    versions: Versions,
+    store: FolderStore,
+    mode: str,
+    problem: str,
+    reason: str,
+) -> None:
+    old, new = versions
+    cluster.problem = problem
+    with pytest.raises(UserError, match=reason):
+        roll_out(settings(new, kserve_mode=mode, ready_seconds=0.3), store, new.release)
+    cluster.problem = ""
+    assert cluster.shares() == {old.release.version: 100}
+    assert current_version(store) == old.release.version
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_wrong_answer_changes_nothing_and_is_told(
+    cluster: FakeCluster, versions: Versions, store: FolderStore, tmp_path: Path, mode: str
+) -> None:
+    old, new = versions
+    golden = json.loads((new.release.bundle / "golden.json").read_text())
+    [prediction] = [each for each in golden if "predictions" in each["answer"]]
+    prediction["answer"]["predictions"][0] += 2e-4
+    (tmp_path / "golden.json").write_text(json.dumps(golden))
+    release = Release(new.release.version, tmp_path, new.release.location)
+    with pytest.raises(UserError, match=":predict is answered"):
+        roll_out(settings(new, kserve_mode=mode), store, release)
+    assert cluster.shares() == {old.release.version: 100}
+    assert current_version(store) == old.release.version
+
+
+def test_a_first_version_that_fails_is_stopped_and_can_be_tried_again(
+    fake_cluster: FakeCluster, versions: Versions, store: FolderStore
+) -> None:
+    old, _ = versions
+    with pytest.raises(UserError, match="max_latency_ms"):
+        roll_out(settings(old, max_latency_ms=1e-6), store, old.release)
+    assert fake_cluster.shares() == {}
+    roll_out(settings(old), store, old.release)
+    assert fake_cluster.shares() == {old.release.version: 100}
+
+
+def test_what_is_forbidden_is_named(
+    cluster: FakeCluster, versions: Versions, store: FolderStore
+) -> None:
+    old, new = versions
+    cluster.forbidden = {("patch", "InferenceService")}
+    with pytest.raises(UserError, match="not allowed to apply InferenceService recommender"):
+        roll_out(settings(new), store, new.release)
+    assert cluster.shares() == {old.release.version: 100}
+
+
+def test_a_cluster_without_kserve_is_told(fake_cluster: FakeCluster, versions: Versions) -> None:
+    fake_cluster.installed.remove("serving.kserve.io/v1beta1")
+    with pytest.raises(UserError, match=r"lacks a kind of object.*InferenceService"):
+        open_target(settings(versions[0]))
+
+
+def test_fields_that_others_set_stay(
+    cluster: FakeCluster, versions: Versions, store: FolderStore
+) -> None:
+    _, new = versions
+    extra = {"metadata": {"annotations": {"team/contact": "someone"}}}
+    cluster.apply("InferenceService", "recommender", extra, "someone", force=False)
+    roll_out(settings(new), store, new.release)
+    metadata = cluster.objects["InferenceService", "recommender"]["metadata"]
+    assert metadata["annotations"]["team/contact"] == "someone"
