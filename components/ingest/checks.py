@@ -5,14 +5,13 @@ from datetime import date
 
 import polars as pl
 
-from components.ingest.parsing import BLANK
+from components.ingest.parsing import BLANK, REPLACEMENT
 
 ID_FLAW = "empty id"
 DECODE_FLAW = "id is not UTF-8"
 RATING_FLAW = "rating is no number in range"
 DATE_FLAW = "bad date"
 
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # stands for what could not be decoded
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds, a day in the year 5138
 
 
@@ -65,7 +64,7 @@ def _flaw(limits: Limits) -> pl.Expr:
     """The first thing that is wrong with a row, or null."""
     ids = pl.col("customer"), pl.col("product")
     empty = pl.any_horizontal(one.fill_null("").str.len_bytes() == 0 for one in ids)
-    undecodable = pl.any_horizontal(one.str.contains(_REPLACEMENT, literal=True) for one in ids)
+    undecodable = pl.any_horizontal(one.str.contains(REPLACEMENT, literal=True) for one in ids)
     rating = pl.col("rating")
     in_range = rating.is_finite()
     if limits.lowest is not None:

@@ -18,6 +18,8 @@ COLUMNS_FLAW = "wrong number of columns"
 JSON_FLAW = "not a JSON object"
 BLANK = "blank line"  # holds nothing that could be lost
 
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # stands for what could not be decoded
+
 CELLS = ("customer", "product", "rating", "date", "title", "category")
 
 Parser = Callable[[bytes], pl.DataFrame]
@@ -42,7 +44,11 @@ def delimited_parser(names: list[str], chosen: dict[str, str], separator: str) -
 def json_parser(chosen: dict[str, str]) -> Parser:
     """A parser of JSON Lines, of whose keys it reads the chosen ones."""
     schema = dict.fromkeys(chosen.values(), pl.String)
-    cells = [pl.col(name).alias(what) for what, name in chosen.items()]
+    # Polars reads an escape of half a character as NUL.
+    cells = [
+        pl.col(name).str.replace_all("\0", REPLACEMENT, literal=True).alias(what)
+        for what, name in chosen.items()
+    ]
 
     def parse(text: bytes) -> pl.DataFrame:
         try:
@@ -72,8 +78,7 @@ def split_header(line: bytes, separator: str, uri: str) -> tuple[list[str], str]
         text = line.decode()
     except UnicodeDecodeError:
         raise UserError(f"{uri}: its first line is no text: is it in another format?") from None
-    names = text.split("\t") if separator == "\t" else next(csv.reader([text], delimiter=separator))
-    return names, separator
+    return text.split("\t") if separator == "\t" else _unquote(text, separator), separator
 
 
 def _parse_plain(text: bytes, width: int, places: dict[str, int], separator: str) -> pl.DataFrame:
@@ -123,7 +128,7 @@ def _flaws(text: bytes, separators: int, separator: str) -> pl.Series:
 def _parse_quoted(text: bytes, width: int, places: dict[str, int], separator: str) -> pl.DataFrame:
     rows: list[dict[str, str]] = []
     for line in _lines(text):
-        cells = next(csv.reader([line], delimiter=separator), [])
+        cells = _unquote(line, separator)
         if len(cells) == width:
             rows.append({what: cells[place] for what, place in places.items()})
         else:
@@ -131,12 +136,19 @@ def _parse_quoted(text: bytes, width: int, places: dict[str, int], separator: st
     return _from_rows(rows, places)
 
 
+def _unquote(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:  # a cell of more than 128 kB
+        return []
+
+
 def _parse_json_lines(text: bytes, chosen: dict[str, str]) -> pl.DataFrame:
     rows: list[dict[str, str]] = []
     for line in _lines(text):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             entry = None
         if isinstance(entry, dict):
             rows.append({what: _as_text(entry.get(name)) for what, name in chosen.items()})
@@ -150,7 +162,9 @@ def _lines(text: bytes) -> list[str]:
 
 
 def _as_text(value: Any) -> str:
-    return "" if value is None else str(value)
+    # An escape may stand for half a character, which is no text that could be written.
+    text = "" if value is None else str(value)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _from_rows(rows: list[dict[str, str]], columns: Iterable[str]) -> pl.DataFrame:

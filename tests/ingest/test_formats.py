@@ -131,6 +131,19 @@ def test_the_scale_decides_what_is_a_rating(stars: str, kept: bool) -> None:
     assert bool(read(content, format="movielens").ratings) is kept
 
 
+def test_a_cell_too_long_to_unquote_costs_its_line() -> None:
+    content = f'customer_id,product_id,star_rating,review_date\n"{"x" * 200_000}",2,3,2018-01-01\n'
+    assert read(content.encode(), format="csv").rejects == [(2, "wrong number of columns")]
+
+
+def test_half_a_character_in_json_costs_an_id_and_not_a_title() -> None:
+    line = '{"customer_id": "%s", "product_id": "2", "star_rating": 3, "review_date": "2018-01-01"'
+    content = line % "1" + ', "product_title": "\\ud83d"}\n' + line % "\\ud83d" + "}\n"
+    found = read(content.encode(), format="jsonl")
+    assert [rating[0] for rating in found.ratings] == ["1"]
+    assert found.rejects == [(2, "id is not UTF-8")]
+
+
 def test_the_scale_can_be_set() -> None:
     content = b"userId,movieId,rating,timestamp\n1,2,87,1514764800\n1,2,101,1514764800\n"
     found = read(content, format="movielens", min_rating=0, max_rating=100)
