@@ -1,0 +1,180 @@
+"""The whole pipeline from a shell, as a newcomer runs it: from ratings to a served answer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pipelines.sample_data import write_sample
+
+pytestmark = pytest.mark.slow
+
+ALSOLIKE = Path(sys.executable).with_name("alsolike")
+QUICK = "ranking_model=ridge ranking_dimensions=32 ranking_recency=0.8 rating_model=bayes epochs=6"
+STEPS = {"resolve", "ingest", "prepare", "train", "evaluate", "deploy", "notify"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished `alsolike run`.
+
+    Attributes:
+        folder: where it ran.
+        code: its exit code.
+        output: all that it printed. errors: likewise, to stderr.
+    """
+
+    folder: Path
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(
+            (self.folder / "runs" / "latest" / "summary.json").read_text()
+        )
+        return content
+
+
+def run(folder: Path, source: str, params: str = QUICK) -> Run:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    ended = subprocess.run(
+        [ALSOLIKE, "run", "--source", source, "--params", params],
+        cwd=folder,
+        env=environment | {"AWS_EC2_METADATA_DISABLED": "true"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    return Run(folder, ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture(scope="module")
+def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("source") / "ratings.tsv.gz"
+    write_sample(file, rows=20_000, seed=1)
+    return file
+
+
+@pytest.fixture(scope="module")
+def passed(ratings: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run(tmp_path_factory.mktemp("passed"), str(ratings))
+
+
+def test_a_model_that_passes_is_deployed_and_answers(passed: Run) -> None:
+    summary = passed.summary
+    assert passed.code == 0, passed.errors
+    assert summary["verdict"]["passed"]
+    assert {name: step["state"] for name, step in summary["steps"].items()} == dict.fromkeys(
+        STEPS, "SUCCEEDED"
+    )
+    assert summary["endpoint"]["checked"]
+    assert len(summary["recommendations"]) == 10
+    assert all(product["title"] for product in summary["recommendations"])
+    assert summary["liked"]
+
+
+def test_the_model_beats_its_baselines(passed: Run) -> None:
+    metrics, baselines = passed.summary["metrics"], passed.summary["baselines"]
+    for name in ("global_mean", "item_mean", "bias"):
+        assert metrics["mse"] < baselines[name]["mse"]
+    assert metrics["ndcg_at_10"] > baselines["popularity"]["ndcg_at_10"]
+
+
+def test_a_person_reads_steps_figures_verdict_titles_and_what_to_do_next(passed: Run) -> None:
+    for shown in ("evaluate", "ndcg_at_10", "Verdict", "and may also like", "make serve"):
+        assert shown in passed.output
+    assert Path(passed.summary["report"]).read_text().startswith("<!doctype html>")
+
+
+def test_a_gate_that_says_no_ends_well_and_deploys_nothing(ratings: Path, tmp_path: Path) -> None:
+    gate = '[{"metric":"mse","comparison":"at_most","threshold":0.01}]'
+    ended = run(tmp_path, str(ratings), f"{QUICK} 'gate={gate}'")
+    assert ended.code == 0, ended.errors
+    assert not ended.summary["verdict"]["passed"]
+    assert ended.summary["steps"]["deploy"]["state"] == "SKIPPED"
+    assert ended.summary["recommendations"] == []
+    assert not (tmp_path / "runs" / "endpoint").exists()
+    assert "Nothing was deployed" in ended.output
+    assert "mse" in ended.output
+
+
+def test_a_step_that_fails_has_the_last_word(ratings: Path, tmp_path: Path) -> None:
+    ended = run(tmp_path, str(ratings), f"{QUICK} min_customer_ratings=1000")
+    last = ended.errors.strip().splitlines()[-1]
+    assert ended.code == 1
+    assert last.startswith("error: prepare: none of the ")
+    assert "lower min_customer_ratings (1000)" in last
+    assert "Traceback" not in ended.output + ended.errors
+    assert ended.summary["steps"]["prepare"]["state"] == "FAILED"
+    assert ended.summary["steps"]["notify"]["state"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("params", "error"),
+    [
+        ("epoch=3", "the pipeline has no parameter 'epoch'"),
+        ("epochs=many", "parameter epochs=many: it takes a whole number"),
+        ("epochs", "write name=value"),
+        ("missing.yaml", "cannot read the parameters from missing.yaml"),
+    ],
+)
+def test_wrong_parameters_are_one_line_before_anything_starts(
+    ratings: Path, tmp_path: Path, params: str, error: str
+) -> None:
+    ended = run(tmp_path, str(ratings), params)
+    assert ended.code == 1
+    assert error in ended.errors
+    assert len(ended.errors.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    ended = run(tmp_path, "nowhere.tsv.gz")
+    assert ended.code == 1
+    assert ended.errors.startswith("error: there is no nowhere.tsv.gz")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("until", ["", "ingest", "train"])
+def test_nothing_is_left_running_after_an_interrupt(
+    ratings: Path, tmp_path: Path, number: signal.Signals, until: str
+) -> None:
+    with subprocess.Popen(
+        [ALSOLIKE, "run", "--source", ratings, "--params", QUICK],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        if until:
+            next(line for line in process.stdout if line.strip() == until)
+        else:
+            time.sleep(1)
+        process.send_signal(number)
+        assert process.wait(40) != 0
+    deadline = time.monotonic() + 10
+    while left := _processes_of(tmp_path):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+
+
+def _processes_of(folder: Path) -> list[str]:
+    """Commands of whatever runs below a folder, or was started from it."""
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if (process.info["cwd"] or "").startswith(str(folder)) or str(folder) in words:
+            found.append(words)
+    return found
