@@ -32,7 +32,10 @@ def smoke_test(settings: DeploySettings, address: str, version: str, bundle: Pat
         _check_version(ask, address, version)
         check_golden(golden, ask)
     except OSError as error:
-        raise UserError(f"version {version} gives no answer at {address}: {error}") from None
+        raise UserError(
+            f"version {version} gives no answer at {address}: {error}: set probe_address if it is "
+            f"reached elsewhere from here"
+        ) from None
     log.info("version %s answered %d golden requests as it should", version, len(golden))
     error_rate, latency_ms = _measure(ask, golden, settings.smoke_requests)
     log.info(
