@@ -33,6 +33,7 @@ from components.evaluate.report.tables import (
     titled,
 )
 from components.evaluate.settings import CHAMPION, EvaluateSettings
+from components.images import VERSION
 
 _RATING_SYSTEMS = (MODEL, CHAMPION, *reversed(RATING_BASELINES))
 _RANKING_SYSTEMS = (MODEL, CHAMPION, *reversed(RANKING_BASELINES))
@@ -76,6 +77,7 @@ def render(inputs: Inputs, figures: Figures, verdict: Verdict, settings: Evaluat
         examples=examples(inputs, figures, settings.seed),
         settings={
             "evaluate": settings.model_dump(mode="json"),
+            "alsolike": VERSION,
             "train": {k: v for k, v in inputs.description.items() if k != "probes"},
         },
     )
@@ -154,7 +156,9 @@ def _learning(history: Mapping[str, Any]) -> Plot | None:
         points(kept, "validation_mse"),
         [points(trial, "validation_mse") for trial in others],
     )
-    caption = f"{kept['model']} is the best of {len(trials)} models tried, each at its best step."
+    caption = (
+        f"{kept['model']}, the best of {len(trials)} tried: its best step on validation is kept."
+    )
     return Plot("Learning curves", svg, caption)
 
 
