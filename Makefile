@@ -25,7 +25,7 @@ setup: $(READY) ## make the virtual environment
 
 .PHONY: run
 run: $(READY) ## run the pipeline here: SOURCE=file, folder or s3:// URI, PARAMS="epochs=10 …" or a YAML file
-	@$(BIN)/alsolike run $(if $(SOURCE),--source "$(SOURCE)") $(if $(PARAMS),--params "$(PARAMS)")
+	@$(BIN)/alsolike run $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"}
 
 .PHONY: tune
 tune: $(READY) ## search the settings of training, then run the pipeline with the best: SOURCE=…, PARAMS="objective=rating batch=6"
