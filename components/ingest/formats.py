@@ -63,7 +63,9 @@ FORMATS = {
     "amazon": Format("delimited", _TEXT, _OWN, scale=_STARS),
     "amazon_2018": Format("json lines", _JSON, _AMAZON_2018, scale=_STARS),
     "amazon_2018_csv": Format(
-        *("delimited", _TEXT, _AMAZON_2018),
+        "delimited",
+        _TEXT,
+        _AMAZON_2018,
         scale=_STARS,
         separator=",",
         header=("asin", "reviewerID", "overall", "unixReviewTime"),
@@ -73,13 +75,17 @@ FORMATS = {
     "movielens": Format("delimited", _TEXT, _MOVIELENS, scale=(0.5, 5.0)),
     # Colons stand twice between the columns, and so between them and an empty one.
     "movielens_1m": Format(
-        *("delimited", (".dat",), _MOVIELENS),
+        "delimited",
+        (".dat",),
+        _MOVIELENS,
         scale=_STARS,
         separator=":",
         header=("userId", "", "movieId", "", "rating", "", "timestamp"),
     ),
     "movielens_100k": Format(
-        *("delimited", (".data",), _MOVIELENS),
+        "delimited",
+        (".data",),
+        _MOVIELENS,
         scale=_STARS,
         separator="\t",
         header=("userId", "movieId", "rating", "timestamp"),

@@ -15,7 +15,8 @@ class Numbered:
 
     Attributes:
         ratings: user, item (int32), star_rating (float32), review_date (date).
-        customers: the customer id of each user number. products: likewise.
+        customers: the customer's id by user number.
+        products: the product's id by item number.
     """
 
     ratings: pl.DataFrame
@@ -25,16 +26,17 @@ class Numbered:
 
 def read_numbered(folder: Path) -> Numbered:
     """Read a `ratings` artifact's ratings, numbered in some order."""
-    ratings = pl.read_parquet(folder / RATINGS)
-    customers, users = _number(ratings["customer_id"])
-    products, items = _number(ratings["product_id"])
+    # A column at a time: the ids take more memory than all the rest.
+    customers, users = _number(_read(folder, "customer_id").to_series())
+    products, items = _number(_read(folder, "product_id").to_series())
+    others = _read(folder, "star_rating", "review_date")
     return Numbered(
-        ratings.select(
-            user=users, item=items, star_rating="star_rating", review_date="review_date"
-        ),
-        customers,
-        products,
+        others.select(users.alias("user"), items.alias("item"), pl.all()), customers, products
     )
+
+
+def _read(folder: Path, *columns: str) -> pl.DataFrame:
+    return pl.read_parquet(folder / RATINGS, columns=list(columns))
 
 
 def renumber(numbered: Numbered) -> Numbered:

@@ -71,7 +71,7 @@ def _filter(ratings: pl.DataFrame, settings: PrepareSettings) -> tuple[pl.DataFr
         fixpoint=settings.fixpoint,
     )
     log.info("%d of %d ratings remain, one a customer and product", len(single), len(ratings))
-    log.info("kept %d ratings after %d rounds", len(kept), removals[-1].round)
+    log.info("kept %d ratings, rounds of filtering: %d", len(kept), removals[-1].round)
     if kept.is_empty():
         raise UserError(
             f"none of the {len(ratings)} ratings is left: lower min_customer_ratings "
