@@ -10,7 +10,7 @@ from pipelines.environment import Environment, Gpu, Resources
 
 StepName = Literal["resolve", "ingest", "prepare", "train", "evaluate", "deploy", "notify"]
 
-_USES_S3 = ("resolve", "ingest", "evaluate", "deploy")
+_USES_S3 = ("resolve", "ingest", "train", "evaluate", "deploy")
 
 
 def apply_platform(task: PipelineTask, step: StepName, environment: Environment) -> None:

@@ -92,6 +92,8 @@ def _training(place: Place, run_page: str) -> Callable[..., None]:
         ranking_recency: float = 0.0,
         ranking_regularization: float = 0.0,
         device: str = "auto",
+        warm_start: str = "",
+        checkpoints: str = "",
         gate: list[dict[str, Any]] = [],  # noqa: B006 - KFP reads the default
         min_test_rows: int = 100,
         min_slice_rows: int = 50,

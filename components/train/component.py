@@ -26,6 +26,8 @@ def train(
     ranking_recency: float = 0.0,
     ranking_regularization: float = 0.0,
     device: str = "auto",
+    warm_start: str = "",
+    checkpoints: str = "",
     seed: int = 0,
 ) -> None:
     """Learn to predict stars and to rank products.
@@ -50,7 +52,11 @@ def train(
         ranking_recency: Weight of a customer's rating relative to the next newer one; 0 to choose
             on validation.
         ranking_regularization: How far item vectors shrink; 0 to choose on validation.
-        device: Where to compute: auto (a GPU if there is one), cpu, gpu, or gpu:1.
+        device: Where to compute: auto (a GPU if there is one), cpu, gpu, or gpu:0,1 for several.
+        warm_start: Begin with the factors of an earlier model: its folder, or where models are
+            deployed; empty to begin afresh.
+        checkpoints: Where to keep every epoch, for a step that was killed to go on: a folder or
+            an s3:// URI; empty for nowhere.
         seed: Seed of everything that is random.
     """
     from pathlib import Path
@@ -76,6 +82,8 @@ def train(
                 "ranking_recency": ranking_recency,
                 "ranking_regularization": ranking_regularization,
                 "device": device,
+                "warm_start": warm_start,
+                "checkpoints": checkpoints,
                 "seed": seed,
             }
         )

@@ -14,26 +14,27 @@ _NEWEST_CAPABILITY = (8, 9)
 _SUPPORTED = "Maxwell to Ada: M60, P100, V100, T4, A10, A100, L4 and their like"
 
 
-def choose_device(wanted: str) -> mx.Context:
-    """Where to compute.
+def choose_devices(wanted: str) -> tuple[mx.Context, ...]:
+    """Where to compute: one device, or several GPUs if so asked.
 
     Args:
-        wanted: auto, cpu, gpu or gpu:N.
+        wanted: auto, cpu, gpu, gpu:N or gpu:N,M.
 
     Raises:
         UserError: if a GPU is wanted and there is none, or none that this MXNet has code for.
     """
     if wanted == "cpu":
-        return mx.cpu()
+        return (mx.cpu(),)
     if wanted == "auto":
         problem = _problem(0)
         device = mx.cpu() if problem else mx.gpu(0)
         log.info("device=auto took %s%s", device, f": {problem}" if problem else "")
-        return device
-    number = int(wanted.partition(":")[2] or 0)
-    if problem := _problem(number):
-        raise UserError(f"device={wanted}: {problem}; set device=cpu or run where there is one")
-    return mx.gpu(number)
+        return (device,)
+    numbers = [int(number) for number in wanted.partition(":")[2].split(",") if number] or [0]
+    for number in numbers:
+        if problem := _problem(number):
+            raise UserError(f"device={wanted}: {problem}; set device=cpu or run where there is one")
+    return tuple(mx.gpu(number) for number in numbers)
 
 
 def _problem(number: int) -> str | None:

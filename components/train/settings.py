@@ -53,9 +53,20 @@ class TrainSettings(RatingSettings, frozen=True, extra="forbid"):
     )
     device: str = Field(
         default="auto",
-        pattern=r"^(auto|cpu|gpu(:\d+)?)$",
-        description="Where to compute: auto (a GPU if there is one), cpu, gpu, or gpu:1 for "
-        "another than the first.",
+        pattern=r"^(auto|cpu|gpu(:\d+(,\d+)*)?)$",
+        description="Where to compute: auto (a GPU if there is one), cpu, gpu, gpu:1 for another "
+        "than the first, or gpu:0,1 for several, which mf and mlp share their batches among.",
+    )
+    warm_start: str = Field(
+        default="",
+        description="Begin with the stars' factors of an earlier model: its folder, or where "
+        "models are deployed (a folder or an s3:// URI), for the current one. Empty: begin "
+        "afresh.",
+    )
+    checkpoints: str = Field(
+        default="",
+        description="Where to keep every epoch, a folder or an s3:// URI: a step that was killed "
+        "goes on from there when it is tried again, to the same result. Empty: keep none.",
     )
 
     @model_validator(mode="after")

@@ -2,6 +2,8 @@
 
 import logging
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,17 +12,23 @@ import mxnet as mx
 import numpy as np
 
 from components.artifacts.folder import write_artifact
-from components.artifacts.model import KIND, SCHEMA_VERSION, Model, write_model
+from components.artifacts.model import KIND, SCHEMA_VERSION, Model, RatingFactors, write_model
 from components.artifacts.splits import KIND as SPLITS
 from components.artifacts.splits import Splits
 from components.errors import UserError
-from components.train.device import choose_device
+from components.train.checkpoints import Checkpoints
+from components.train.device import choose_devices
 from components.train.export import export_catalogue, export_seen
-from components.train.ranking import fit_ranking
+from components.train.ranking.fit import fit_ranking
 from components.train.rating.fit import fit_rating
+from components.train.rating.warm_start import open_start
+from components.train.resources import expected_memory, watch
 from components.train.settings import TrainSettings
 
 log = logging.getLogger(__name__)
+
+# As MXNet words it on a GPU and on the CPU.
+_OUT_OF_MEMORY = ("out of memory", "failed to allocate")
 
 
 def train(settings: TrainSettings, splits: Path, output: Path) -> dict[str, float]:
@@ -36,50 +44,77 @@ def train(settings: TrainSettings, splits: Path, output: Path) -> dict[str, floa
     opened = Splits.open(splits)
     if not len(opened.train):
         raise UserError(f"{splits} has no training ratings: prepare with lower minimum counts")
-    device = choose_device(settings.device)
+    devices = choose_devices(settings.device)
+    own = settings.model_dump(include=set(TrainSettings.model_fields))
+    origin = {"settings": own, "seed": settings.seed, "versions": _versions()}
+    start, earlier = open_start(settings.warm_start, opened)
+    run = origin | {"splits": opened.manifest.digest, "warm_start": earlier}
+    checkpoints = Checkpoints(settings.checkpoints, run)
     mx.random.seed(settings.seed)
-    try:
-        model, learned, history = _learn(opened, settings, device)
-    except mx.MXNetError as error:
-        if "out of memory" in str(error).lower():
-            raise _out_of_memory(opened, settings) from None
-        raise
-    description = learned | {
-        "settings": settings.model_dump(include=set(TrainSettings.model_fields)),
-        "seed": settings.seed,
-        "device": str(device),
-        "versions": _versions(),
+    expected = _expected(opened, settings)
+    log.info("peak memory will be about %.0f MiB, beside that of the program", expected)
+    gpus = [device.device_id for device in devices if device.device_type == "gpu"]
+    with watch(gpus) as usage, _sizes_told(opened, settings):
+        model, learned, history = _learn(opened, settings, devices, checkpoints, start)
+    log.info("peak memory was %.0f MiB, with the program", usage.peak("memory_mib"))
+    description = {
+        **learned,
+        **origin,
+        "device": ",".join(map(str, devices)),
+        "warm_start": earlier,
     }
+    resources = {"expected_memory_mib": expected, **usage.description}
     with write_artifact(output, KIND, SCHEMA_VERSION, {SPLITS: opened.manifest}) as writer:
-        write_model(writer, model, description, history)
+        write_model(writer, model, description, history | {"resources": resources})
+    checkpoints.clear()
     return _figures(learned)
 
 
 def _learn(
-    splits: Splits, settings: TrainSettings, device: mx.Context
+    splits: Splits,
+    settings: TrainSettings,
+    devices: tuple[mx.Context, ...],
+    checkpoints: Checkpoints,
+    start: RatingFactors | None,
 ) -> tuple[Model, dict[str, Any], dict[str, Any]]:
     """The model, what was chosen by objective, and what was tried by objective."""
     rating = ranking = None
     learned: dict[str, Any] = {}
     history: dict[str, Any] = {}
     if "rating" in settings.chosen:
-        rating, learned["rating"], history["rating"] = fit_rating(splits, settings, device)
+        rating, learned["rating"], history["rating"] = fit_rating(
+            splits, settings, devices, checkpoints, start
+        )
         learned["probes"] = learned["rating"].pop("probes")
     if "ranking" in settings.chosen:
-        ranking, learned["ranking"], history["ranking"] = fit_ranking(splits, settings, device)
+        ranking, learned["ranking"], history["ranking"] = fit_ranking(splits, settings, devices[0])
     model = Model(export_catalogue(splits), export_seen(splits), rating, ranking)
     return model, learned, history
 
 
-def _out_of_memory(splits: Splits, settings: TrainSettings) -> UserError:
-    rows = len(splits.customers) + len(splits.products)
-    mib = rows * settings.num_embeddings * np.dtype(np.float32).itemsize / 2**20
-    return UserError(
-        f"the device ran out of memory: the embeddings of {len(splits.customers):,} customers "
-        f"and {len(splits.products):,} products take {mib:,.0f} MiB, their gradients and the "
-        f"optimizer's state as much again: lower num_embeddings={settings.num_embeddings} or "
-        f"batch_size={settings.batch_size}"
-    )
+def _expected(splits: Splits, settings: TrainSettings) -> float:
+    ratings = len(splits.train) + len(splits.validation)
+    return expected_memory(len(splits.customers), len(splits.products), ratings, settings)
+
+
+@contextmanager
+def _sizes_told(splits: Splits, settings: TrainSettings) -> Iterator[None]:
+    """Say which tables did not fit, and what to change, if memory runs out."""
+    try:
+        yield
+    except mx.MXNetError as error:
+        if not any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+            raise
+        customers, products = len(splits.customers), len(splits.products)
+        cells = (customers + products) * settings.num_embeddings
+        mib = cells * np.dtype(np.float32).itemsize / 2**20
+        raise UserError(
+            f"the device ran out of memory: the embeddings of {customers:,} customers and "
+            f"{products:,} products take {mib:,.0f} MiB, their gradients and the optimizer's "
+            f"state as much again: lower num_embeddings={settings.num_embeddings}, "
+            f"ranking_dimensions={settings.ranking_dimensions} or "
+            f"batch_size={settings.batch_size}"
+        ) from None
 
 
 def _versions() -> dict[str, str]:

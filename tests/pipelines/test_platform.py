@@ -102,7 +102,7 @@ def test_steps_that_read_s3_get_its_keys_by_the_name_of_a_secret(
 
 
 def test_other_steps_get_no_keys(tmp_path: Path, prod: Environment) -> None:
-    assert "secretAsEnv" not in pod(compiled(tmp_path, "train", prod))
+    assert "secretAsEnv" not in pod(compiled(tmp_path, "prepare", prod))
 
 
 def test_the_webhook_is_a_secret_of_the_exit_handler_alone(

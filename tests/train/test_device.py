@@ -6,19 +6,19 @@ import mxnet as mx
 import pytest
 
 from components.errors import UserError
-from components.train.device import choose_device, unsupported
+from components.train.device import choose_devices, unsupported
 
 
 def test_auto_takes_the_cpu_where_this_mxnet_has_no_gpu(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        assert choose_device("auto") == mx.cpu()
+        assert choose_devices("auto") == (mx.cpu(),)
     assert "device=auto took cpu(0): this MXNet is built for CPUs" in caplog.text
 
 
-@pytest.mark.parametrize("wanted", ["gpu", "gpu:1"])
+@pytest.mark.parametrize("wanted", ["gpu", "gpu:1", "gpu:0,1"])
 def test_a_gpu_that_is_not_there_is_an_error_with_a_remedy(wanted: str) -> None:
     with pytest.raises(UserError, match=rf"device={wanted}: .*; set device=cpu or run where"):
-        choose_device(wanted)
+        choose_devices(wanted)
 
 
 @pytest.mark.parametrize("capability", [(5, 0), (7, 5), (8, 6), (8, 9)])

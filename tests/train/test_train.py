@@ -70,10 +70,18 @@ def test_settings_seed_and_versions_are_written_down(model: Path) -> None:
     assert all(trial["history"] for trial in tried)
 
 
+def test_what_the_run_took_is_kept_beside_what_was_expected(model: Path) -> None:
+    resources = json.loads((model / HISTORY).read_text())["resources"]
+    assert resources["peak_memory_mib"] > 0
+    assert resources["expected_memory_mib"] > 0
+    assert {"seconds", "cpu_percent", "memory_mib"} == set(resources["samples"][0])
+
+
 def test_the_same_seed_writes_the_same_bytes(splits: Path, model: Path, tmp_path: Path) -> None:
     train(TrainSettings(**QUICK), splits, tmp_path / "again")
     train(TrainSettings(**QUICK, seed=1), splits, tmp_path / "other")
     assert sha256(tmp_path / "again" / FACTORS) == sha256(model / FACTORS)
+    assert sha256(tmp_path / "again" / DESCRIPTION) == sha256(model / DESCRIPTION)
     assert sha256(tmp_path / "other" / FACTORS) != sha256(model / FACTORS)
 
 

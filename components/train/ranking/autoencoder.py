@@ -7,7 +7,7 @@ import numpy as np
 from mxnet import nd
 
 from components.artifacts.model import RankingFactors
-from components.train.ranking.linear import regularized, root_mean_square, solve, transposed_dot
+from components.train.ranking.linear import regularized, root_mean_square, solve, transposed
 from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.ranking.training_set import TrainingSet, history_factors
 
@@ -52,7 +52,7 @@ class Autoencoder:
         for rows in histories.matrix(*ones, self._data.device):
             vectors = nd.sparse.dot(rows, embedding)
             gram += nd.linalg.syrk(vectors, transpose=True)
-            sums += transposed_dot(rows, vectors)
+            sums += nd.sparse.dot(transposed(rows), vectors)
         scale = root_mean_square(gram, histories.customers)
         return gram / scale**2, sums / scale, embedding / scale
 

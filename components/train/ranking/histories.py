@@ -17,7 +17,7 @@ _LONGEST_WINDOW = 1000
 _LEAST_WEIGHT = 1e-3
 # MXNet's sparse product fails from this many cells on; fewer rows bound the memory of a block.
 _MOST_CELLS = 2**31 - 1
-_BLOCK_ROWS = 1 << 13
+_BLOCK_ROWS = 1 << 15
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from mxnet import nd
 
 
@@ -35,9 +36,21 @@ def solve_each(systems: Any, targets: Any) -> Any:
     return nd.linalg.trsm(factors, halfway, transpose=True).reshape(targets.shape)
 
 
-def transposed_dot(sparse: Any, dense: Any) -> Any:
-    """Compute sparse' dense, as an ordinary NDArray."""
-    return nd.sparse.dot(sparse, dense, transpose_a=True, forward_stype="default")
+def transposed(matrix: Any) -> Any:
+    """The transpose of a CSR NDArray, in CSR too.
+
+    MXNet's own product with a transposed matrix takes a hundred times longer on a wide one.
+    """
+    rows, columns = matrix.shape
+    indices = matrix.indices.asnumpy()
+    order = np.argsort(indices, kind="stable")
+    entries = np.arange(rows).repeat(np.diff(matrix.indptr.asnumpy()))[order]
+    offsets = np.searchsorted(indices[order], np.arange(columns + 1))
+    return nd.sparse.csr_matrix(
+        (matrix.data.asnumpy()[order], entries, offsets),
+        shape=(columns, rows),
+        ctx=matrix.context,
+    )
 
 
 def orthonormal(rows: Any) -> Any:

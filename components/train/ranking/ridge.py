@@ -8,7 +8,7 @@ from mxnet import nd
 
 from components.artifacts.model import RankingFactors
 from components.train.ranking.histories import Histories, blocks, sparse_rows
-from components.train.ranking.linear import regularized, root_mean_square, solve, transposed_dot
+from components.train.ranking.linear import regularized, root_mean_square, solve, transposed
 from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.ranking.training_set import TrainingSet, history_factors
 
@@ -73,5 +73,5 @@ class Ridge:
                 np.ones(len(items)), items, np.arange(len(items) + 1), histories.products, device
             )
             gram += nd.linalg.syrk(contexts, transpose=True)
-            targets += transposed_dot(ones, contexts)
+            targets += nd.sparse.dot(transposed(ones), contexts)
         return gram, targets

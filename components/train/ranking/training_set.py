@@ -10,7 +10,7 @@ from mxnet import nd
 
 from components.artifacts.model import RankingFactors
 from components.train.ranking.histories import Histories, window
-from components.train.ranking.linear import orthonormal, transposed_dot
+from components.train.ranking.linear import orthonormal, transposed
 
 _OVERSAMPLING = 16
 _POWER_ITERATIONS = 4
@@ -41,11 +41,12 @@ class TrainingSet:
         from a random start (Halko, Martinsson and Tropp 2011, algorithm 4.4).
         """
         histories = self.histories
-        matrix = histories.matrix(
+        rows = histories.matrix(
             np.maximum(histories.lengths, 1) ** -0.5,
             np.maximum(histories.popularity, 1) ** -0.5,
             self.device,
         )
+        matrix = [(block, transposed(block)) for block in rows]
         kept = min(self.dimensions, histories.products)
         width = min(kept + _OVERSAMPLING, histories.products)
         start = np.random.default_rng(self.seed).standard_normal(
@@ -61,11 +62,11 @@ class TrainingSet:
         return nd.reverse(leading * roots.expand_dims(1), axis=0).T
 
 
-def _gram_product(matrix: list[Any], vectors: Any) -> Any:
-    """R'R times vectors, NDArray [products, n]."""
+def _gram_product(matrix: list[tuple[Any, Any]], vectors: Any) -> Any:
+    """R'R times vectors, NDArray [products, n], of R in blocks of rows and their transposes."""
     total = nd.zeros_like(vectors)
-    for block in matrix:
-        total += transposed_dot(block, nd.sparse.dot(block, vectors))
+    for block, transpose in matrix:
+        total += nd.sparse.dot(transpose, nd.sparse.dot(block, vectors))
     return total
 
 

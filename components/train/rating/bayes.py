@@ -21,7 +21,9 @@ from mxnet import nd
 
 from components.artifacts.model import Floats, Integers, RatingFactors
 from components.artifacts.splits import Ratings
+from components.train.checkpoints import State
 from components.train.rating.learning import Problem, Step, mean_squared_error
+from components.train.rating.warm_start import overlay
 from components.train.symmetric import Packing
 
 _START = 0.1
@@ -56,22 +58,32 @@ class Bayes:
         """What tells it from others of its name."""
         return {"rank": self.rank, "precision": self.precision, "counts": self.counts}
 
-    def learn(self, problem: Problem) -> Iterator[Step]:
-        """Learn without end, a sweep over both sides a step."""
+    def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
+        """Learn without end, a sweep over both sides a step; go on from a state if there is one."""
         ratings, mean = problem.ratings, float(problem.ratings.stars.mean(dtype=np.float64))
         users, items = (
             _Side.of(ratings, mean, by_user, problem, self) for by_user in (True, False)
         )
-        random = np.random.default_rng(self.seed)
-        user_rows, item_rows = users.start(random), items.start(random)
-        first = True
+        user_rows: _Rows | None = None
+        item_rows: _Rows | None = None
+        if state is not None:
+            user_rows, item_rows = (self._restored(state, side) for side in ("users", "items"))
+        start = items.start(np.random.default_rng(self.seed), problem.start)
         while True:
-            user_rows = users.update(item_rows, None if first else user_rows)
-            item_rows = items.update(user_rows, None if first else item_rows)
-            first = False
+            user_rows = users.update(item_rows or start, user_rows)
+            item_rows = items.update(user_rows, item_rows)
             factors = _export(user_rows, item_rows, mean, problem.bounds)
             predict = partial(_predict, user_rows, item_rows, mean, problem.bounds)
-            yield Step(mean_squared_error(factors, ratings), factors, predict)
+            yield Step(
+                mean_squared_error(factors, ratings),
+                factors,
+                predict,
+                partial(_state, user_rows, item_rows),
+            )
+
+    def _restored(self, state: State, side: str) -> "_Rows":
+        parts = (state[f"{side}.{part}"] for part in ("means", "covariances"))
+        return _Rows(*(nd.array(part, ctx=self.device) for part in parts))
 
 
 @dataclass(frozen=True)
@@ -138,11 +150,16 @@ class _Side:
         features = nd.array(_features(counts, model.counts), ctx=model.device)
         return cls(blocks, features, model.rank, model.precision)
 
-    def start(self, random: np.random.Generator) -> _Rows:
-        """Small random vectors, no biases, nothing uncertain."""
+    def start(self, random: np.random.Generator, factors: RatingFactors | None) -> _Rows:
+        """What products begin with: small random vectors and no biases, or those of a model.
+
+        Nothing is uncertain. Customers need no start, theirs follow from the products.
+        """
         rows = len(self._features)
         means = random.normal(0, _START, (rows, self._size))
         means[:, self._rank] = 0
+        if factors is not None:
+            overlay(means, factors.items, factors.item_biases)
         shape = (rows, self._size, self._size)
         return _Rows(nd.array(means, ctx=self._device), nd.zeros(shape, ctx=self._device))
 
@@ -238,6 +255,15 @@ def _predict(
     )
     stars = mean + (left[:, :-1] * right[:, :-1]).sum(1) + left[:, -1] + right[:, -1]
     return stars.clip(*bounds).astype(np.float32)  # type: ignore[no-any-return]
+
+
+def _state(users: _Rows, items: _Rows) -> State:
+    return {
+        "users.means": users.means.asnumpy(),
+        "users.covariances": users.covariances.asnumpy(),
+        "items.means": items.means.asnumpy(),
+        "items.covariances": items.covariances.asnumpy(),
+    }
 
 
 def _export(users: _Rows, items: _Rows, mean: float, bounds: tuple[float, float]) -> RatingFactors:

@@ -1,7 +1,7 @@
 """Try models of the stars on the validation ratings and learn the best again from all."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,17 @@ import numpy as np
 from components.artifacts.model import RatingFactors
 from components.artifacts.splits import Ratings, Splits
 from components.errors import UserError
+from components.train.checkpoints import Checkpoints
 from components.train.rating.bayes import Bayes
 from components.train.rating.gradient import GradientModel
-from components.train.rating.learning import Problem, Step, Trial, learn_again, try_model
+from components.train.rating.learning import (
+    Problem,
+    RatingModel,
+    Step,
+    Trial,
+    learn_again,
+    try_model,
+)
 from components.train.settings import RatingSettings
 
 log = logging.getLogger(__name__)
@@ -24,11 +32,24 @@ _RANKS = (4, 8, 16)
 _NOISES = (1.3, 1.1, 1.8)
 _PROBES = 20
 
+Attempt = Callable[[RatingModel], Trial]
+
 
 def fit_rating(
-    splits: Splits, settings: RatingSettings, device: mx.Context
+    splits: Splits,
+    settings: RatingSettings,
+    devices: tuple[mx.Context, ...],
+    checkpoints: Checkpoints,
+    start: RatingFactors | None = None,
 ) -> tuple[RatingFactors, dict[str, Any], list[dict[str, Any]]]:
     """Choose on the validation ratings, then learn from them too.
+
+    Args:
+        splits: ratings to learn from and to choose by.
+        settings: what to try.
+        devices: where to compute; mf and mlp use all of them, bayes the first.
+        checkpoints: what to go on from, and where to keep every step.
+        start: factors to begin with, as `Problem` has them.
 
     Returns:
         The factors; the chosen model with its hyperparameters and its error on the validation
@@ -42,11 +63,20 @@ def fit_rating(
             "no validation ratings to choose a model by: prepare with lower minimum counts or "
             "another split"
         )
-    trials = list(_trials(splits, settings, device))
+    problem = Problem(
+        splits.train, len(splits.customers), len(splits.products), splits.scale, start
+    )
+
+    def attempt(model: RatingModel) -> Trial:
+        checkpoint = checkpoints.of("trial", model.name, model.hyperparameters)
+        steps, patience = settings.epochs, settings.patience
+        return try_model(model, problem, splits.validation, steps, patience, checkpoint)
+
+    trials = list(_trials(attempt, problem, settings, devices))
     best = min(trials, key=lambda trial: trial.mse)
     log.info("rating: %s is best, validation MSE %.4f", best.model.name, best.mse)
     known = splits.train.merged_with(splits.validation)
-    final = learn_again(best, _problem(splits, known))
+    final = learn_again(best, replace(problem, ratings=known), checkpoints.of("final"))
     description = best.description | {"probes": _probes(final, splits.validation)}
     history = [trial.description | {"history": trial.history} for trial in trials]
     return final.factors, description, history
@@ -59,18 +89,15 @@ def _probes(step: Step, ratings: Ratings) -> dict[str, list[Any]]:
     return {"users": users.tolist(), "items": items.tolist(), "stars": stars.tolist()}
 
 
-def _trials(splits: Splits, settings: RatingSettings, device: mx.Context) -> Iterator[Trial]:
+def _trials(
+    attempt: Attempt, problem: Problem, settings: RatingSettings, devices: tuple[mx.Context, ...]
+) -> Iterator[Trial]:
     names = ["bayes", "mf"] if settings.rating_model == "auto" else [settings.rating_model]
-    problem = _problem(splits, splits.train)
-
-    def attempt(model: Bayes | GradientModel) -> Trial:
-        return try_model(model, problem, splits.validation, settings.epochs, settings.patience)
-
     for name in names:
         if name == "bayes":
-            tried = list(_bayes_trials(attempt, problem, settings.seed, device))
+            tried = list(_bayes_trials(attempt, problem, settings.seed, devices[0]))
         else:
-            tried = [attempt(_gradient_model(name, settings, device))]
+            tried = [attempt(_gradient_model(name, settings, devices))]
         best = min(tried, key=lambda trial: trial.mse)
         log.info(
             "rating: %s reaches MSE %.4f on validation after %d steps", name, best.mse, best.steps
@@ -78,7 +105,9 @@ def _trials(splits: Splits, settings: RatingSettings, device: mx.Context) -> Ite
         yield from tried
 
 
-def _bayes_trials(attempt: Any, problem: Problem, seed: int, device: mx.Context) -> Iterator[Trial]:
+def _bayes_trials(
+    attempt: Attempt, problem: Problem, seed: int, device: mx.Context
+) -> Iterator[Trial]:
     """The biases alone first, which tell how large the noise may be; then ranks and noises."""
     spread = float(np.var(problem.ratings.stars, dtype=np.float64)) or 1.0
     best: Trial = attempt(Bayes(0, 1 / spread, True, seed, device))
@@ -98,7 +127,9 @@ def _bayes_trials(attempt: Any, problem: Problem, seed: int, device: mx.Context)
             yield trial
 
 
-def _gradient_model(name: Any, settings: RatingSettings, device: mx.Context) -> GradientModel:
+def _gradient_model(
+    name: Any, settings: RatingSettings, devices: tuple[mx.Context, ...]
+) -> GradientModel:
     return GradientModel(
         name=name,
         width=settings.num_embeddings,
@@ -107,9 +138,5 @@ def _gradient_model(name: Any, settings: RatingSettings, device: mx.Context) -> 
         dropout=settings.dropout,
         weight_decay=settings.weight_decay,
         seed=settings.seed,
-        device=device,
+        devices=devices,
     )
-
-
-def _problem(splits: Splits, ratings: Ratings) -> Problem:
-    return Problem(ratings, len(splits.customers), len(splits.products), splits.scale)

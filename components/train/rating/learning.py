@@ -2,9 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from components.artifacts.model import Floats, Integers, RatingFactors
 from components.artifacts.splits import Ratings
 from components.errors import UserError
+from components.train.checkpoints import Checkpoint, History, State
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +27,15 @@ class Problem:
         ratings: what is known.
         customers: how many there are. products: how many there are.
         bounds: the lowest and the highest rating of the scale.
+        start: factors to begin with, NaN for customers and products that have none; None to
+            begin afresh.
     """
 
     ratings: Ratings
     customers: int
     products: int
     bounds: tuple[float, float]
+    start: RatingFactors | None = None
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,13 @@ class Step:
         loss: mean squared error of training, in stars squared.
         factors: the model so far, as it is exported.
         predict: stars of users and items, float32 [n], by the model itself.
+        state: makes what to go on from.
     """
 
     loss: float
     factors: RatingFactors
     predict: Callable[[Integers, Integers], Floats]
+    state: Callable[[], State]
 
 
 class RatingModel(Protocol):
@@ -61,8 +66,11 @@ class RatingModel(Protocol):
     def hyperparameters(self) -> dict[str, Any]:
         """What tells it from others of its name."""
 
-    def learn(self, problem: Problem) -> Iterator[Step]:
-        """Learn without end, an epoch or sweep a step; the same steps every time."""
+    def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
+        """Learn without end, an epoch or sweep a step; the same steps every time.
+
+        Given the state after a step, the first step is the one that followed it.
+        """
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class Trial:
     model: RatingModel
     mse: float
     steps: int
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: History = field(default_factory=list)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -98,7 +106,12 @@ def mean_squared_error(factors: RatingFactors, ratings: Ratings) -> float:
 
 
 def try_model(
-    model: RatingModel, problem: Problem, validation: Ratings, steps: int, patience: int
+    model: RatingModel,
+    problem: Problem,
+    validation: Ratings,
+    steps: int,
+    patience: int,
+    checkpoint: Checkpoint,
 ) -> Trial:
     """Learn until the validation loss has not fallen in earnest for `patience` steps.
 
@@ -108,30 +121,53 @@ def try_model(
         validation: the ratings to judge by.
         steps: how many at most.
         patience: how many steps to wait for a gain of a thousandth.
+        checkpoint: what to go on from, and where to keep every step.
 
     Raises:
         UserError: if the loss is no longer a number.
     """
-    history: list[dict[str, float]] = []
-    best, best_number, awaited, last_gain = math.inf, 0, math.inf, 0
-    for number, step in enumerate(islice(model.learn(problem), steps), start=1):
+    history, state = checkpoint.read()
+    learning = model.learn(problem, state)
+    losses = [entry["validation_mse"] for entry in history]
+    while len(losses) < steps and not is_over(losses, patience):
+        step, number = next(learning), len(losses) + 1
         mse = mean_squared_error(step.factors, validation)
         if not math.isfinite(mse):
             raise UserError(
                 f"the validation loss of {model.name} is {mse} after step {number}: "
                 f"lower learning_rate"
             )
+        log.info("%s: step %d, MSE %.4f, on validation %.4f", title(model), number, step.loss, mse)
+        losses.append(mse)
         history.append({"step": number, "train_mse": step.loss, "validation_mse": mse})
-        if mse < best:
-            best, best_number = mse, number
-        if mse < awaited * (1 - _LEAST_GAIN):
-            awaited, last_gain = mse, number
-        elif number - last_gain >= patience:
-            break
-    return Trial(model, best, best_number, history)
+        checkpoint.write(history, step.state)
+    return Trial(model, min(losses), losses.index(min(losses)) + 1, history)
 
 
-def learn_again(trial: Trial, problem: Problem) -> Step:
+def is_over(losses: Sequence[float], patience: int) -> bool:
+    """Whether the last `patience` losses brought no gain in earnest over those before."""
+    awaited, last_gain = math.inf, 0
+    for number, loss in enumerate(losses, start=1):
+        if loss < awaited * (1 - _LEAST_GAIN):
+            awaited, last_gain = loss, number
+    return len(losses) - last_gain >= patience
+
+
+def learn_again(trial: Trial, problem: Problem, checkpoint: Checkpoint) -> Step:
     """Learn as many steps as were best, from all that is known."""
-    *_, last = islice(trial.model.learn(problem), trial.steps)
-    return last
+    history, state = checkpoint.read()
+    learning = trial.model.learn(problem, state)
+    for number in range(len(history) + 1, trial.steps):
+        step = next(learning)
+        history.append({"step": number, "train_mse": step.loss})
+        checkpoint.write(history, step.state)
+    return next(learning)
+
+
+def title(model: RatingModel) -> str:
+    """A model's name and hyperparameters in a few words."""
+    values = (
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in model.hyperparameters.items()
+    )
+    return " ".join((model.name, *values))

@@ -7,6 +7,7 @@ import numpy as np
 from mxnet import gluon, nd
 
 from components.artifacts.model import RatingFactors
+from components.train.rating.warm_start import overlay
 
 
 class MatrixFactorization(gluon.HybridBlock):  # type: ignore[misc]
@@ -37,9 +38,19 @@ class MatrixFactorization(gluon.HybridBlock):  # type: ignore[misc]
         stars = F.sum(vectors * others, axis=1) + F.reshape(biases, shape=(-1,))
         return stars, F.sum(F.square(user) + F.square(item), axis=1)
 
+    def begin_with(self, factors: RatingFactors) -> None:
+        """Put the vectors and biases of a model into the tables, where it has them."""
+        for side, vectors, biases in (
+            (self.users, factors.users, factors.user_biases),
+            (self.items, factors.items, factors.item_biases),
+        ):
+            table = side.weight.list_data()[0].asnumpy()
+            overlay(table, vectors, biases)
+            side.weight.set_data(nd.array(table))
+
     def export_factors(self, offset: float, bounds: tuple[float, float]) -> RatingFactors:
         """The tables, cut into vectors and biases."""
-        user, item = (side.weight.data().asnumpy() for side in (self.users, self.items))
+        user, item = (side.weight.list_data()[0].asnumpy() for side in (self.users, self.items))
         return RatingFactors(
             users=user[:, :-1].copy(),
             items=item[:, :-1].copy(),
@@ -75,7 +86,9 @@ class Mlp(gluon.HybridBlock):  # type: ignore[misc]
     def export_factors(self, offset: float, bounds: tuple[float, float]) -> RatingFactors:
         """What comes out of the towers, for every customer and every product."""
         users, items = (
-            np.concatenate([dense(block).asnumpy() for block in _blocks(table.weight.data())])
+            np.concatenate(
+                [dense(block).asnumpy() for block in _blocks(table.weight.list_data()[0])]
+            )
             for table, dense in ((self.users, self.user_dense), (self.items, self.item_dense))
         )
         return RatingFactors(

@@ -23,7 +23,7 @@ from tests.train.ranking.data import (
 Matrix = npt.NDArray[np.float64]
 
 
-@pytest.fixture(params=[1 << 13, 7], ids=["one block", "many blocks"])
+@pytest.fixture(params=[1 << 15, 7], ids=["one block", "many blocks"])
 def data(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> TrainingSet:
     monkeypatch.setattr(histories_module, "_BLOCK_ROWS", request.param)
     return make_training_set()

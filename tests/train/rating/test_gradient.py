@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal
 
+import mxnet as mx
 import numpy as np
 import pytest
 
@@ -26,7 +27,7 @@ def make(name: Literal["mf", "mlp"], **changes: Any) -> GradientModel:
         dropout=0.2,
         weight_decay=0.02,
         seed=3,
-        device=CPU,
+        devices=(CPU,),
     )
     return replace(model, **changes)
 
@@ -70,3 +71,22 @@ def test_a_diverging_loss_names_the_epoch_the_batch_and_the_remedy() -> None:
     model = make("mlp", learning_rate=1e6)
     with pytest.raises(UserError, match=r"in epoch \d+, batch \d+: lower learning_rate, which is"):
         list(islice(model.learn(problem(TRAIN)), 20))
+
+
+def test_a_loss_beyond_all_bounds_stops_before_it_is_no_number() -> None:
+    model = make("mf", learning_rate=500.0, batch_size=1024)
+    with pytest.raises(UserError, match=r"the loss of mf is \S*\d in epoch \d+, batch \d+: lower"):
+        list(islice(model.learn(problem(TRAIN)), 20))
+
+
+def test_two_devices_share_a_batch_and_learn_as_well_as_one() -> None:
+    """On two devices of the CPU; GPUs take the same way through Gluon's kvstore."""
+    pair = (mx.cpu(0), mx.cpu(1))
+    one, two = (
+        list(islice(make("mf", devices=devices).learn(problem(TRAIN)), 8))[-1]
+        for devices in ((CPU,), pair)
+    )
+    losses = [mean_squared_error(step.factors, VALIDATION) for step in (one, two)]
+    assert losses[1] < 1.1 * losses[0]
+    users, items = VALIDATION.users, VALIDATION.items
+    assert two.predict(users, items) == pytest.approx(two.factors.predict(users, items), abs=1e-5)

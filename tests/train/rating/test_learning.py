@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 from components.artifacts.model import RatingFactors
 from components.errors import UserError
+from components.train.checkpoints import Checkpoint, State
 from components.train.rating.learning import Problem, Step, learn_again, try_model
 from tests.train.worlds import held_out, planted, problem
 
+NOWHERE = Checkpoint()
 TRAIN, VALIDATION, _ = held_out(planted())
 
 
@@ -28,8 +31,9 @@ class Scripted:
     def hyperparameters(self) -> dict[str, Any]:
         return {}
 
-    def learn(self, problem: Problem) -> Iterator[Step]:
-        for number, stars in enumerate(self.stars, start=1):
+    def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
+        done = 0 if state is None else int(state["done"][0])
+        for number, stars in enumerate(self.stars[done:], start=done + 1):
             self.taken.append(number)
             factors = RatingFactors(
                 users=np.zeros((problem.customers, 1), np.float32),
@@ -39,7 +43,9 @@ class Scripted:
                 offset=np.array([stars], np.float32),
                 bounds=np.array([-9, 9], np.float32),
             )
-            yield Step(0.0, factors, factors.predict)
+            yield Step(
+                0.0, factors, factors.predict, partial(dict, done=np.array([number], np.int32))
+            )
 
 
 def mean() -> float:
@@ -48,15 +54,15 @@ def mean() -> float:
 
 def test_the_step_with_the_least_validation_error_is_kept() -> None:
     model = Scripted((mean() - 2, mean() - 1, mean(), mean() + 1, mean() + 2))
-    trial = try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=5)
+    trial = try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=5, checkpoint=NOWHERE)
     assert trial.steps == 3
     assert trial.mse == pytest.approx(VALIDATION.stars.var(), rel=1e-4)
-    assert learn_again(trial, problem(TRAIN)).factors.offset[0] == np.float32(mean())
+    assert learn_again(trial, problem(TRAIN), NOWHERE).factors.offset[0] == np.float32(mean())
 
 
 def test_learning_ends_when_nothing_is_gained_for_long() -> None:
     model = Scripted((mean(), mean() + 1, mean() + 1, mean() + 1, mean() + 1))
-    trial = try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=2)
+    trial = try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)
     assert model.taken == [1, 2, 3]
     assert [entry["step"] for entry in trial.history] == [1, 2, 3]
 
@@ -64,7 +70,7 @@ def test_learning_ends_when_nothing_is_gained_for_long() -> None:
 def test_a_gain_below_a_thousandth_does_not_prolong_learning() -> None:
     steps = tuple(mean() + 0.1 - 1e-6 * number for number in range(5))
     model = Scripted(steps)
-    trial = try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=2)
+    trial = try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)
     assert len(model.taken) == 3
     assert trial.steps == 3
 
@@ -72,4 +78,4 @@ def test_a_gain_below_a_thousandth_does_not_prolong_learning() -> None:
 def test_a_loss_that_is_no_number_names_the_step_and_the_remedy() -> None:
     model = Scripted((mean(), float("nan")))
     with pytest.raises(UserError, match=r"scripted is nan after step 2: lower learning_rate"):
-        try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=2)
+        try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)

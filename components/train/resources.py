@@ -1,0 +1,123 @@
+"""What a run takes: memory as it is expected, and memory, CPU and GPU as they are measured."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+import pynvml
+
+from components.train.settings import TrainSettings
+
+_SECONDS_BETWEEN = 0.25
+_MOST_SAMPLES = 200
+_FLOAT = 4
+# The widest system of normal equations that bayes tries, 16 factors and a bias.
+_BAYES_CELLS = 17 * 17
+# Vectors, gradients, the optimizer's state and the export of a table, each as large as the table.
+_COPIES = 4
+_COPIES_OF_RATINGS = 16
+
+
+@dataclass
+class Usage:
+    """What a program took over time.
+
+    Attributes:
+        samples: by time, `seconds` since the start, `cpu_percent` (100 for a core), `memory_mib`
+            resident, and on a GPU `gpu_percent` and `gpu_memory_mib`, over all GPUs used.
+    """
+
+    samples: list[dict[str, float]] = field(default_factory=list)
+
+    def peak(self, name: str) -> float:
+        """The largest value of a figure."""
+        return max(sample[name] for sample in self.samples)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Plain values: the peaks, and so many samples as a plot can show."""
+        thinned = self.samples[:: -(-len(self.samples) // _MOST_SAMPLES)]
+        names = [name for name in self.samples[0] if name.endswith("_mib")]
+        return {"samples": thinned, **{f"peak_{name}": self.peak(name) for name in names}}
+
+
+def expected_memory(customers: int, products: int, ratings: int, settings: TrainSettings) -> float:
+    """The peak in MiB beside the program itself: that of the objective that needs more.
+
+    Args:
+        customers: how many there are.
+        products: how many there are.
+        ratings: how many there are to learn from.
+        settings: of the step.
+    """
+    rows = customers + products
+    network = _COPIES * rows * (settings.num_embeddings + 1)
+    bayes = _COPIES * rows * _BAYES_CELLS
+    by_model = {"mf": network, "mlp": network, "bayes": bayes, "auto": max(network, bayes)}
+    by_objective = {
+        "rating": by_model[settings.rating_model],
+        "ranking": _COPIES * rows * settings.ranking_dimensions,
+    }
+    largest = max(by_objective[name] for name in settings.chosen)
+    return (largest + _COPIES_OF_RATINGS * ratings) * _FLOAT / 2**20
+
+
+@contextmanager
+def watch(gpus: Sequence[int]) -> Iterator[Usage]:
+    """Measure this process, and the GPUs it uses, until the block ends."""
+    usage, over = Usage(), threading.Event()
+    process, start = psutil.Process(), time.monotonic()
+    process.cpu_percent()
+
+    def sample() -> None:
+        usage.samples.append(
+            {
+                "seconds": round(time.monotonic() - start, 2),
+                "cpu_percent": process.cpu_percent(),
+                "memory_mib": round(process.memory_info().rss / 2**20, 1),
+                **_gpu_figures(handles),
+            }
+        )
+
+    def keep_sampling() -> None:
+        while not over.wait(_SECONDS_BETWEEN):
+            sample()
+
+    with _opened(gpus) as handles:
+        thread = threading.Thread(target=keep_sampling, daemon=True)
+        thread.start()
+        try:
+            yield usage
+        finally:
+            over.set()
+            thread.join()
+            sample()
+
+
+def _gpu_figures(handles: Sequence[Any]) -> dict[str, float]:
+    if not handles:
+        return {}
+    rates = [pynvml.nvmlDeviceGetUtilizationRates(handle).gpu for handle in handles]
+    used = [pynvml.nvmlDeviceGetMemoryInfo(handle).used for handle in handles]
+    return {
+        "gpu_percent": sum(rates) / len(rates),
+        "gpu_memory_mib": round(sum(used) / 2**20, 1),
+    }
+
+
+@contextmanager
+def _opened(gpus: Sequence[int]) -> Iterator[list[Any]]:
+    """The handles of the GPUs."""
+    if not gpus:
+        yield []
+        return
+    pynvml.nvmlInit()
+    try:
+        yield [pynvml.nvmlDeviceGetHandleByIndex(number) for number in gpus]
+    finally:
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
