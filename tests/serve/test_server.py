@@ -1,0 +1,270 @@
+"""The running server answers in every protocol, says why it cannot, and is never half new."""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from components.artifacts.model import Model
+from tests.serve.bundles import make_model, write_bundle
+from tests.serve.server import Server, serve
+
+PREDICT = "/v1/models/recommender:predict"
+MODEL = make_model()
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    folder = write_bundle(tmp_path_factory.mktemp("serve") / "bundle", MODEL)
+    with serve(folder, "--no-access-log") as server:
+        yield server.client
+
+
+def stars(model: Model, user: int, item: int) -> float:
+    assert model.rating is not None
+    return float(model.rating.predict(np.array([user], np.int32), np.array([item], np.int32))[0])
+
+
+def ranked(model: Model, user: int, count: int) -> list[str]:
+    """The best products by a plain sort."""
+    assert model.ranking is not None
+    history, _ = model.seen.of(user)
+    scores = model.ranking.scores(model.ranking.vector(history)[None])[0]
+    scores[history] = -np.inf
+    return [model.catalogue.products[item] for item in np.argsort(-scores)[:count]]
+
+
+def ids(products: list[dict[str, Any]]) -> list[str]:
+    return [product["product_id"] for product in products]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"instances": [{"customer_id": "C000003", "product_id": "P000007"}]},
+        {"customer_id": ["C000003"], "product_id": ["P000007"]},
+    ],
+)
+def test_stars_are_predicted_for_instances_and_for_columns(
+    client: httpx.Client, body: dict[str, Any]
+) -> None:
+    answer = client.post(PREDICT, json=body).json()
+    assert answer["predictions"] == [pytest.approx(stars(MODEL, 3, 7), abs=1e-5)]
+
+
+def test_an_unknown_id_is_null_with_a_reason(client: httpx.Client) -> None:
+    pairs = [("C000003", "P000007"), ("C000003", "gone"), ("nobody", "P000007")]
+    instances = [{"customer_id": customer, "product_id": product} for customer, product in pairs]
+    answer = client.post(PREDICT, json={"instances": instances}).json()
+    assert answer["predictions"][1:] == [None, None]
+    assert answer["reasons"] == [None, "unknown product", "unknown customer"]
+
+
+def test_sagemaker_gets_the_notebooks_list(client: httpx.Client) -> None:
+    body = {"customer_id": ["C000003"], "product_id": ["P000007"]}
+    answer = client.post("/invocations", json=body)
+    assert answer.json() == [pytest.approx(stars(MODEL, 3, 7), abs=1e-5)]
+    assert client.get("/ping").status_code == 200
+
+
+def test_the_open_inference_protocol_describes_and_infers(client: httpx.Client) -> None:
+    described = client.get("/v2/models/recommender").json()
+    assert [tensor["name"] for tensor in described["inputs"]] == ["customer_id", "product_id"]
+    inputs = [
+        {"name": "customer_id", "shape": [1], "datatype": "BYTES", "data": ["C000003"]},
+        {"name": "product_id", "shape": [1], "datatype": "BYTES", "data": ["P000007"]},
+    ]
+    answer = client.post("/v2/models/recommender/infer", json={"id": "7", "inputs": inputs}).json()
+    assert answer["id"] == "7"
+    rating = next(output for output in answer["outputs"] if output["name"] == "rating")
+    assert rating["data"] == [pytest.approx(stars(MODEL, 3, 7), abs=1e-5)]
+
+
+@pytest.mark.parametrize("user", [0, 3, 19])
+def test_recommendations_are_the_best_products_not_yet_rated(
+    client: httpx.Client, user: int
+) -> None:
+    answer = client.get(f"/recommend/C{user:06d}?n=7").json()
+    assert not answer["cold_start"]
+    assert ids(answer["recommendations"]) == ranked(MODEL, user, 7)
+    assert all(product["title"].startswith("Café") for product in answer["recommendations"])
+
+
+def test_options_leave_products_out_and_turn_pages(client: httpx.Client) -> None:
+    best = ranked(MODEL, 3, 20)
+    page = client.get("/recommend/C000003?n=5&offset=5").json()
+    assert ids(page["recommendations"]) == best[5:10]
+    without = client.get(f"/recommend/C000003?n=4&exclude={best[0]}&exclude={best[2]}").json()
+    assert ids(without["recommendations"]) == [best[1], *best[3:6]]
+    drums = client.get("/recommend/C000003?n=3&categories=Drums").json()
+    assert {product["category"] for product in drums["recommendations"]} == {"Drums"}
+
+
+def test_an_unknown_customer_gets_popular_products(client: httpx.Client) -> None:
+    answer = client.get("/recommend/nobody?n=3").json()
+    assert answer["cold_start"]
+    popular = np.argsort(-MODEL.catalogue.popularity, kind="stable")[:3]
+    assert ids(answer["recommendations"]) == [MODEL.catalogue.products[item] for item in popular]
+
+
+def test_a_list_of_liked_products_is_enough(client: httpx.Client) -> None:
+    liked = ["P000001", "P000002", "gone"]
+    answer = client.post("/recommend", json={"liked": liked, "n": 5}).json()
+    assert answer["unknown_products"] == ["gone"]
+    assert not {"P000001", "P000002"} & set(ids(answer["recommendations"]))
+
+
+def test_similar_products_have_the_largest_cosine(client: httpx.Client) -> None:
+    assert MODEL.ranking is not None
+    vectors = MODEL.ranking.items / np.linalg.norm(MODEL.ranking.items, axis=1, keepdims=True)
+    cosines = vectors @ vectors[4]
+    cosines[4] = -np.inf
+    expected = [MODEL.catalogue.products[item] for item in np.argsort(-cosines)[:3]]
+    assert ids(client.get("/similar/P000004?n=3").json()["products"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", PREDICT, b"{", 400),
+        ("POST", PREDICT, b'{"instances": 3}', 422),
+        ("POST", PREDICT, b'{"customer_id": ["a"], "product_id": []}', 422),
+        ("POST", PREDICT, b"[" + b"1," * 2_000_000 + b"1]", 413),
+        ("POST", "/recommend", b"{}", 422),
+        ("GET", "/recommend/C000003?n=many", b"", 422),
+        ("GET", "/recommend/C000003?m=3", b"", 422),
+        ("GET", "/similar/gone", b"", 404),
+        ("GET", "/nowhere", b"", 404),
+        ("DELETE", "/popular", b"", 405),
+    ],
+)
+def test_a_wrong_request_is_told_what_is_wrong(
+    client: httpx.Client, method: str, path: str, body: bytes, status: int
+) -> None:
+    answer = client.request(method, path, content=body)
+    assert answer.status_code == status
+    assert "Traceback" not in answer.text
+    assert answer.json()["error"]
+
+
+def test_a_strict_server_knows_no_strangers(tmp_path: Path) -> None:
+    with serve(write_bundle(tmp_path / "bundle", MODEL), "--strict") as server:
+        assert server.client.get("/recommend/nobody").status_code == 404
+
+
+def test_lists_computed_ahead_give_the_same_answers(tmp_path: Path, client: httpx.Client) -> None:
+    with serve(write_bundle(tmp_path / "bundle", MODEL, lists_of=10)) as server:
+        for user in range(30):
+            path = f"/recommend/C{user:06d}?n=10"
+            assert server.client.get(path).content == client.get(path).content
+        assert "precomputed_lists" in server.client.get("/metrics").text
+
+
+def test_requests_are_counted_by_route_and_status(client: httpx.Client) -> None:
+    client.get("/similar/gone")
+    client.get("/recommend/nobody")
+    text = client.get("/metrics").text
+    assert 'alsolike_requests_total{route="/similar/{product_id}",status="404"}' in text
+    assert "cold_starts" in text
+
+
+def test_every_request_is_logged_as_json(tmp_path: Path) -> None:
+    with serve(write_bundle(tmp_path / "bundle", MODEL)) as server:
+        server.client.get("/popular?n=1", headers={"x-request-id": "abc-1"})
+        server.process.terminate()
+        output, _ = server.process.communicate(timeout=30)
+    logged = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    [entry] = [line for line in logged if line["route"] == "/popular"]
+    assert entry["status"] == 200
+    assert entry["id"] == "abc-1"
+
+
+def switch(link: Path, bundle: Path) -> None:
+    """Point a link elsewhere in one rename, as a deployment does."""
+    partial = link.with_name("partial")
+    partial.symlink_to(bundle)
+    partial.replace(link)
+
+
+def version(server: Server) -> str:
+    found: str = server.client.get("/v2/models/recommender").json()["versions"][0]
+    return found
+
+
+def test_a_new_bundle_is_taken_up_under_load_without_a_failed_request(tmp_path: Path) -> None:
+    old = write_bundle(tmp_path / "old", MODEL)
+    new = write_bundle(tmp_path / "new", make_model(seed=1))
+    link = tmp_path / "current"
+    switch(link, old)
+    with serve(link, "--no-access-log") as server:
+        before = version(server)
+        statuses: list[int] = []
+        done = threading.Event()
+
+        def load() -> None:
+            with httpx.Client(base_url=server.client.base_url) as client:
+                while not done.is_set():
+                    statuses.append(client.get("/recommend/C000003").status_code)
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 20
+        while len(statuses) < 50 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        switch(link, new)
+        while version(server) == before and time.monotonic() < deadline:
+            time.sleep(0.02)
+        after = len(statuses)
+        while len(statuses) < after + 50 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert version(server) != before
+        assert len(statuses) >= 100
+        assert set(statuses) == {200}
+        answer = server.client.get("/recommend/C000003?n=5").json()
+        assert ids(answer["recommendations"]) == ranked(make_model(seed=1), 3, 5)
+
+
+def test_a_damaged_bundle_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
+    bad = write_bundle(tmp_path / "bad", make_model(seed=1))
+    (bad / "factors.safetensors").write_bytes(b"\0" * 100)
+    link = tmp_path / "current"
+    switch(link, write_bundle(tmp_path / "old", MODEL))
+    with serve(link) as server:
+        before = version(server)
+        switch(link, bad)
+        time.sleep(0.5)
+        assert version(server) == before
+        assert server.client.get("/recommend/C000003").status_code == 200
+
+
+def test_a_model_with_nan_is_not_served(tmp_path: Path) -> None:
+    model = make_model(seed=2)
+    assert model.rating is not None
+    model.rating.users[3, 0] = np.nan
+    link = tmp_path / "current"
+    switch(link, write_bundle(tmp_path / "old", MODEL))
+    with serve(link) as server:
+        before = version(server)
+        switch(link, write_bundle(tmp_path / "nan", model))
+        time.sleep(0.5)
+        assert version(server) == before
+
+
+def test_termination_drains_and_ends_well(tmp_path: Path) -> None:
+    with serve(write_bundle(tmp_path / "bundle", MODEL), "--drain-seconds=0.5") as server:
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        assert server.client.get("/v2/health/ready").status_code == 503
+        assert server.client.get("/recommend/C000003").status_code == 200
+        assert server.process.wait(30) == 0
