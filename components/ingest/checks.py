@@ -84,22 +84,29 @@ def _flaw(limits: Limits) -> pl.Expr:
 
 
 def _to_date(column: pl.Series) -> pl.Series:
-    """Days, from dates, timestamps, or seconds or milliseconds since 1970; or else null."""
+    """Days, from dates, timestamps, or numbers as `_from_number` takes them; or else null."""
     if column.dtype.is_temporal():
         return column.cast(pl.Date)
     if column.dtype.is_numeric():
-        return _from_epoch(column)
+        return _from_number(column)
     days = column.str.slice(0, len("2015-08-31")).str.to_date("%Y-%m-%d", strict=False)
     if days.null_count() == 0:
         return days
-    return days.zip_with(days.is_not_null(), _from_epoch(column))
+    return days.zip_with(days.is_not_null(), _from_number(column))
 
 
-def _from_epoch(column: pl.Series) -> pl.Series:
+def _from_number(column: pl.Series) -> pl.Series:
+    """Days, from seconds or milliseconds since 1970, or from a date's eight digits."""
     number = column.cast(pl.Float64, strict=False)
     number = number.set(number.is_infinite() | number.is_nan(), None)
     seconds = number.zip_with(number.abs() < _MILLISECONDS_FROM, number / 1000)
-    return (seconds / 86_400).floor().cast(pl.Int32, strict=False).cast(pl.Date)
+    days = (seconds / 86_400).floor().cast(pl.Int32, strict=False).cast(pl.Date)
+    # As seconds, these are a few weeks of 1970.
+    digits = number.is_between(19000101, 21001231).fill_null(value=False)
+    if not digits.any():
+        return days
+    written = number.cast(pl.Int64, strict=False).cast(pl.String)
+    return days.zip_with(~digits, written.str.to_date("%Y%m%d", strict=False))
 
 
 def _in_window(ratings: pl.DataFrame, limits: Limits) -> pl.DataFrame:

@@ -106,8 +106,8 @@ class IngestSettings(SourceSettings, frozen=True, extra="forbid"):
     )
     date_column: str = Field(
         default="",
-        description="Column of the date, or of seconds or milliseconds since 1970; empty: the "
-        "format's own.",
+        description="Column of the date (2015-08-31 or 20150831), or of seconds or milliseconds "
+        "since 1970; empty: the format's own.",
     )
     title_column: str = Field(
         default="",

@@ -118,12 +118,14 @@ def _number(text: str) -> float | None:
 
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text[:10]) if text[4:5] == "-" else _from_epoch(float(text))
+        return date.fromisoformat(text[:10]) if text[4:5] == "-" else _from_number(float(text))
     except ValueError:
         return None
 
 
-def _from_epoch(number: float) -> date:
+def _from_number(number: float) -> date:
+    if 19000101 <= number <= 21001231:
+        return date.fromisoformat(f"{number:.0f}")
     seconds = number if abs(number) < 1e11 else number / 1000
     return date(1970, 1, 1) + timedelta(days=int(seconds // 86_400))
 

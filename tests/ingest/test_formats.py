@@ -60,9 +60,15 @@ def test_every_format_has_such_a_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "day", [DAY, datetime(2018, 1, 1, 23, 59, tzinfo=UTC), SECONDS, SECONDS * 1000.0, "2018-01-01"]
+    "day",
+    [
+        DAY,
+        datetime(2018, 1, 1, 23, 59, tzinfo=UTC),
+        *(SECONDS, SECONDS * 1000.0, 20180101),
+        *("2018-01-01", "20180101", str(SECONDS), f"{SECONDS}000"),
+    ],
 )
-def test_parquet_is_read_whatever_the_type_of_its_dates(day: object) -> None:
+def test_dates_are_read_whatever_their_type(day: object) -> None:
     content = parquet(customer_id=[1], product_id=["B1"], star_rating=[4], review_date=[day])
     assert read(content, format="parquet").ratings == [("1", "B1", 4.0, DAY)]
 

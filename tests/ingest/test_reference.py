@@ -15,7 +15,7 @@ titles = st.text(st.characters(exclude_characters="\n\r\t,", codec="utf-8"), max
 stars = st.sampled_from(["1", "5", "3.5", "4.0", "", "0", "6", "-1", "five", "nan", "inf", "1e9"])
 days = st.sampled_from(
     ["2015-08-31", "1996-02-29", "2015-02-30", "2015-08-31T10:00:00Z", "soon", ""]
-) | st.sampled_from(["1441065599", "1441065600000", "0", "-1"])
+) | st.sampled_from(["1441065599", "1441065600000", "20150831", "20150230", "0", "-1"])
 rows = st.tuples(ids, ids, titles, stars, days).map(list)
 broken_rows = st.lists(titles, max_size=7)
 ends = st.sampled_from(["\n", "\r\n"])

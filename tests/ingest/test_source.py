@@ -39,6 +39,7 @@ def test_a_prefix_means_all_such_files_in_order(s3: "S3Client", bucket: str, uri
     assert found == ["data/a.tsv", "data/b.tsv.gz", "data/c/d.csv", "data/e.csv.gz"]
 
 
+@pytest.mark.slow
 def test_a_prefix_of_many_objects_is_listed_whole(s3: "S3Client", bucket: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         names = [f"part-{number:04}.tsv" for number in range(1005)]
