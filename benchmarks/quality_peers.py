@@ -143,14 +143,20 @@ def lenskit_als(task: Task, seed: int, factors: int, regularization: float) -> P
     model.fit(_frame(task.known, "user", "item", "rating"))
 
     def predict(users: Array, items: Array) -> Array:
-        return np.array(
-            [
-                model.predict_for_user(user, [item]).iloc[0]
-                for user, item in zip(users, items, strict=True)
-            ]
+        # What its predict_for_user computes, for all pairs at once.
+        bias = model.bias.mean_ + bias_of(users, "user") + bias_of(items, "item")
+        rows = model.user_index_.get_indexer(users), model.item_index_.get_indexer(items)
+        known = (rows[0] >= 0) & (rows[1] >= 0)
+        product = np.einsum(
+            "nk,nk->n", model.user_features_[rows[0]], model.item_features_[rows[1]]
         )
+        return np.asarray(bias + np.where(known, product, 0))
 
-    return lambda users, items: _filled(task, predict(users, items))
+    def bias_of(ids: Array, side: str) -> Array:
+        offsets = getattr(model.bias, f"{side}_offsets_")
+        return np.asarray(offsets.reindex(ids, fill_value=0))
+
+    return predict
 
 
 def myfm(task: Task, seed: int, rank: int, iterations: int) -> Predict:
