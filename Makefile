@@ -43,6 +43,10 @@ compile: $(READY) ## write the pipeline's YAML
 test: $(READY) ## run the tests, fast ones first
 	$(BIN)/pytest
 
+.PHONY: test-docker
+test-docker: $(READY) ## run the tests that need a Docker engine
+	$(BIN)/pytest -m docker
+
 .PHONY: golden
 golden: $(READY) ## accept the DAG as it is now, after its difference was read
 	UPDATE_GOLDEN=1 $(BIN)/pytest --quiet tests/pipelines/test_policy.py -k change_of_the_dag

@@ -24,7 +24,7 @@ class Server:
     """
 
     def __init__(self, bundle: Path) -> None:
-        port = _free_port()
+        port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         self._process = subprocess.Popen(
             [
@@ -79,7 +79,8 @@ def serving(bundle: Path, seconds: float) -> Iterator[Ask]:
         server.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
