@@ -39,6 +39,8 @@ _INSTALLS = (
     ("lenskit==0.14.4",),
 )
 OURS = "alsolike"
+# They have threads of their own, which those of the linear algebra below would only slow down.
+_THREADED = ("implicit_als", "implicit_als_recency", "lenskit_als")
 
 Figures = dict[str, Any]
 
@@ -151,7 +153,9 @@ def measure_peer(model: str, folder: Path, seed: int) -> Figures | None:
             str(seed),
         ]
         command = [str(PEERS / "bin" / "python"), *arguments]
-        run = subprocess.run(command, capture_output=True, text=True)
+        threads = {"OPENBLAS_NUM_THREADS": "1"} if model in _THREADED else {}
+        surroundings = os.environ | threads
+        run = subprocess.run(command, capture_output=True, text=True, env=surroundings)
         if run.returncode:
             print(f"{model} is left out, it does not run here:", run.stderr, file=sys.stderr)
             return None
