@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RANGE_BYTES = 8 << 20
 _RANGES_AHEAD = 3
 _RETRIES = 5
-_FIRST_PAUSE_SECONDS = 0.1
+_FIRST_PAUSE_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,12 @@ import pytest
 from components.artifacts import ratings as ratings_format
 from components.artifacts.ratings import RatingsFolder
 from components.errors import UserError
+from components.ingest import download
 from components.ingest.ingest import ingest
 from components.ingest.source import resolve
+from pipelines.object_store import ObjectStore
 from pipelines.sample_data import write_sample
+from tests.ingest.proxy import cutting_proxy
 from tests.ingest.sources import HEADER, amazon_file, amazon_line, put, settings
 
 if TYPE_CHECKING:
@@ -96,6 +99,25 @@ def test_the_same_source_gives_the_same_artifact(
         ingest(settings(uri), tmp_path / name)
         digests.add(RatingsFolder.open(tmp_path / name).manifest.digest)
     assert len(digests) == 1
+
+
+def test_cut_connections_change_nothing_in_the_artifact(
+    s3: "S3Client",
+    bucket: str,
+    object_store: ObjectStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(download, "RANGE_BYTES", 300_000)
+    monkeypatch.setattr(download, "_FIRST_PAUSE_SECONDS", 0.01)
+    file = tmp_path / "sample.tsv.gz"
+    write_sample(file, 10_000, seed=1)
+    uri = put(s3, bucket, "a.tsv.gz", file.read_bytes())
+    whole = ingest(settings(uri), tmp_path / "whole")
+    with cutting_proxy(object_store.endpoint, cuts=3) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        assert ingest(settings(uri), tmp_path / "cut") == whole
+        assert proxy.cut == 3
 
 
 def test_a_mirror_is_read_in_place_of_the_source(
