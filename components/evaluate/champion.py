@@ -1,5 +1,6 @@
 """The deployed model, brought to today's indices so that it is scored on today's test rows."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import numpy.typing as npt
 from components.artifacts.model import Floats, Model, RankingFactors, RatingFactors, Seen
 from components.artifacts.splits import Ratings
 from components.artifacts.strings import StringTable
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,17 @@ class Aligned:
         return ~np.isin(pairs, self.learned)
 
 
-def align(model: Model, customers: Sequence[str], products: Sequence[str]) -> Aligned:
-    """Bring a model to the indices of these customers and products."""
+def align(model: Model, customers: Sequence[str], products: Sequence[str]) -> Aligned | None:
+    """Bring a model to the indices of these customers and products.
+
+    Returns:
+        None for a model of another catalogue, which knows none of the products: it is no rival.
+    """
     users = _places(model.catalogue.customers, customers)
     items = _places(model.catalogue.products, products)
+    if not (items >= 0).any():
+        logger.info("the deployed model knows none of these products: it is no rival")
+        return None
     return Aligned(
         rating=_align_rating(model.rating, users, items) if model.rating else None,
         ranking=_align_ranking(model.ranking, users, items) if model.ranking else None,

@@ -25,6 +25,7 @@ def model() -> Model:
 def test_predicts_the_same_whatever_the_order_of_ids(model: Model) -> None:
     customers, products = customer_ids(CUSTOMERS)[::-1], product_ids(PRODUCTS)[::-1]
     aligned = align(model, customers, products)
+    assert aligned is not None
     assert model.rating is not None
     assert aligned.rating is not None
     users, items = (column.ravel() for column in np.indices((CUSTOMERS, PRODUCTS)))
@@ -35,6 +36,7 @@ def test_predicts_the_same_whatever_the_order_of_ids(model: Model) -> None:
 
 def test_never_lists_a_product_and_has_no_opinion_of_a_customer_that_are_new(model: Model) -> None:
     aligned = align(model, ["new", *customer_ids(3)], ["P", *product_ids(PRODUCTS)])
+    assert aligned is not None
     assert aligned.ranking is not None
     assert aligned.rating is not None
     assert aligned.ranking.scores(np.ones((1, 4), np.float32))[0, 0] == -np.inf
@@ -45,6 +47,7 @@ def test_never_lists_a_product_and_has_no_opinion_of_a_customer_that_are_new(mod
 def test_is_judged_on_the_rows_that_it_did_not_learn_from(model: Model) -> None:
     train, validation, test = make_sets(CUSTOMERS, PRODUCTS, 0)
     aligned = align(model, customer_ids(CUSTOMERS), product_ids(PRODUCTS))
+    assert aligned is not None
     assert not aligned.unlearned(train).any()
     assert not aligned.unlearned(validation).any()
     assert aligned.unlearned(test).all()
@@ -55,4 +58,9 @@ def test_rows_that_it_learned_under_other_indices_are_left_out(model: Model) -> 
     renamed = StringTable.of([f"X{item}" for item in range(PRODUCTS)])
     stranger = replace(model, catalogue=replace(model.catalogue, products=renamed))
     aligned = align(stranger, customer_ids(CUSTOMERS), product_ids(PRODUCTS))
+    assert aligned is not None
     assert aligned.unlearned(train).all()
+
+
+def test_a_model_of_another_catalogue_is_no_rival(model: Model) -> None:
+    assert align(model, customer_ids(CUSTOMERS), ["other", "others"]) is None
