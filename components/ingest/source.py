@@ -37,7 +37,9 @@ def open_source(storage: Storage, settings: SourceSettings) -> tuple[str, list[S
         return settings.source_version, mirrored
     version, objects = _find_original(storage, settings)
     if settings.mirror_to:
-        objects = mirror(storage, objects, version, settings.mirror_to)
+        objects = find_mirror(storage, version, settings.mirror_to) or mirror(
+            storage, objects, version, settings.mirror_to
+        )
     return version, objects
 
 
