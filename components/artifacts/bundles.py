@@ -14,6 +14,9 @@ the new one.
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
@@ -165,27 +168,22 @@ class S3Store:
     def versions(self) -> list[str]:
         """All versions, in no order."""
         start = f"{self._key(VERSIONS)}/"
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=start, Delimiter="/"
-        )
-        folders = [folder for page in pages for folder in page.get("CommonPrefixes", [])]
+        with _explained(self.location):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=start, Delimiter="/"
+            )
+            folders = [folder for page in pages for folder in page.get("CommonPrefixes", [])]
         return [folder["Prefix"].removeprefix(start).rstrip("/") for folder in folders]
 
     def history(self) -> list[str]:
         """Versions that have been current, the oldest first, the current one last."""
-        from botocore.exceptions import ClientError
-
-        try:
-            body = self._client.get_object(Bucket=self._bucket, Key=self._key(HISTORY))["Body"]
-        except self._client.exceptions.NoSuchKey:
-            return []
-        except ClientError as error:
-            raise UserError(
-                f"{self.location} cannot be read: {error.response['Error']['Code']}: check the "
-                f"bucket's name and the credentials"
-            ) from None
-        history: list[str] = json.loads(body.read())
-        return history
+        with _explained(self.location):
+            try:
+                found = self._client.get_object(Bucket=self._bucket, Key=self._key(HISTORY))
+            except self._client.exceptions.NoSuchKey:
+                return []
+            history: list[str] = json.loads(found["Body"].read())
+            return history
 
     def location_of(self, version: str) -> str:
         """The URI of a version's folder."""
@@ -194,25 +192,27 @@ class S3Store:
     def add(self, bundle: Path) -> str:
         """Store a bundle unless it is there, its manifest last, and return its version."""
         version = version_of(bundle)
-        if version in self._complete_versions():
-            return version
-        files = sorted(path for path in bundle.rglob("*") if path.is_file())
-        for file in sorted(files, key=lambda path: path.name == MANIFEST):
-            key = self._key(VERSIONS, version, file.relative_to(bundle).as_posix())
-            self._client.upload_file(str(file), self._bucket, key)
+        files = [path for path in bundle.rglob("*") if path.is_file()]
+        with _explained(self.location):
+            if self._is_whole(version):
+                return version
+            for file in sorted(files, key=lambda path: path.name == MANIFEST):
+                key = self._key(VERSIONS, version, file.relative_to(bundle).as_posix())
+                self._client.upload_file(str(file), self._bucket, key)
         return version
 
     def fetch(self, version: str, into: Path) -> Path:
         """Copy the bundle below `into` and check it."""
         folder = into / version
         start = f"{self._key(VERSIONS, version)}/"
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=start
-        )
-        for entry in (entry for page in pages for entry in page.get("Contents", [])):
-            file = folder / entry["Key"].removeprefix(start)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._client.download_file(self._bucket, entry["Key"], str(file))
+        with _explained(self.location):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=start
+            )
+            for entry in (entry for page in pages for entry in page.get("Contents", [])):
+                file = folder / entry["Key"].removeprefix(start)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self._client.download_file(self._bucket, entry["Key"], str(file))
         if version_of(folder) != version:
             raise UserError(f"{self.location}: version {version} is damaged: deploy it again")
         return folder
@@ -222,14 +222,12 @@ class S3Store:
         if version not in self.versions():
             raise UserError(f"{self.location} has no version {version}: it has {_names(self)}")
         history = [*(past for past in self.history() if past != version), version]
-        self._client.put_object(
-            Bucket=self._bucket, Key=self._key(HISTORY), Body=json.dumps(history).encode()
-        )
+        with _explained(self.location):
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._key(HISTORY), Body=json.dumps(history).encode()
+            )
 
-    def _complete_versions(self) -> list[str]:
-        return [version for version in self.versions() if self._has_manifest(version)]
-
-    def _has_manifest(self, version: str) -> bool:
+    def _is_whole(self, version: str) -> bool:
         key = self._key(VERSIONS, version, MANIFEST)
         listed = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key)
         return bool(listed.get("Contents"))
@@ -237,12 +235,27 @@ class S3Store:
     def _key(self, *parts: str) -> str:
         return str(self._prefix.joinpath(*parts))
 
-    @property
+    @cached_property
     def _client(self) -> "S3Client":
         # Serving does without boto3.
         import boto3
 
         return boto3.client("s3")
+
+
+@contextmanager
+def _explained(location: str) -> Iterator[None]:
+    """Turn what S3 refuses into one line."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{location}: {reason}: check the bucket's name, the credentials and their rights"
+        ) from None
 
 
 def _names(store: BundleStore) -> str:

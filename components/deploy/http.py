@@ -4,6 +4,7 @@ import json
 import urllib.request
 from collections.abc import Callable
 from functools import partial
+from http.client import HTTPException
 from typing import Any
 
 _REQUEST_SECONDS = 10
@@ -35,5 +36,8 @@ def _ask(address: str, path: str, body: Any) -> Any:
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS) as answer:
-        return json.loads(answer.read())
+    try:
+        with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS) as answer:
+            return json.loads(answer.read())
+    except (HTTPException, ValueError) as error:
+        raise OSError(f"{path} is not answered in JSON over HTTP: {error!r}") from None

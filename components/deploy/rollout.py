@@ -20,7 +20,7 @@ def roll_out(settings: DeploySettings, store: BundleStore, release: Release) -> 
         UserError: if the target refuses it, it is not ready in time, or the smoke test fails.
     """
     target = open_target(settings)
-    for change in target.plan(release) or ["nothing to change"]:
+    for change in target.plan(release):
         log.info("plan: %s", change)
     try:
         target.apply(release)

@@ -55,7 +55,8 @@ def smoke_test(settings: DeploySettings, address: str, version: str, bundle: Pat
 
 
 def _check_version(ask: Ask, address: str, version: str) -> None:
-    served = ask("/v2/models/recommender", None)["versions"]
+    metadata = ask("/v2/models/recommender", None)
+    served = metadata.get("versions", []) if isinstance(metadata, dict) else []
     if version not in served:
         raise UserError(f"{address} serves version {', '.join(served)} where {version} is tested")
 

@@ -237,7 +237,7 @@ class FakeCluster:
                 pod_labels = {"serving.kserve.io/inferenceservice": name, VERSION: version}
                 self._add_waiting_pod(name, pod_labels)
             return
-        if "Standard" in found["metadata"]["annotations"].values():
+        if "RawDeployment" in found["metadata"]["annotations"].values():
             self._roll_predictor(name, found)
         predictor["latestReadyRevision"] = predictor["latestCreatedRevision"]
         status["conditions"] = [{"type": "Ready", "status": "True"}]

@@ -65,6 +65,19 @@ def test_s3_gets_the_version_and_gives_it_back(
     assert current_version(store) == versions[1]
 
 
+def test_a_bucket_that_is_not_there_is_one_line(
+    tmp_path: Path, models: tuple[Path, Path], s3: "S3Client"
+) -> None:
+    del s3
+    settings = DeploySettings(destination="s3://no-such-bucket/models")
+    reason = r"s3://no-such-bucket/models: .*check the bucket's name"
+    with pytest.raises(UserError, match=reason):
+        open_store(settings.destination).versions()
+    with pytest.raises(UserError, match=reason):
+        deploy(settings, models[0], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_going_back_is_a_rollout_too(tmp_path: Path, models: tuple[Path, Path]) -> None:
     settings = DeploySettings(destination=str(tmp_path / "store"))
     first, second = (deploy(settings, model, tmp_path / "out")["version"] for model in models)

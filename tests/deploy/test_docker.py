@@ -115,6 +115,9 @@ def test_a_new_version_takes_the_port_over_and_a_failing_one_does_not(
     roll_out(settings(image, port), store, new.release)
     assert served(port) == new.release.version == current_version(store)
     assert "alsolike-test-candidate" not in names()
+    with pytest.raises(UserError, match="max_latency_ms"):
+        roll_out(settings(image, port, max_latency_ms=1e-6), store, old.release)
+    assert served(port) == new.release.version == current_version(store)
 
 
 def test_the_old_container_comes_back_when_the_store_cannot_be_written(

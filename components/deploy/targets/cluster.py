@@ -17,16 +17,16 @@ from kubernetes.dynamic.exceptions import (
 )
 from urllib3.exceptions import HTTPError
 
+from components.deploy.targets.manifests import Object
 from components.errors import UserError
 
-Object = dict[str, Any]
 Result = TypeVar("Result")
 
 _MANAGER = "alsolike"
 _PAUSE_SECONDS = 1.0
 _HOPELESS = {
     "CrashLoopBackOff": "see its log",
-    "CreateContainerConfigError": "check the secret's name",
+    "CreateContainerConfigError": "check s3_secret, and that the image's user is a number",
     "ErrImageNeverPull": "check serve_image",
     "ImagePullBackOff": "check serve_image and the account's pull secret",
     "InvalidImageName": "check serve_image",
@@ -51,22 +51,17 @@ class Cluster:
             fields: Object = found.to_dict()
             return fields
 
-    def apply(self, manifest: Object) -> Object:
+    def apply(self, manifest: Object) -> None:
         """Make an object as the manifest says; fields that others own and it lacks stay."""
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         with _explained("apply", f"{kind} {name}", self.namespace):
-            applied: Object = (
-                self._resource(manifest["apiVersion"], kind)
-                .server_side_apply(
-                    body=manifest,
-                    name=name,
-                    namespace=self.namespace,
-                    field_manager=_MANAGER,
-                    force_conflicts=True,
-                )
-                .to_dict()
+            self._resource(manifest["apiVersion"], kind).server_side_apply(
+                body=manifest,
+                name=name,
+                namespace=self.namespace,
+                field_manager=_MANAGER,
+                force_conflicts=True,
             )
-            return applied
 
     def merge(self, api_version: str, kind: str, name: str, fields: Object) -> None:
         """Set some fields of an object and leave the others."""

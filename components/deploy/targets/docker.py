@@ -38,6 +38,8 @@ class DockerTarget:
         self._name = settings.endpoint_name
         self._candidate = f"{self._name}-candidate"
         self._replaced = f"{self._name}-replaced"
+        self._old: Container | None = None
+        self._is_promoting = False
         with _explained():
             self._engine = docker.from_env()
 
@@ -60,9 +62,11 @@ class DockerTarget:
     def promote(self, release: Release) -> None:
         with _explained():
             self._remove(self._replaced)
-            if old := self._find(self._name):
-                old.rename(self._replaced)
-                old.stop(timeout=_STOP_SECONDS)
+            self._old = self._find(self._name)
+            self._is_promoting = True
+            if self._old:
+                self._old.rename(self._replaced)
+                self._old.stop(timeout=_STOP_SECONDS)
             self._start(self._name, release, ("127.0.0.1", self._settings.port))
             self._wait(self._name)
             self._remove(self._candidate)
@@ -70,10 +74,19 @@ class DockerTarget:
     def rollback(self, release: Release) -> None:  # noqa: ARG002
         with _explained():
             self._remove(self._candidate)
-            if old := self._find(self._replaced):
-                self._remove(self._name)
-                old.rename(self._name)
-                old.start()
+            if self._is_promoting:
+                self._restore()
+
+    def _restore(self) -> None:
+        """Put the old container, if there was one, in the new one's place."""
+        new = self._find(self._name)
+        if new and new != self._old:
+            new.remove(force=True)
+        if self._old:
+            self._old.reload()
+            if self._old.name != self._name:
+                self._old.rename(self._name)
+            self._old.start()
 
     def _start(self, name: str, release: Release, published: tuple[str, int | None]) -> None:
         settings = self._settings

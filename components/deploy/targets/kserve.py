@@ -10,9 +10,9 @@ until the controller has observed the present one and the revision is another th
 
 from components.deploy.settings import DeploySettings
 from components.deploy.targets import Release
-from components.deploy.targets.cluster import Cluster, Object, condition, is_observed, poll
+from components.deploy.targets.cluster import Cluster, condition, is_observed, poll
 from components.deploy.targets.kubernetes import wait_for_deployment
-from components.deploy.targets.manifests import SERVING, STOP, VERSION, inference_service
+from components.deploy.targets.manifests import SERVING, STOP, VERSION, Object, inference_service
 
 _KIND = "InferenceService"
 _POD_LABEL = "serving.kserve.io/inferenceservice"

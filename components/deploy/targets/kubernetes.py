@@ -7,10 +7,11 @@ the old slot is scaled to none. Nothing is ever deleted.
 
 from components.deploy.settings import DeploySettings
 from components.deploy.targets import Release
-from components.deploy.targets.cluster import Cluster, Object, condition, is_observed, poll
+from components.deploy.targets.cluster import Cluster, condition, is_observed, poll
 from components.deploy.targets.manifests import (
     SLOT,
     VERSION,
+    Object,
     autoscaler,
     deployment,
     disruption_budget,

@@ -133,7 +133,8 @@ def inference_service(
         traffic_percent: the new version's share, the rest going to the last that had all; None
             for all.
     """
-    mode = {"knative": "Knative", "standard": "Standard"}[settings.kserve_mode]
+    # The names that every version of KServe knows; the newest calls them as we do.
+    mode = {"knative": "Serverless", "standard": "RawDeployment"}[settings.kserve_mode]
     server = _server(settings, "/mnt/models")
     server["env"] = [{"name": "STORAGE_URI", "value": release.location}]
     predictor: Object = {
