@@ -51,19 +51,22 @@ def follow(lines: Iterable[str], say: Callable[[str], None]) -> list[StepRun]:
         The steps that were started, in order.
     """
     steps: list[StepRun] = []
-    started = 0.0
+    running: dict[int, float] = {}
     for colored in lines:
         line = _COLOR.sub("", colored).rstrip()
-        running = steps[-1] if steps and steps[-1].state == "RUNNING" else None
+        ended = _FINISHED.search(line)
+        done = [number for number in running if ended and steps[number].name == ended[1]]
         if begun := _STARTED.search(line):
+            running[len(steps)] = time.monotonic()
             steps.append(StepRun(begun[1]))
-            started = time.monotonic()
             say(begun[1])
-        elif running and (ended := _FINISHED.search(line)) and ended[1] == running.name:
-            running.seconds = round(time.monotonic() - started, 3)
-            running.state = _STATES.get(ended[2], ended[2])
+        elif ended and done:
+            step = steps[done[0]]
+            step.seconds = round(time.monotonic() - running.pop(done[0]), 3)
+            step.state = _STATES.get(ended[2], ended[2])
         elif running:
-            running.output.append(line)
+            # Lines do not say whose they are where steps run at the same time.
+            steps[max(running)].output.append(line)
             if _OF_STEP.match(line):
                 say(f"  {line.strip()}")
     return steps
