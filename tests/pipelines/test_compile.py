@@ -1,0 +1,42 @@
+"""The pipeline that ships is the pipeline of the code, with settings that people can read."""
+
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from components.deploy.settings import DeploySettings
+from components.evaluate.settings import EvaluateSettings
+from components.ingest.settings import IngestSettings
+from components.prepare.settings import PrepareSettings
+from components.train.settings import TrainSettings
+from pipelines.compile import SHIPPED, compile_pipeline
+from pipelines.package import read_package
+
+SETTINGS: tuple[type[BaseModel], ...] = (
+    IngestSettings,
+    PrepareSettings,
+    TrainSettings,
+    EvaluateSettings,
+    DeploySettings,
+)
+# Steps ask for the champion and the version themselves, so the UI does not.
+INTERNAL = {"champion"}
+
+
+def test_the_shipped_pipeline_is_that_of_the_code(tmp_path: Path) -> None:
+    compile_pipeline(tmp_path / "pipeline.yaml")
+    assert (tmp_path / "pipeline.yaml").read_bytes() == SHIPPED.read_bytes(), "run: make compile"
+
+
+def test_compiling_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("first.yaml", "second.yaml"):
+        compile_pipeline(tmp_path / name)
+    assert (tmp_path / "first.yaml").read_bytes() == (tmp_path / "second.yaml").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.yaml", "second.yaml"]
+
+
+def test_every_setting_of_a_step_is_a_parameter_of_the_pipeline() -> None:
+    declared = read_package(SHIPPED).pipeline.root.input_definitions.parameters
+    wanted = {name for kind in SETTINGS for name in kind.model_fields} - INTERNAL
+    assert wanted <= set(declared)
+    assert all(parameter.description for parameter in declared.values())
