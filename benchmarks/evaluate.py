@@ -13,13 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from components.artifacts.model import Model, RankingFactors, RatingFactors
 from components.artifacts.splits import Ratings, Splits
-from components.evaluate.settings import EvaluateSettings
 from components.evaluate.top_lists import best_by_factors, histories_of
 from tests.evaluate.worlds import (
     make_catalogue,
@@ -56,8 +56,9 @@ def main() -> None:
         "cores": os.cpu_count(),
         "rounds": options.rounds,
         "lists_seconds": round(statistics.median(lists), 2),
-        "step_seconds": round(statistics.median(seconds for seconds, _ in steps), 2),
-        "step_peak_mb": round(max(peak for _, peak in steps)),
+        "step_seconds": round(statistics.median(step.seconds for step in steps), 2),
+        "step_cpu_seconds": round(statistics.median(step.cpu_seconds for step in steps), 2),
+        "step_peak_mb": round(max(step.peak_mb for step in steps)),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
@@ -139,8 +140,17 @@ def seconds_for_lists(folder: Path) -> float:
     return time.perf_counter() - start
 
 
-def run_step(folder: Path) -> tuple[float, float]:
-    """Seconds of the whole program, and its largest resident set in MB."""
+@dataclass(frozen=True)
+class Usage:
+    """What a program took: seconds by the clock and of all cores, and its largest resident set."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+def run_step(folder: Path) -> Usage:
+    """The whole step as a program."""
     with tempfile.TemporaryDirectory() as outputs:
         arguments = [f"--{name}={folder / name}" for name in ("ratings", "splits", "model")]
         arguments += [f"--{name}={outputs}/{name}" for name in ("report", "verdict")]
@@ -149,7 +159,8 @@ def run_step(folder: Path) -> tuple[float, float]:
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             raise RuntimeError(f"the step ended with status {status}")
-        return time.perf_counter() - start, usage.ru_maxrss / 1024
+        seconds = time.perf_counter() - start
+        return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 if __name__ == "__main__":

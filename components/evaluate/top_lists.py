@@ -17,6 +17,8 @@ LENGTH = 20
 _BLOCK = 1 << 23
 # Each group's largest score is a lower bound of one of the best; more groups, a closer bound.
 _GROUPS = 1024
+# A row with more candidates has many equal scores: it is decided by itself.
+_CROWD = 8 * LENGTH
 _NEVER = np.finfo(np.float32).min
 
 
@@ -117,9 +119,13 @@ def _best(table: Floats, ties: npt.NDArray[np.int64]) -> Integers:
     height, width = table.shape
     bounds = np.fmax(_lower_bounds(table), _NEVER)
     above = table >= bounds[:, None]
-    for row in np.flatnonzero(above.sum(axis=1) > 8 * LENGTH):
-        above[row] = _exact(table[row], ties)
-    rows, columns = divmod(np.flatnonzero(above), width)
+    found = np.flatnonzero(above)
+    crowded = np.flatnonzero(np.bincount(found // width, minlength=height) > _CROWD)
+    if len(crowded):
+        for row in crowded:
+            above[row] = _exact(table[row], ties)
+        found = np.flatnonzero(above)
+    rows, columns = divmod(found, width)
     order = np.lexsort((ties[columns], -table[rows, columns], rows))
     offsets = np.searchsorted(rows, np.arange(height + 1))
     ranks = _ranks(offsets)
