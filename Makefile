@@ -82,3 +82,7 @@ bench-quality: $(READY) ## compare predictions and rankings with those of other 
 .PHONY: bench-data
 bench-data: $(READY) ## time ingest and prepare of 4 million ratings beside the notebook's pandas
 	$(BIN)/python -m benchmarks.data
+
+.PHONY: bench-train
+bench-train: $(READY) ## time training beside the notebook's loop and PyTorch
+	$(BIN)/python -m benchmarks.train

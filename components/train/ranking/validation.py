@@ -11,8 +11,10 @@ from components.artifacts.splits import Ratings
 from components.train.ranking.training_set import TrainingSet
 
 _CUTS = (10, 50)
-# Scores to compute for a candidate: a sample of the customers does where that is too many.
-_MOST_SCORES = 100_000_000
+# Scores to compute for a candidate: a sample of the customers does where that is too many, but
+# no smaller one than tells candidates apart.
+_MOST_SCORES = 12_500_000
+_SMALLEST_SAMPLE = 2_000
 _BLOCK_SCORES = 1 << 23
 
 
@@ -37,7 +39,7 @@ class Validation:
         """The held-out ratings, or a random sample of them where there are very many."""
         generator = np.random.default_rng(data.seed)
         products = data.histories.products
-        most = max(1, _MOST_SCORES // products)
+        most = max(_SMALLEST_SAMPLE, _MOST_SCORES // products)
         sample = np.sort(generator.permutation(len(held_out))[:most])
         ties = generator.permutation(products)
         return cls(data, held_out.users[sample], held_out.items[sample], ties)

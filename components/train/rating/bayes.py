@@ -72,14 +72,10 @@ class Bayes:
         while True:
             user_rows = users.update(item_rows or start, user_rows)
             item_rows = items.update(user_rows, item_rows)
-            factors = _export(user_rows, item_rows, mean, problem.bounds)
+            export = partial(_export, user_rows, item_rows, mean, problem.bounds)
             predict = partial(_predict, user_rows, item_rows, mean, problem.bounds)
-            yield Step(
-                mean_squared_error(factors, ratings),
-                factors,
-                predict,
-                partial(_state, user_rows, item_rows),
-            )
+            loss = mean_squared_error(predict, ratings)
+            yield Step(loss, export, predict, partial(_state, user_rows, item_rows))
 
     def _restored(self, state: State, side: str) -> "_Rows":
         parts = (state[f"{side}.{part}"] for part in ("means", "covariances"))

@@ -79,7 +79,7 @@ def fit_rating(
     final = learn_again(best, replace(problem, ratings=known), checkpoints.of("final"))
     description = best.description | {"probes": _probes(final, splits.validation)}
     history = [trial.description | {"history": trial.history} for trial in trials]
-    return final.factors, description, history
+    return final.export(), description, history
 
 
 def _probes(step: Step, ratings: Ratings) -> dict[str, list[Any]]:

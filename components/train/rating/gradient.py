@@ -77,9 +77,9 @@ class GradientModel:
             losses = [self._update(network, trainer, batch) for batch in batches]
             limit = _EXPLODED * float(np.square(problem.ratings.stars).mean())
             loss = self._mean(losses, epoch, limit)
-            factors = network.export_factors(offset, problem.bounds)
+            export = partial(network.export_factors, offset, problem.bounds)
             predict = partial(self._predict, network, offset, problem.bounds)
-            yield Step(loss, factors, predict, partial(_state, network, trainer, epoch))
+            yield Step(loss, export, predict, partial(_state, network, trainer, epoch))
 
     def _seed_epoch(self, epoch: int) -> np.random.Generator:
         """Each epoch has a seed of its own, so that none needs to know what the others drew."""

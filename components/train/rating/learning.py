@@ -17,6 +17,11 @@ log = logging.getLogger(__name__)
 
 # A smaller gain, as a fraction of the loss, is not worth waiting for.
 _LEAST_GAIN = 1e-3
+# Bounds the memory that predictions take.
+_BLOCK_ROWS = 1 << 17
+
+Predict = Callable[[Integers, Integers], Floats]
+"""Stars, float32 [n], for n pairs of user and item indices."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +45,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class Step:
-    """Where learning stands after an epoch or a sweep.
+    """Where learning stands after an epoch or a sweep; to be asked before the next one is taken.
 
     Attributes:
         loss: mean squared error of training, in stars squared.
-        factors: the model so far, as it is exported.
+        export: makes plain factors of the model so far; the larger the tables, the longer.
         predict: stars of users and items, float32 [n], by the model itself.
         state: makes what to go on from.
     """
 
     loss: float
-    factors: RatingFactors
-    predict: Callable[[Integers, Integers], Floats]
+    export: Callable[[], RatingFactors]
+    predict: Predict
     state: Callable[[], State]
 
 
@@ -99,10 +104,14 @@ class Trial:
         }
 
 
-def mean_squared_error(factors: RatingFactors, ratings: Ratings) -> float:
+def mean_squared_error(predict: Predict, ratings: Ratings) -> float:
     """Of the predicted stars, in stars squared."""
-    errors = factors.predict(ratings.users, ratings.items) - ratings.stars
-    return float(np.mean(np.square(errors), dtype=np.float64))
+    total = 0.0
+    for start in range(0, len(ratings), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        errors = predict(ratings.users[rows], ratings.items[rows]) - ratings.stars[rows]
+        total += float(np.square(errors).sum(dtype=np.float64))
+    return total / len(ratings)
 
 
 def try_model(
@@ -131,7 +140,7 @@ def try_model(
     losses = [entry["validation_mse"] for entry in history]
     while len(losses) < steps and not is_over(losses, patience):
         step, number = next(learning), len(losses) + 1
-        mse = mean_squared_error(step.factors, validation)
+        mse = mean_squared_error(step.predict, validation)
         if not math.isfinite(mse):
             raise UserError(
                 f"the validation loss of {model.name} is {mse} after step {number}: "

@@ -58,6 +58,7 @@ def test_a_large_validation_set_is_sampled(
     validation: Validation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(validation_module, "_MOST_SCORES", 5 * PRODUCTS)
+    monkeypatch.setattr(validation_module, "_SMALLEST_SAMPLE", 1)
     pairs = set(zip(validation.users.tolist(), validation.items.tolist(), strict=True))
     held_out = Ratings(
         validation.users,

@@ -21,13 +21,15 @@ def learn(steps: int = 12, **changes: Any) -> Step:
 
 
 def test_vectors_predict_better_than_biases_alone_where_there_is_a_taste() -> None:
-    biases, vectors = (learn(rank=rank, precision=4.0).factors for rank in (0, 3))
-    assert mean_squared_error(vectors, TEST) < 0.75 * mean_squared_error(biases, TEST)
+    biases, vectors = (learn(rank=rank, precision=4.0).export() for rank in (0, 3))
+    assert mean_squared_error(vectors.predict, TEST) < 0.75 * mean_squared_error(
+        biases.predict, TEST
+    )
 
 
 def test_rank_0_solves_the_regularised_biases() -> None:
     """Against the normal equations of the biases, written out, at the prior of the last sweep."""
-    factors = learn(rank=0, steps=30, precision=2.0).factors
+    factors = learn(rank=0, steps=30, precision=2.0).export()
     residual = TRAIN.stars - factors.offset[0] - factors.item_biases[TRAIN.items]
     sums = np.bincount(TRAIN.users, residual, USERS)
     counts = np.bincount(TRAIN.users, minlength=USERS)
@@ -41,19 +43,21 @@ def test_rank_0_solves_the_regularised_biases() -> None:
 def test_the_export_predicts_what_the_model_predicts() -> None:
     step = learn()
     users, items = VALIDATION.users, VALIDATION.items
-    assert step.predict(users, items) == pytest.approx(step.factors.predict(users, items), abs=1e-5)
+    assert step.predict(users, items) == pytest.approx(
+        step.export().predict(users, items), abs=1e-5
+    )
 
 
 def test_the_same_seed_learns_the_same_model() -> None:
-    first, second = learn().factors, learn().factors
+    first, second = learn().export(), learn().export()
     np.testing.assert_array_equal(first.users, second.users)
     np.testing.assert_array_equal(first.items, second.items)
 
 
 def test_rows_in_many_blocks_are_solved_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = learn(steps=3).factors
+    whole = learn(steps=3).export()
     monkeypatch.setattr(bayes, "_BLOCK_ROWS", 7)
-    blocks = learn(steps=3).factors
+    blocks = learn(steps=3).export()
     assert blocks.users == pytest.approx(whole.users, abs=1e-4)
     assert blocks.item_biases == pytest.approx(whole.item_biases, abs=1e-4)
 
@@ -62,6 +66,6 @@ def test_a_product_that_nobody_rated_gets_the_prior() -> None:
     rows = TRAIN.items != 5
     some = type(TRAIN)(TRAIN.users[rows], TRAIN.items[rows], TRAIN.stars[rows], TRAIN.days[rows])
     *_, last = islice(Bayes(2, 4.0, True, 0, CPU).learn(problem(some)), 3)
-    assert np.isfinite(last.factors.items).all()
-    assert last.factors.items.shape == (ITEMS, 2)
-    assert abs(last.factors.item_biases[5]) < 1.5
+    assert np.isfinite(last.export().items).all()
+    assert last.export().items.shape == (ITEMS, 2)
+    assert abs(last.export().item_biases[5]) < 1.5

@@ -36,7 +36,9 @@ def make(name: Literal["mf", "mlp"], **changes: Any) -> GradientModel:
 def test_the_export_predicts_what_the_network_predicts(name: Literal["mf", "mlp"]) -> None:
     *_, step = islice(make(name).learn(problem(TRAIN)), 3)
     users, items = VALIDATION.users, VALIDATION.items
-    assert step.predict(users, items) == pytest.approx(step.factors.predict(users, items), abs=1e-5)
+    assert step.predict(users, items) == pytest.approx(
+        step.export().predict(users, items), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -47,13 +49,13 @@ def test_learning_lowers_the_training_loss(name: Literal["mf", "mlp"]) -> None:
 
 def test_factorization_predicts_better_than_the_mean() -> None:
     *_, step = islice(make("mf").learn(problem(TRAIN)), 10)
-    assert mean_squared_error(step.factors, VALIDATION) < 0.7 * VALIDATION.stars.var()
+    assert mean_squared_error(step.predict, VALIDATION) < 0.7 * VALIDATION.stars.var()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_learns_the_same_model(name: Literal["mf", "mlp"]) -> None:
-    first, second = (next(make(name).learn(problem(TRAIN))).factors for _ in range(2))
-    other = next(make(name, seed=4).learn(problem(TRAIN))).factors
+    first, second = (next(make(name).learn(problem(TRAIN))).export() for _ in range(2))
+    other = next(make(name, seed=4).learn(problem(TRAIN))).export()
     np.testing.assert_array_equal(first.users, second.users)
     np.testing.assert_array_equal(first.items, second.items)
     assert not np.array_equal(first.users, other.users)
@@ -62,9 +64,9 @@ def test_the_same_seed_learns_the_same_model(name: Literal["mf", "mlp"]) -> None
 def test_a_customer_who_rated_nothing_keeps_the_vector_of_the_start() -> None:
     rows = TRAIN.users < 100
     some = type(TRAIN)(TRAIN.users[rows], TRAIN.items[rows], TRAIN.stars[rows], TRAIN.days[rows])
-    first, second = islice(make("mf").learn(problem(some)), 2)
-    np.testing.assert_array_equal(first.factors.users[100:], second.factors.users[100:])
-    assert not np.array_equal(first.factors.users[:100], second.factors.users[:100])
+    first, second = (step.export() for step in islice(make("mf").learn(problem(some)), 2))
+    np.testing.assert_array_equal(first.users[100:], second.users[100:])
+    assert not np.array_equal(first.users[:100], second.users[:100])
 
 
 def test_a_diverging_loss_names_the_epoch_the_batch_and_the_remedy() -> None:
@@ -86,7 +88,7 @@ def test_two_devices_share_a_batch_and_learn_as_well_as_one() -> None:
         list(islice(make("mf", devices=devices).learn(problem(TRAIN)), 8))[-1]
         for devices in ((CPU,), pair)
     )
-    losses = [mean_squared_error(step.factors, VALIDATION) for step in (one, two)]
+    losses = [mean_squared_error(step.predict, VALIDATION) for step in (one, two)]
     assert losses[1] < 1.1 * losses[0]
     users, items = VALIDATION.users, VALIDATION.items
-    assert two.predict(users, items) == pytest.approx(two.factors.predict(users, items), abs=1e-5)
+    assert two.predict(users, items) == pytest.approx(two.export().predict(users, items), abs=1e-5)

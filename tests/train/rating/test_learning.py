@@ -1,7 +1,7 @@
 """Learning stops in time, keeps the best, and says when it has failed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -43,9 +43,8 @@ class Scripted:
                 offset=np.array([stars], np.float32),
                 bounds=np.array([-9, 9], np.float32),
             )
-            yield Step(
-                0.0, factors, factors.predict, partial(dict, done=np.array([number], np.int32))
-            )
+            state = {"done": np.array([number], np.int32)}
+            yield Step(0.0, partial(replace, factors), factors.predict, partial(dict, state))
 
 
 def mean() -> float:
@@ -57,7 +56,7 @@ def test_the_step_with_the_least_validation_error_is_kept() -> None:
     trial = try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=5, checkpoint=NOWHERE)
     assert trial.steps == 3
     assert trial.mse == pytest.approx(VALIDATION.stars.var(), rel=1e-4)
-    assert learn_again(trial, problem(TRAIN), NOWHERE).factors.offset[0] == np.float32(mean())
+    assert learn_again(trial, problem(TRAIN), NOWHERE).export().offset[0] == np.float32(mean())
 
 
 def test_learning_ends_when_nothing_is_gained_for_long() -> None:

@@ -33,5 +33,5 @@ def test_a_model_goes_on_from_a_state_to_the_same_factors(model: RatingModel) ->
     resumed = list(islice(model.learn(problem(TRAIN), stopped.state()), 2))
     assert stopped.loss == second.loss
     assert [step.loss for step in resumed] == [third.loss, fourth.loss]
-    np.testing.assert_array_equal(resumed[-1].factors.users, fourth.factors.users)
-    np.testing.assert_array_equal(resumed[-1].factors.item_biases, fourth.factors.item_biases)
+    np.testing.assert_array_equal(resumed[-1].export().users, fourth.export().users)
+    np.testing.assert_array_equal(resumed[-1].export().item_biases, fourth.export().item_biases)
