@@ -68,11 +68,12 @@ def test_begins_with_the_verdict_and_has_every_section(page: Path) -> None:
     assert text.count('<article class="customer">') == 10
     assert "s3://shop/reviews.tsv.gz" in text
     assert "wrong number of columns" in text
+    assert "At most 350 MiB." in text
 
 
 def test_plots_are_vectors_in_the_pages_own_colours(page: Path) -> None:
     drawn = re.findall(r"<svg.*?</svg>", page.read_text(), re.S)
-    assert len(drawn) >= 7
+    assert len(drawn) == 9
     for svg in drawn:
         ElementTree.fromstring(svg)
         assert "var(--ink)" in svg or "var(--muted)" in svg

@@ -32,7 +32,14 @@ LOSSES = [
     {"step": 1, "train_mse": 1.2, "validation_mse": 1.4},
     {"step": 2, "train_mse": 0.9, "validation_mse": 1.3},
 ]
-HISTORY = {"rating": [{"model": "bayes", "validation_mse": 1.3, "history": LOSSES}]}
+SAMPLES = [
+    {"seconds": 0.25, "cpu_percent": 100, "memory_mib": 300.0},
+    {"seconds": 0.5, "cpu_percent": 180, "memory_mib": 350.0},
+]
+HISTORY = {
+    "resources": {"samples": SAMPLES},
+    "rating": [{"model": "bayes", "validation_mse": 1.3, "history": LOSSES}],
+}
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ def render(inputs: Inputs, figures: Figures, verdict: Verdict, settings: Evaluat
         learned_by_champion=int((~figures.test.fresh).sum()),
         comparisons=_comparisons(figures, settings.confidence),
         learning=_learning(inputs.history),
+        resources=_resources(inputs.history),
         calibration=_calibration(figures),
         slices=_slices(figures, settings),
         data=_data(inputs.statistics),
@@ -160,6 +161,25 @@ def _learning(history: Mapping[str, Any]) -> Plot | None:
         f"{kept['model']}, the best of {len(trials)} tried: its best step on validation is kept."
     )
     return Plot("Learning curves", svg, caption)
+
+
+def _resources(history: Mapping[str, Any]) -> list[Plot]:
+    """What the training took over time."""
+    samples = history.get("resources", {}).get("samples", [])
+    drawn = []
+    for title, unit, suffix in (("Memory", "MiB", "memory_mib"), ("Processors", "%", "percent")):
+        names = [name for name in samples[0] if name.endswith(suffix)] if samples else []
+        if names:
+            lines = {
+                "GPU" if name.startswith("gpu") else "CPU": [
+                    (sample["seconds"], sample[name]) for sample in samples
+                ]
+                for name in names
+            }
+            peak = max(sample[name] for sample in samples for name in names)
+            svg = plots.over_time(lines, unit)
+            drawn.append(Plot(f"{title} in training", svg, f"At most {peak:,.0f} {unit}."))
+    return drawn
 
 
 def _calibration(figures: Figures) -> Plot | None:

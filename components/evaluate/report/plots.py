@@ -133,6 +133,17 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], label: str) -> str
         return _svg(canvas)
 
 
+def over_time(lines: Mapping[str, Points], label: str) -> str:
+    """Measurements over the seconds of a run, two at most."""
+    with rc_context(_STYLE):
+        canvas, axes = _new(4.6, 2.2, "Seconds", label)
+        for (name, points), colour in zip(lines.items(), (OURS, THEIRS), strict=False):
+            axes.plot(*zip(*points, strict=True), color=colour, label=name)
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="lower right")
+        return _svg(canvas)
+
+
 def _new(width: float, height: float, x_label: str, y_label: str) -> tuple[Canvas, Axes]:
     canvas = Canvas(figsize=(width, height), layout="constrained")
     axes = canvas.subplots()
