@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ class Package:
         for name in values:
             if name not in declared:
                 known = ", ".join(sorted(declared))
-                raise UserError(f"the pipeline has no parameter {name!r}: it has {known}")
+                near = get_close_matches(name, declared, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise UserError(f"the pipeline has no parameter {name!r}: it has {known}{hint}")
         for name, parameter in declared.items():
             if not parameter.is_optional and name not in values:
                 raise UserError(

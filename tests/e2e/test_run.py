@@ -123,7 +123,7 @@ def test_a_step_that_fails_has_the_last_word(ratings: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("params", "error"),
     [
-        ("epoch=3", "the pipeline has no parameter 'epoch'"),
+        ("epoch=3", "; did you mean epochs?"),
         ("epochs=many", "parameter epochs=many: it takes a whole number"),
         ("epochs", "write name=value"),
         ("missing.yaml", "cannot read the parameters from missing.yaml"),
