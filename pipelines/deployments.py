@@ -39,8 +39,8 @@ def list_versions(environment: EnvironmentOption = "", param: ParamOption = None
     never = sorted(set(store.versions()) - set(history))
     if not history and not never:
         typer.echo(f"nothing is deployed at {store.location}")
-    for place, version in enumerate([*history, *never]):
-        state = {0: "current", 1: "previous"}.get(place, "before") if version in history else "stored"
+    states = ["current", "previous", *["before"] * len(history)][: len(history)]
+    for version, state in zip([*history, *never], [*states, *["stored"] * len(never)], strict=True):
         typer.echo(f"{version}  {state}")
 
 

@@ -7,6 +7,7 @@ step each time its object is read, so whoever polls sees every stage it goes thr
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -45,6 +46,7 @@ class FakeCluster:
         problem: what keeps new pods from getting ready: image, silence, deadline, or nothing.
         forbidden: verb and kind of what nobody may do.
         installed: the API versions there are.
+        asked: the versions of InferenceServices that ever got requests.
     """
 
     def __init__(self) -> None:
@@ -52,6 +54,7 @@ class FakeCluster:
         self.problem = ""
         self.forbidden: set[tuple[str, str]] = set()
         self.installed = set(KINDS)
+        self.asked: set[str] = set()
         self._clock = 0
         self._stages: dict[tuple[str, str], int] = {}
         self._lock = threading.RLock()
@@ -231,6 +234,8 @@ class FakeCluster:
             created = int(predictor.get("latestCreatedRevision", "0").rpartition("-")[2]) + 1
             predictor["latestCreatedRevision"] = f"{name}-predictor-{created:05d}"
             status["conditions"] = [{"type": "Ready", "status": "Unknown", "reason": "Deploying"}]
+            if "ready" in predictor:  # what has no revision that is ready leads to one that has
+                self._share(predictor, predictor["ready"], spec.get("canaryTrafficPercent"))
             return
         if self.problem:
             if self.problem == "image":
@@ -240,6 +245,7 @@ class FakeCluster:
         if "RawDeployment" in found["metadata"]["annotations"].values():
             self._roll_predictor(name, found)
         predictor["latestReadyRevision"] = predictor["latestCreatedRevision"]
+        predictor["ready"] = version
         status["conditions"] = [{"type": "Ready", "status": "True"}]
         self._share(predictor, version, spec.get("canaryTrafficPercent"))
 
@@ -261,7 +267,10 @@ class FakeCluster:
             predictor["all"] = version
             predictor["traffic"] = {version: 100}
         else:
-            predictor["traffic"] = {version: percent, predictor["all"]: 100 - percent}
+            shares = Counter({version: percent})
+            shares.update({predictor["all"]: 100 - percent})
+            predictor["traffic"] = dict(shares)
+        self.asked |= {served for served, share in predictor["traffic"].items() if share}
 
     # What the tests ask.
 

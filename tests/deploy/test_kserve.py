@@ -140,6 +140,27 @@ def test_a_wrong_answer_changes_nothing_and_is_told(
         roll_out(settings(new, kserve_mode=mode), store, release)
     assert cluster.shares() == {old.release.version: 100}
     assert current_version(store) == old.release.version
+    if mode == "knative":
+        assert cluster.asked == {old.release.version}
+
+
+def test_the_old_version_comes_back_when_the_store_cannot_be_written(
+    cluster: FakeCluster,
+    versions: Versions,
+    store: FolderStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old, new = versions
+
+    def refuse(version: str) -> None:
+        raise UserError(f"cannot write {version}")
+
+    monkeypatch.setattr(store, "make_current", refuse)
+    with pytest.raises(UserError, match="cannot write"):
+        roll_out(settings(new), store, new.release)
+    assert cluster.shares() == {old.release.version: 100}
+    predictor = cluster.objects["InferenceService", "recommender"]["spec"]["predictor"]
+    assert "canaryTrafficPercent" not in predictor
 
 
 def test_a_first_version_that_fails_is_stopped_and_can_be_tried_again(

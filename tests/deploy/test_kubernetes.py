@@ -1,11 +1,18 @@
 """The rollout to plain Kubernetes, and that nothing that goes wrong moves the traffic."""
 
+import kubernetes_validate
 import pytest
 
 from components.artifacts.bundles import FolderStore, current_version
 from components.deploy.rollout import roll_out
 from components.deploy.settings import DeploySettings
 from components.deploy.targets import open_target
+from components.deploy.targets.manifests import (
+    autoscaler,
+    deployment,
+    disruption_budget,
+    service,
+)
 from components.errors import UserError
 from tests.deploy.conftest import Served
 from tests.deploy.fake_cluster import FakeCluster
@@ -147,3 +154,15 @@ def test_a_cluster_that_does_not_answer_is_named(
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
     with pytest.raises(UserError, match="cannot reach the cluster"):
         open_target(settings(versions[0]))
+
+
+def test_the_manifests_keep_to_the_schemas_of_kubernetes(versions: Versions) -> None:
+    old, _ = versions
+    given = settings(old, s3_secret="keys")
+    for manifest in (
+        deployment(given, "blue", old.release, replicas=2),
+        service(given, "recommender", "blue"),
+        autoscaler(given, "blue"),
+        disruption_budget(given, "blue"),
+    ):
+        kubernetes_validate.validate(manifest, "1.31", strict=True)

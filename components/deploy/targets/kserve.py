@@ -46,25 +46,39 @@ class KServeTarget:
         self._apply(self._tried, release, share)
 
     def wait(self, release: Release) -> str:
-        self._wait(self._tried, release)
+        self._wait(self._tried, release.version, self._not_to_be_believed(release.version))
         host = f"{self._tried}-predictor.{self._settings.namespace}.svc.cluster.local"
         return f"http://latest-{host}" if self._knative else f"http://{host}"
 
     def promote(self, release: Release) -> None:
         share = self._settings.canary_percent
         self._apply(self._name, release, None if share == 100 else share)
-        self._wait(self._name, release)
+        self._wait(self._name, release.version, self._not_to_be_believed(release.version))
         if not self._knative:
             self._stop(self._tried)
 
     def rollback(self, release: Release) -> None:  # noqa: ARG002
         if self._name in self._applied:
             if self._former:
-                self._cluster.apply(_as_it_was(self._former))
+                self._restore(self._former)
             else:
                 self._stop(self._name)
         if not self._knative and self._tried in self._applied:
             self._stop(self._tried)
+
+    def _restore(self, former: Object) -> None:
+        if self._knative:
+            # Knative sends what is not held back to the newest revision that is ready, and until
+            # the old specification has one again, that is the one that failed.
+            failed = _newest(self._cluster.get(SERVING, _KIND, self._name))
+            self._cluster.apply(_as_it_was(former, held_back=True))
+            stale = failed if failed != _newest(former) else None
+            self._wait(self._name, _version(former), stale)
+        self._cluster.apply(_as_it_was(former))
+
+    def _not_to_be_believed(self, version: str) -> str | None:
+        """The revision of before, which says Ready until the new one is there."""
+        return _newest(self._former) if _version(self._former) != version else None
 
     def _apply(self, name: str, release: Release, share: int | None) -> None:
         self._cluster.apply(inference_service(self._settings, name, release, share))
@@ -73,14 +87,15 @@ class KServeTarget:
     def _stop(self, name: str) -> None:
         self._cluster.merge(SERVING, _KIND, name, {"metadata": {"annotations": {STOP: "true"}}})
 
-    def _wait(self, name: str, release: Release) -> None:
+    def _wait(self, name: str, version: str, stale: str | None) -> None:
+        """Wait until a version is ready in a revision that is not the stale one."""
         seconds = self._settings.ready_seconds
-        labels = {_POD_LABEL: name, VERSION: release.version}
+        labels = {_POD_LABEL: name, VERSION: version}
         seen: Object = {}
 
         def look() -> Object | None:
             seen.update(self._cluster.get(SERVING, _KIND, name) or {})
-            if seen and is_observed(seen) and self._is_ready(seen, release):
+            if seen and is_observed(seen) and self._is_ready(seen, stale):
                 return seen
             self._cluster.complain_about_pods(labels)
             return None
@@ -89,22 +104,21 @@ class KServeTarget:
         if not self._knative:
             wait_for_deployment(self._cluster, f"{name}-predictor", labels, seconds)
 
-    def _is_ready(self, service: Object, release: Release) -> bool:
+    def _is_ready(self, service: Object, stale: str | None) -> bool:
         if condition(service, "Ready").get("status") != "True":
             return False
         if not self._knative:
             return True
-        predictor = _predictor(service)
-        newest = predictor.get("latestReadyRevision")
-        is_new = _version(self._former) == release.version or newest != _newest(self._former)
-        return bool(newest) and newest == predictor.get("latestCreatedRevision") and is_new
+        ready = _predictor(service).get("latestReadyRevision")
+        return ready is not None and ready == _newest(service) and ready != stale
 
 
-def _as_it_was(service: Object) -> Object:
-    """The manifest that makes a service again what it was when it was read."""
+def _as_it_was(service: Object, *, held_back: bool = False) -> Object:
+    """The manifest that makes a service again what it was; no request goes to it if held back."""
     metadata = service["metadata"]
     ours = {f"serving.kserve.io/{name}" for name in _OWN}
     annotations = metadata.get("annotations", {})
+    share = {"canaryTrafficPercent": 0} if held_back else {}
     return {
         "apiVersion": SERVING,
         "kind": _KIND,
@@ -113,7 +127,7 @@ def _as_it_was(service: Object) -> Object:
             "labels": metadata.get("labels", {}),
             "annotations": {name: annotations[name] for name in ours & annotations.keys()},
         },
-        "spec": service["spec"],
+        "spec": {"predictor": service["spec"]["predictor"] | share},
     }
 
 
