@@ -107,5 +107,7 @@ def test_the_link_decides_when_the_history_was_written_but_not_the_link(
 
 @pytest.mark.usefixtures("s3")
 def test_a_bucket_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no-such-bucket/models cannot be read: NoSuchBucket"):
+    with pytest.raises(
+        UserError, match=r"no-such-bucket/models: .*does not exist: check the bucket"
+    ):
         open_current("s3://no-such-bucket/models", tmp_path)
