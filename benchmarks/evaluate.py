@@ -1,6 +1,7 @@
 """How long evaluation takes and how much memory, at 100,000 customers and 50,000 products.
 
 `make bench-evaluate`; the last line of stdout is one JSON object, kept in results/evaluate.json.
+The clock stretches with whatever else runs on the machine (`load_before`); CPU time does not.
 Two figures: the lists of the model alone (every product scored for every customer, seen ones left
 out), and the whole step as a program (baselines, intervals, slices, gate and report included).
 """
@@ -45,6 +46,7 @@ def main() -> None:
     folder = CACHE / f"evaluate-{options.customers}x{options.products}"
     if not folder.exists():
         make_inputs(folder, options.customers, options.products)
+    load = os.getloadavg()[0]
     lists = [seconds_for_lists(folder) for _ in range(options.rounds)]
     steps = [run_step(folder) for _ in range(options.rounds)]
     result = {
@@ -54,6 +56,7 @@ def main() -> None:
         "dimensions": DIMENSIONS,
         "ratings": options.customers * RATINGS_EACH,
         "cores": os.cpu_count(),
+        "load_before": round(load, 2),
         "rounds": options.rounds,
         "lists_seconds": round(statistics.median(lists), 2),
         "step_seconds": round(statistics.median(step.seconds for step in steps), 2),
