@@ -2,11 +2,12 @@
 
 A rating is `mean + p_u·q_i + b_u + b_i` plus noise of precision alpha. Each row x = [p, b] of
 either side has a Gaussian prior whose mean is a linear function of what is known of the row, here
-of how many ratings it has, and whose covariance is shared. Mean-field variational inference over
-rows (Lim, Teh 2007, "Variational Bayesian approach to movie rating prediction"; priors learned
-from all rows as in Salakhutdinov, Mnih 2008, "Bayesian probabilistic matrix factorization") gives
-every row a Gaussian of its own, from one small system of normal equations that also counts how
-uncertain the other side still is. Deterministic, and its means are a plain factor model.
+of how many ratings it has and of what they are ratings of, and whose covariance is shared.
+Mean-field variational inference over rows (Lim, Teh 2007, "Variational Bayesian approach to movie
+rating prediction"; priors learned from all rows as in Salakhutdinov, Mnih 2008, "Bayesian
+probabilistic matrix factorization") gives every row a Gaussian of its own, from one small system
+of normal equations that also counts how uncertain the other side still is. Deterministic, and its
+means are a plain factor model.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from components.artifacts.model import Floats, Integers, RatingFactors
 from components.artifacts.splits import Ratings
 from components.train.checkpoints import State
 from components.train.rating.learning import Problem, Step, mean_squared_error
+from components.train.rating.signals import implicit_signals
 from components.train.rating.warm_start import overlay
 from components.train.symmetric import Packing
 
@@ -43,6 +45,7 @@ class Bayes:
         precision: of the noise, alpha, in 1 / stars squared.
         counts: whether the prior mean depends on a row's number of ratings.
         seed: of the start. device: where to compute.
+        signals: how many numbers the prior mean knows of what a row's ratings are ratings of.
     """
 
     rank: int
@@ -50,13 +53,19 @@ class Bayes:
     counts: bool
     seed: int
     device: mx.Context
+    signals: int = 0
 
     name = "bayes"
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """What tells it from others of its name."""
-        return {"rank": self.rank, "precision": self.precision, "counts": self.counts}
+        return {
+            "rank": self.rank,
+            "precision": self.precision,
+            "counts": self.counts,
+            "signals": self.signals,
+        }
 
     def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
         """Learn without end, a sweep over both sides a step; go on from a state if there is one."""
@@ -144,6 +153,9 @@ class _Side:
             )
             blocks.append(block)
         features = nd.array(_features(counts, model.counts), ctx=model.device)
+        if model.signals:
+            signals = implicit_signals(problem, model.signals, model.seed, model.device)
+            features = nd.concat(features, signals[0 if by_user else 1], dim=1)
         return cls(blocks, features, model.rank, model.precision)
 
     def start(self, random: np.random.Generator, factors: RatingFactors | None) -> _Rows:

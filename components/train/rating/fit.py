@@ -27,9 +27,10 @@ from components.train.settings import RatingSettings
 log = logging.getLogger(__name__)
 
 # What bayes tries, one after the other, each with the best of the others. A noise of 1 is as
-# large as the error of the biases; the true one is smaller, the best to learn with larger.
+# large as the error of the biases.
 _RANKS = (4, 8, 16)
-_NOISES = (1.3, 1.1, 1.8)
+_NOISES = (0.8, 0.6, 1.2)
+_SIGNALS = 16
 _PROBES = 20
 
 Attempt = Callable[[RatingModel], Trial]
@@ -113,11 +114,11 @@ def _bayes_trials(
     best: Trial = attempt(Bayes(0, 1 / spread, True, seed, device))
     yield best
     error = best.mse
-    start = Bayes(_RANKS[0], 1 / (_NOISES[0] * error), True, seed, device)
+    start = Bayes(_RANKS[0], 1 / (_NOISES[0] * error), True, seed, device, _SIGNALS)
     changes: list[list[dict[str, Any]]] = [
         [{"rank": rank} for rank in _RANKS],
         [{"precision": 1 / (noise * error)} for noise in _NOISES[1:]],
-        [{"counts": False}],
+        [{"counts": False}, {"signals": 0}],
     ]
     for alternatives in changes:
         base = best.model if best.model.hyperparameters["rank"] else start

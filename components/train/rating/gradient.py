@@ -18,7 +18,7 @@ from components.artifacts.splits import Ratings
 from components.errors import UserError
 from components.train.checkpoints import State
 from components.train.rating.learning import Problem, Step
-from components.train.rating.networks import MatrixFactorization, Mlp
+from components.train.rating.networks import MatrixFactorization, Mlp, Objective
 
 _LEARNING_RATES = {"mf": 0.1, "mlp": 0.02}
 _MOMENTUM = 0.9
@@ -68,13 +68,15 @@ class GradientModel:
         offset = float(problem.ratings.stars.mean()) if self.name == "mf" else 0.0
         self._seed_epoch(0)
         network = self._network(problem)
+        objective = Objective(network, self.weight_decay)
+        objective.hybridize(static_alloc=True, static_shape=True)
         trainer = self._trainer(network)
         if state is not None:
             _restore(network, trainer, state)
         for epoch in count(1 if state is None else int(state["epoch"][0]) + 1):
             random = self._seed_epoch(epoch)
             batches = self._batches(problem.ratings, offset, random, f"{self.name} epoch {epoch}")
-            losses = [self._update(network, trainer, batch) for batch in batches]
+            losses = [_update(objective, trainer, batch) for batch in batches]
             limit = _EXPLODED * float(np.square(problem.ratings.stars).mean())
             loss = self._mean(losses, epoch, limit)
             export = partial(network.export_factors, offset, problem.bounds)
@@ -137,19 +139,6 @@ class GradientModel:
             rows = slice(start, start + size)
             yield [(users[rows], items[rows], stars[rows]) for users, items, stars in columns]
 
-    def _update(self, network: Any, trainer: gluon.Trainer, batch: Batch) -> list[Any]:
-        """One step of the optimizer; the mean squared error of each share, NDArrays [1]."""
-        squares, losses = [], []
-        with autograd.record():
-            for users, items, stars in batch:
-                predicted, norm = network(users, items)
-                squares.append(nd.square(predicted - stars))
-                # Half the squares, as the L2 loss of Gluon.
-                losses.append((squares[-1] + self.weight_decay * norm) / 2)
-        autograd.backward(losses)
-        trainer.step(sum(len(loss) for loss in losses))
-        return [part.mean() for part in squares]
-
     def _mean(self, losses: list[list[Any]], epoch: int, limit: float) -> float:
         """The mean over the batches of an epoch."""
         by_share = [nd.concat(*share, dim=0).asnumpy() for share in zip(*losses, strict=True)]
@@ -162,6 +151,15 @@ class GradientModel:
                 f"{lost[0] + 1}: lower learning_rate, which is {rate:g}"
             )
         return float(by_batch.mean(dtype=np.float64))
+
+
+def _update(objective: Objective, trainer: gluon.Trainer, batch: Batch) -> list[Any]:
+    """One step of the optimizer; the mean squared error of each share, NDArrays [1]."""
+    with autograd.record():
+        losses, squares = zip(*(objective(*share) for share in batch), strict=True)
+    autograd.backward(list(losses))
+    trainer.step(sum(len(loss) for loss in losses))
+    return [part.mean() for part in squares]
 
 
 def _state(network: Any, trainer: gluon.Trainer, epoch: int) -> State:

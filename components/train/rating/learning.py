@@ -24,7 +24,7 @@ Predict = Callable[[Integers, Integers], Floats]
 """Stars, float32 [n], for n pairs of user and item indices."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """Ratings to learn from.
 

@@ -101,6 +101,28 @@ class Mlp(gluon.HybridBlock):  # type: ignore[misc]
         )
 
 
+class Objective(gluon.HybridBlock):  # type: ignore[misc]
+    """What a network is to make small, compiled with it: half the squared error and a penalty."""
+
+    def __init__(self, network: gluon.HybridBlock, weight_decay: float) -> None:
+        super().__init__()
+        self._weight_decay = weight_decay
+        self.network = network
+
+    def hybrid_forward(
+        self,
+        F: Any,  # noqa: N803
+        users: Any,
+        items: Any,
+        stars: Any,
+    ) -> tuple[Any, Any]:
+        """The objective, and the squared errors alone, each [n]."""
+        predicted, norm = self.network(users, items)
+        squares = F.square(predicted - stars)
+        # Half the squares, as the L2 loss of Gluon.
+        return (squares + self._weight_decay * norm) / 2, squares
+
+
 _EXPORT_ROWS = 1 << 16
 
 
