@@ -34,7 +34,7 @@ def prepare(
             of all) or random.
         test_fraction: Part of the ratings to test with, and as much to validate with, of a
             temporal or random split.
-        seed: Seed of a random split.
+        seed: Seed of a random split, and of which rating of one day is the latest.
     """
     from pathlib import Path
 

@@ -37,4 +37,8 @@ class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
         description="The part of the ratings to test with, and as much to validate with, of a "
         "temporal or random split.",
     )
-    seed: int = Field(default=0, ge=0, description="Seed of a random split.")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        description="Seed of a random split, and of which rating of one day is the latest.",
+    )

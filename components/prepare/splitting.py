@@ -32,7 +32,10 @@ def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
         held_out = np.maximum(1, np.floor(counts * settings.test_fraction)).astype(np.int64)
         parts = _by_place_from_end(counts - 1 - place, held_out)
     else:
-        parts = _by_place_from_end(counts - 1 - _place(users), np.ones_like(counts))
+        place = _shuffled_place(
+            users, settings.seed, ratings["review_date"].to_physical().to_numpy()
+        )
+        parts = _by_place_from_end(counts - 1 - place, np.ones_like(counts))
     parts[counts < _FEWEST] = TRAIN
     return parts
 
@@ -51,9 +54,15 @@ def _place(users: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     return np.arange(len(users)) - starts
 
 
-def _shuffled_place(users: npt.NDArray[np.int32], seed: int) -> npt.NDArray[np.int64]:
+def _shuffled_place(
+    users: npt.NDArray[np.int32], seed: int, days: npt.NDArray[np.int32] | None = None
+) -> npt.NDArray[np.int64]:
+    """The place in random order or, given days, in theirs with those of one day in random order.
+
+    In the order of ids, a product's name would tell how likely it is to be held out.
+    """
     keys = np.random.default_rng(seed).random(len(users))
-    order = np.lexsort((keys, users))
+    order = np.lexsort((keys, users) if days is None else (keys, days, users))
     places = np.empty(len(users), np.int64)
     places[order] = _place(users)
     return places

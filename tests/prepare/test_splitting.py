@@ -34,7 +34,20 @@ def test_the_last_two_of_each_customer_are_held_out(table: list[Row]) -> None:
         if len(parts) < 3:
             assert set(parts) == {TRAIN}
         else:
-            assert parts == [TRAIN] * (len(parts) - 2) + [VALIDATION, TEST]
+            assert Counter(parts) == {TRAIN: len(parts) - 2, VALIDATION: 1, TEST: 1}
+
+
+def test_a_product_is_not_held_out_for_its_place_among_those_of_a_day() -> None:
+    """A hundred customers rate the same ten products on one day: chance decides, not the id."""
+    day = {"review_date": [0] * 1000, "star_rating": [5.0] * 1000}
+    ratings = pl.DataFrame(
+        {"user": np.repeat(np.arange(100), 10), "item": np.tile(np.arange(10), 100), **day},
+        schema_overrides={"user": pl.Int32, "review_date": pl.Date},
+    )
+    held_out = ratings.filter(pl.Series(split(ratings, PrepareSettings()) == TEST))
+    counts = np.bincount(held_out["item"].to_numpy(), minlength=10)
+    assert counts.sum() == 100
+    assert counts.max() < 25
 
 
 @given(tables)
