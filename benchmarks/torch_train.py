@@ -1,7 +1,7 @@
 """Matrix factorization with biases in PyTorch, on the CPU: as our `mf`, for `train` to compare.
 
-Runs in an environment that has PyTorch and NumPy alone. Prints examples a second over whole
-epochs, after one to warm up.
+Runs in an environment that has PyTorch and NumPy alone. Prints examples a second over some
+seconds of an epoch, after a few batches to warm up.
 """
 
 import sys
@@ -11,11 +11,13 @@ import numpy as np
 import torch  # type: ignore[import-not-found]
 
 LEARNING_RATE, WEIGHT_DECAY = 0.1, 0.02
+WARM_UP_BATCHES = 10
+SECONDS = 8
 
 
 def main() -> None:
     file, *sizes = sys.argv[1:]
-    customers, products, width, batch, epochs = map(int, sizes)
+    customers, products, width, batch = map(int, sizes)
     data = np.load(file)
     users, items = (torch.from_numpy(data[name].astype(np.int64)) for name in ("users", "items"))
     stars = torch.from_numpy(data["stars"] - data["stars"].mean())
@@ -26,24 +28,26 @@ def main() -> None:
         torch.nn.init.normal_(table.weight, std=0.1 / width**0.5)
     optimizer = torch.optim.Adagrad([table.weight for table in tables], lr=LEARNING_RATE)
 
-    def run_epoch() -> None:
-        order = torch.randperm(len(stars))
-        columns = users[order], items[order], stars[order]
-        for start in range(0, len(stars), batch):
-            user, item, star = (column[start : start + batch] for column in columns)
-            left, right = tables[0](user), tables[1](item)
-            predicted = (left[:, :-1] * right[:, :-1]).sum(1) + left[:, -1] + right[:, -1]
-            norm = left.square().sum(1) + right.square().sum(1)
-            loss = ((predicted - star).square() + WEIGHT_DECAY * norm).mean() / 2
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+    def learn(users: torch.Tensor, items: torch.Tensor, stars: torch.Tensor) -> None:
+        left, right = tables[0](users), tables[1](items)
+        predicted = (left[:, :-1] * right[:, :-1]).sum(1) + left[:, -1] + right[:, -1]
+        norm = left.square().sum(1) + right.square().sum(1)
+        loss = ((predicted - stars).square() + WEIGHT_DECAY * norm).mean() / 2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
-    run_epoch()
-    start = perf_counter()
-    for _ in range(epochs):
-        run_epoch()
-    print(epochs * len(stars) / (perf_counter() - start))
+    order = torch.randperm(len(stars))
+    columns = users[order], items[order], stars[order]
+    start, done = perf_counter(), 0
+    for number, place in enumerate(range(0, len(stars), batch)):
+        learn(*(column[place : place + batch] for column in columns))
+        if number == WARM_UP_BATCHES:
+            start, done = perf_counter(), -batch
+        done += batch
+        if number > WARM_UP_BATCHES and perf_counter() - start > SECONDS:
+            break
+    print(done / (perf_counter() - start))
 
 
 if __name__ == "__main__":
