@@ -12,7 +12,7 @@ over the rounds of figures of one round.
 | `versus_torch` | ours over PyTorch, on 1.2M rows |
 | `catalogue_slope` | seconds an example with 2M customers over that with 50k |
 | `examples_per_s` | ours on 1.2M rows |
-| `load_of_others` | the machine's load when the first round began; the figures are for none |
+| `load_of_others` | the machine's load when it began: only near 0 are the figures worth quoting |
 """
 
 import argparse
