@@ -24,7 +24,7 @@ from pipelines.compile import SHIPPED
 from pipelines.object_store import serve_object_store
 from pipelines.package import Package, read_package
 from pipelines.processes import child_process
-from pipelines.progress import StepRun, follow
+from pipelines.progress import StepRun, follow, settle
 from pipelines.source import sample, upload
 from pipelines.summary import SUMMARY, Answer, show, summarize
 
@@ -130,7 +130,9 @@ def _execute(
                 yield line
 
         steps = follow(lines(), partial(console.out, highlight=False))
-        if process.wait() and all(step.state == "SUCCEEDED" for step in steps):
+        failed = process.wait() != 0
+        settle(steps, failed)
+        if failed and all(step.state == "SUCCEEDED" for step in steps):
             log.flush()
             tail = (folder / "log.txt").read_text().strip().rpartition("\n")[2]
             raise StepFailed(f"the pipeline did not run: {tail} (see {folder / 'log.txt'})")

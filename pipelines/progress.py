@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _STARTED = re.compile(r"INFO - Executing task '([^']+)'")
 _FINISHED = re.compile(r"Task '([^']+)' finished with status (\w+)")
-# What `components.step` and its errors look like, indented by kfp.local.
-_OF_STEP = re.compile(r"\s*\d\d:\d\d:\d\d \w+: (?!Wrote executor output)")
+# What `components.step` looks like, indented by kfp.local; a line an epoch is for the log alone.
+_OF_STEP = re.compile(r"\s*\d\d:\d\d:\d\d \w+: (?!Wrote executor output|.*: step \d+, )")
 _STATES = {"SUCCESS": "SUCCEEDED", "FAILURE": "FAILED"}
 
 
@@ -70,3 +70,13 @@ def follow(lines: Iterable[str], say: Callable[[str], None]) -> list[StepRun]:
             if _OF_STEP.match(line):
                 say(f"  {line.strip()}")
     return steps
+
+
+def settle(steps: Iterable[StepRun], failed: bool) -> None:
+    """Give the steps whose end was not read their state, from that of the whole run.
+
+    Steps that run at the same time print over each other, so that a line may be lost.
+    """
+    for step in steps:
+        if step.state == "RUNNING":
+            step.state = "FAILED" if failed else "SUCCEEDED"

@@ -1,6 +1,6 @@
 """The states of steps are read from what the local runner prints."""
 
-from pipelines.progress import follow
+from pipelines.progress import StepRun, follow, settle
 
 LINES = """
 10:00:00.0 - INFO - Executing task 'ask'
@@ -30,3 +30,17 @@ def test_steps_that_run_at_the_same_time_each_end() -> None:
 def test_a_step_that_never_ended_is_still_running() -> None:
     (step,) = follow(["10:00:00.0 - INFO - Executing task 'train'"], print)
     assert step.state == "RUNNING"
+
+
+def test_a_step_without_words_of_its_own_shows_its_traceback() -> None:
+    lines = ["    Traceback (most recent call last):", '      File "x.py"', "    KeyError: 'a'"]
+    step = StepRun("train", output=["noise", *lines, ""])
+    assert step.error.splitlines()[0] == "Traceback (most recent call last):"
+    assert step.error.splitlines()[-1] == "KeyError: 'a'"
+
+
+def test_a_step_whose_end_was_lost_ends_as_the_run_did() -> None:
+    for failed, state in ((False, "SUCCEEDED"), (True, "FAILED")):
+        steps = [StepRun("a"), StepRun("b", state="SUCCEEDED")]
+        settle(steps, failed)
+        assert [step.state for step in steps] == [state, "SUCCEEDED"]
