@@ -39,17 +39,5 @@ class StringTable:
         data, offsets = self.blob.tobytes(), self.offsets.tolist()
         return [data[begin:end].decode() for begin, end in pairwise(offsets)]
 
-    def find(self, string: str) -> int | None:
-        """The index of a string in a table sorted by code point, or None. O(log n)."""
-        wanted = string.encode()
-        low, high = 0, len(self)
-        while low < high:
-            middle = (low + high) // 2
-            if self._bytes(middle) < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        return low if low < len(self) and self._bytes(low) == wanted else None
-
     def _bytes(self, index: int) -> bytes:
         return self.blob[self.offsets[index] : self.offsets[index + 1]].tobytes()

@@ -9,31 +9,18 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import CliApp
 
+from components.command import Command
 from components.serve.settings import ServeSettings
 from components.serve.supervisor import serve
 from components.step import step
 
 
-class ServeCommand(ServeSettings, BaseSettings, frozen=True, extra="forbid"):  # type: ignore[misc]
+class ServeCommand(ServeSettings, Command, frozen=True, extra="forbid"):  # type: ignore[misc]
     """Answer recommendation requests from a bundle folder over HTTP."""
 
-    model_config = SettingsConfigDict(cli_kebab_case=True, cli_implicit_flags=True)
-
     bundle: Path = Field(description="folder of the bundle, or a link to it that may be switched")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let no variable that happens to be named `PORT` change the server."""
-        return (init_settings,)
 
 
 def hosting_conventions(environment: Mapping[str, str]) -> dict[str, Any]:
