@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def serve_object_store() -> Iterator[ObjectStore]:
                 # Credentials in the surroundings would be taken for the server's own.
                 environment={k: v for k, v in os.environ.items() if not k.startswith("AWS_")},
                 folder=folder,
+                ending=signal.SIGKILL,
             ) as process,
         ):
             endpoint = f"http://127.0.0.1:{ports[-1]}"

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+from boto3.s3.transfer import TransferConfig
 
 from components.errors import UserError
 from pipelines.object_store import ObjectStore
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 BUCKET = "ratings"
 SAMPLE_ROWS = 200_000
+
+# An interrupt may leave a lock held, which other threads would wait for without end.
+_ONE_THREAD = TransferConfig(use_threads=False)
 
 
 def sample(folder: Path) -> Path:
@@ -41,13 +45,14 @@ def upload(source: Path, store: ObjectStore) -> str:
     client = _client(store)
     client.create_bucket(Bucket=BUCKET)
     if source.is_file():
-        client.upload_file(str(source), BUCKET, source.name)
+        client.upload_file(str(source), BUCKET, source.name, Config=_ONE_THREAD)
         return f"s3://{BUCKET}/{source.name}"
     files = sorted(path for path in source.rglob("*") if path.is_file())
     if not files:
         raise UserError(f"{source} is empty: give a file, or a folder that holds some")
     for file in files:
-        client.upload_file(str(file), BUCKET, f"{source.name}/{file.relative_to(source)}")
+        key = f"{source.name}/{file.relative_to(source)}"
+        client.upload_file(str(file), BUCKET, key, Config=_ONE_THREAD)
     return f"s3://{BUCKET}/{source.name}/"
 
 

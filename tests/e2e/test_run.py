@@ -163,7 +163,10 @@ def test_nothing_is_left_running_after_an_interrupt(
         else:
             time.sleep(1)
         process.send_signal(number)
-        assert process.wait(40) != 0
+        try:
+            assert process.wait(40) != 0
+        finally:
+            process.kill()
     deadline = time.monotonic() + 10
     while left := _processes_of(tmp_path):
         assert time.monotonic() < deadline, left
