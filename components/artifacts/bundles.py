@@ -11,6 +11,7 @@ What makes a version current is written last, and in one piece: a reader finds t
 the new one.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from components.artifacts.folder import MANIFEST, read_manifest
 from components.artifacts.model import KIND, SCHEMA_VERSION
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 VERSIONS = "versions"
 CURRENT = "current"
 HISTORY = "history.json"
+
+# How S3 says that a condition of a request does not hold, or may not once others are done.
+_OVERTAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
 class BundleStore(Protocol):
@@ -147,14 +151,15 @@ class FolderStore:
         return folder
 
     def make_current(self, version: str) -> None:
-        """Switch the link in one rename."""
+        """Switch the link in one rename; of deployments at the same time, one after the other."""
         self.fetch(version, self._folder)
-        history = [*(past for past in self.history() if past != version), version]
-        _replace(self._folder / HISTORY, json.dumps(history) + "\n")
-        link = self.current.with_name(f".{CURRENT}.partial-{os.getpid()}")
-        link.unlink(missing_ok=True)
-        link.symlink_to(Path(VERSIONS) / version)
-        link.replace(self.current)
+        with _locked(self._folder):
+            history = _with_last(self.history(), version)
+            _replace(self._folder / HISTORY, json.dumps(history) + "\n")
+            link = self.current.with_name(f".{CURRENT}.partial-{os.getpid()}")
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path(VERSIONS) / version)
+            link.replace(self.current)
 
 
 class S3Store:
@@ -178,12 +183,7 @@ class S3Store:
     def history(self) -> list[str]:
         """Versions that have been current, the oldest first, the current one last."""
         with _explained(self.location):
-            try:
-                found = self._client.get_object(Bucket=self._bucket, Key=self._key(HISTORY))
-            except self._client.exceptions.NoSuchKey:
-                return []
-            history: list[str] = json.loads(found["Body"].read())
-            return history
+            return self._tagged_history()[0]
 
     def location_of(self, version: str) -> str:
         """The URI of a version's folder."""
@@ -218,14 +218,43 @@ class S3Store:
         return folder
 
     def make_current(self, version: str) -> None:
-        """Write the history, whose last entry is the current version, in one request."""
+        """Write the history, whose last entry is the current version, in one request.
+
+        Of deployments at the same time none is lost: one whose history was overtaken reads again.
+        """
         if version not in self.versions():
             raise UserError(f"{self.location} has no version {version}: it has {_names(self)}")
-        history = [*(past for past in self.history() if past != version), version]
         with _explained(self.location):
+            while True:
+                history, tag = self._tagged_history()
+                if self._replace_history(_with_last(history, version), tag):
+                    return
+
+    def _tagged_history(self) -> tuple[list[str], str | None]:
+        """The history and its ETag, None where there is none yet."""
+        try:
+            found = self._client.get_object(Bucket=self._bucket, Key=self._key(HISTORY))
+        except self._client.exceptions.NoSuchKey:
+            return [], None
+        return json.loads(found["Body"].read()), found["ETag"]
+
+    def _replace_history(self, history: list[str], tag: str | None) -> bool:
+        """Write the history if it is still what was read; whether it was."""
+        from botocore.exceptions import ClientError
+
+        condition: dict[str, Any] = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}
+        try:
             self._client.put_object(
-                Bucket=self._bucket, Key=self._key(HISTORY), Body=json.dumps(history).encode()
+                Bucket=self._bucket,
+                Key=self._key(HISTORY),
+                Body=json.dumps(history).encode(),
+                **condition,
             )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _OVERTAKEN:
+                return False
+            raise
+        return True
 
     def _is_whole(self, version: str) -> bool:
         key = self._key(VERSIONS, version, MANIFEST)
@@ -256,6 +285,21 @@ def _explained(location: str) -> Iterator[None]:
         raise UserError(
             f"{location}: {reason}: check the bucket's name, the credentials and their rights"
         ) from None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Alone among the processes that change a folder, while the block lasts."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _with_last(history: list[str], version: str) -> list[str]:
+    return [*(past for past in history if past != version), version]
 
 
 def _names(store: BundleStore) -> str:

@@ -1,6 +1,8 @@
 """The bundle store keeps every version, and changes what is current in one piece."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -66,6 +68,23 @@ def test_the_previous_version_stays_and_can_come_back(
     assert current_version(store) == second
     assert previous_version(store) == third
     assert sorted(store.versions()) == sorted([first, second, third])
+
+
+def test_of_deployments_at_the_same_time_none_is_lost(
+    store: BundleStore, bundles: list[Path]
+) -> None:
+    versions = [store.add(bundle) for bundle in bundles]
+    together = Barrier(len(versions))
+
+    def deploy(version: str) -> None:
+        own = open_store(store.location)
+        own.history()
+        together.wait()
+        own.make_current(version)
+
+    with ThreadPoolExecutor(len(versions)) as pool:
+        list(pool.map(deploy, versions))
+    assert sorted(store.history()) == sorted(versions)
 
 
 def test_an_unknown_version_is_refused_with_those_there_are(
