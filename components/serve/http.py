@@ -22,6 +22,12 @@ JSON = b"application/json"
 logger = logging.getLogger(__name__)
 
 
+class Problem(msgspec.Struct):
+    """What went wrong, in words."""
+
+    error: str
+
+
 class HttpError(Exception):
     """A request that gets an error for an answer; the reason is shown to the client."""
 
@@ -265,7 +271,7 @@ def response_to(error: Exception, request: Request) -> Response:
     """What a client sees of an error: its own mistakes in words, never ours in detail."""
     if isinstance(error, HttpError):
         return Response(
-            msgspec.json.encode({"error": str(error)}), error.status, headers=error.headers
+            msgspec.json.encode(Problem(str(error))), error.status, headers=error.headers
         )
     logger.error("request %s failed", request.id.decode("latin-1"), exc_info=error)
     return Response(b'{"error":"internal error"}', 500)

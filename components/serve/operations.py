@@ -1,7 +1,5 @@
 """Health, readiness, descriptions of the model, and metrics."""
 
-from typing import Any
-
 import msgspec
 
 from components.images import VERSION
@@ -11,45 +9,84 @@ from components.serve.state import State
 _encode = msgspec.json.Encoder().encode
 
 
+class Live(msgspec.Struct):
+    """The process answers."""
+
+    live: bool
+
+
+class Ready(msgspec.Struct):
+    """Requests may be sent here."""
+
+    ready: bool
+
+
+class ModelReady(msgspec.Struct):
+    """The model answers."""
+
+    name: str
+    ready: bool
+
+
+class ServerMetadata(msgspec.Struct):
+    """What this server is."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class TensorMetadata(msgspec.Struct):
+    """A tensor that the model takes or gives; -1 stands for any length."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(msgspec.Struct):
+    """What the model takes and gives."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
 def live(_state: State, _request: Request) -> Response:
     """Whether the process answers at all."""
-    return Response(b'{"live":true}')
+    return Response(_encode(Live(True)))
 
 
 def ready(state: State, _request: Request) -> Response:
     """Whether to send requests here; not while the server is about to end."""
     _check_ready(state)
-    return Response(b'{"ready":true}')
+    return Response(_encode(Ready(True)))
 
 
-def status_v1(state: State, _request: Request) -> Response:
-    """The model's status in the KServe V1 protocol."""
+def model_ready(state: State, _request: Request) -> Response:
+    """Whether the model answers: the status of KServe's V1 protocol, the readiness of V2."""
     _check_ready(state)
-    return Response(_encode({"name": state.settings.model_name, "ready": True}))
+    return Response(_encode(ModelReady(state.settings.model_name, True)))
 
 
-def model_ready_v2(state: State, _request: Request) -> Response:
-    """The model's readiness in the Open Inference Protocol."""
-    _check_ready(state)
-    return Response(_encode({"name": state.settings.model_name, "ready": True}))
-
-
-def server_v2(_state: State, _request: Request) -> Response:
+def server(_state: State, _request: Request) -> Response:
     """The server's description in the Open Inference Protocol."""
-    return Response(_encode({"name": "alsolike", "version": VERSION, "extensions": []}))
+    return Response(_encode(ServerMetadata("alsolike", VERSION, [])))
 
 
-def model_v2(state: State, _request: Request) -> Response:
+def model(state: State, _request: Request) -> Response:
     """The model's description in the Open Inference Protocol."""
     return Response(
         _encode(
-            {
-                "name": state.settings.model_name,
-                "versions": [state.bundle.version],
-                "platform": "alsolike",
-                "inputs": [_tensor("customer_id", "BYTES"), _tensor("product_id", "BYTES")],
-                "outputs": [_tensor("rating", "FP32"), _tensor("reason", "BYTES")],
-            }
+            ModelMetadata(
+                name=state.settings.model_name,
+                versions=[state.bundle.version],
+                platform="alsolike",
+                inputs=[_column("customer_id", "BYTES"), _column("product_id", "BYTES")],
+                outputs=[_column("rating", "FP32"), _column("reason", "BYTES")],
+            )
         )
     )
 
@@ -63,8 +100,8 @@ def metrics(state: State, _request: Request) -> Response:
     )
 
 
-def _tensor(name: str, datatype: str) -> dict[str, Any]:
-    return {"name": name, "datatype": datatype, "shape": [-1]}
+def _column(name: str, datatype: str) -> TensorMetadata:
+    return TensorMetadata(name, datatype, [-1])
 
 
 def _check_ready(state: State) -> None:

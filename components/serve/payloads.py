@@ -16,7 +16,7 @@ def read_json(body: bytes, decoder: "msgspec.json.Decoder[Shape]") -> Shape:
     """A body of the shape that a decoder was made for.
 
     Raises:
-        HttpError: 400 if it is not JSON, 422 if it is JSON of another shape.
+        HttpError: 400 if it is not JSON, 422 if it is JSON of another shape or too deep.
     """
     try:
         return decoder.decode(body)
@@ -24,6 +24,8 @@ def read_json(body: bytes, decoder: "msgspec.json.Decoder[Shape]") -> Shape:
         raise HttpError(422, f"the body has the wrong shape: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise HttpError(400, f"the body is not JSON: {error}") from None
+    except RecursionError:
+        raise HttpError(422, "the body is nested too deeply") from None
 
 
 def read_query(query: str, shape: type[Shape]) -> Shape:

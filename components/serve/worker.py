@@ -19,7 +19,7 @@ from time import perf_counter
 import uvloop
 
 from components.serve.access_log import AccessLog, Line
-from components.serve.app import routes
+from components.serve.app import description, routes
 from components.serve.batching import Batcher
 from components.serve.bundle import Bundle
 from components.serve.http import Connection, Exchange, Request, Response
@@ -66,7 +66,7 @@ class Worker:
         self._settings = settings
         self._listener = listener
         self._orders = orders
-        self._state = State(settings, bundle, metrics, Batcher(metrics))
+        self._state = State(settings, bundle, metrics, Batcher(metrics), description(settings))
         self._log = AccessLog(sys.stdout.fileno()) if settings.access_log else None
         self._exchange = Exchange(
             find_route=Router(routes(settings, self._state)).find,

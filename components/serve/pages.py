@@ -1,0 +1,43 @@
+"""The pages for people: each is one answer, and asks nothing of any other host."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+from components.serve.http import Request, Response
+from components.serve.state import State
+
+
+def home(_state: State, _request: Request) -> Response:
+    """A page to try the server by hand."""
+    return _page("home")
+
+
+def docs(_state: State, _request: Request) -> Response:
+    """The OpenAPI document for people."""
+    return _page("docs")
+
+
+@cache
+def _page(name: str) -> Response:
+    """A page with its style and its script inside, the only ones that a browser will run."""
+    folder = files(__package__) / "pages"
+    markup, style, script = (
+        (folder / file).read_text() for file in (f"{name}.html", "style.css", f"{name}.js")
+    )
+    body = markup.replace("{style}", style).replace("{script}", script).encode()
+    policy = (
+        "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; "
+        f"form-action 'none'; frame-ancestors 'none'; style-src '{_digest(style)}'; "
+        f"script-src '{_digest(script)}'"
+    )
+    headers = (
+        f"content-security-policy: {policy}\r\n"
+        "x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
+    )
+    return Response(body, content_type=b"text/html; charset=utf-8", headers=headers.encode())
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
