@@ -27,6 +27,10 @@ setup: $(READY) ## make the virtual environment
 run: $(READY) ## run the pipeline here: SOURCE=file, folder or s3:// URI, PARAMS="epochs=10 …" or a YAML file
 	@$(BIN)/alsolike run $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"}
 
+.PHONY: run-docker
+run-docker: $(READY) ## run the pipeline here, each step in its image (make images): SOURCE and PARAMS as for run
+	@$(BIN)/alsolike run --docker $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"}
+
 .PHONY: tune
 tune: $(READY) ## search the settings of training, then run the pipeline with the best: SOURCE=…, PARAMS="objective=rating batch=6"
 	@$(BIN)/alsolike tune $(if $(SOURCE),--source "$(SOURCE)") $(if $(PARAMS),--params "$(PARAMS)")

@@ -35,10 +35,13 @@ def run(
     params: Annotated[
         str, typer.Option(help="Pipeline parameters: 'epochs=10 format=csv', or a YAML file.")
     ] = "",
+    docker: Annotated[
+        bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
+    ] = False,
 ) -> None:
     """Run the whole pipeline on this machine and ask the deployed server."""
     console = Console()
-    summary = run_locally(source or None, read_parameters(params), console)
+    summary = run_locally(source or None, read_parameters(params), console, docker=docker)
     console.print(f"\nReport   {summary['report']}")
     console.print(f"Summary  {(RUNS / 'latest' / 'summary.json').resolve()}")
     if summary["endpoint"]["checked"]:

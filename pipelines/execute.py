@@ -1,4 +1,4 @@
-"""Run a compiled pipeline by kfp.local: `python -m pipelines.execute PIPELINE PARAMETERS ROOT`.
+"""Run a compiled pipeline: `python -m pipelines.execute PIPELINE PARAMETERS ROOT [RUN_ID]`.
 
 A process of its own, because kfp.local keeps its state in globals and prints as it likes.
 """
@@ -10,26 +10,42 @@ from pathlib import Path
 
 from kfp import components, local
 
-from pipelines.processes import terminate_session_on_termination
+from pipelines.processes import interrupt_on_termination, terminate_session_on_termination
 
 
-def execute(pipeline: Path, parameters: Path, root: Path) -> None:
-    """Run a pipeline in subprocesses.
+def execute(pipeline: Path, parameters: Path, root: Path, run_id: str = "") -> None:
+    """Run a pipeline by kfp.local.
 
     Args:
         pipeline: the compiled YAML.
         parameters: a JSON file of parameters by name.
         root: the folder that takes the artifacts.
+        run_id: of the containers to run the steps in; without one, they run in subprocesses.
 
     Raises:
         RuntimeError: if a step fails.
     """
+    given = json.loads(parameters.read_text())
+    workspace = root / "workspace"
+    workspace.mkdir(parents=True)
     # kfp.local doubts every image whose name does not hold "python".
     warnings.simplefilter("ignore", RuntimeWarning)
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(root))
-    components.load_component_from_file(str(pipeline))(**json.loads(parameters.read_text()))
+    if run_id:
+        from pipelines.containers import docker_runner
+
+        runner = docker_runner(run_id, given)
+    else:
+        runner = local.SubprocessRunner(use_venv=False)
+    # Its own choice of a workspace is below /tmp, where an interrupt would leave it.
+    local.init(runner, pipeline_root=str(root), workspace_root=str(workspace))
+    components.load_component_from_file(str(pipeline))(**given)
 
 
 if __name__ == "__main__":
-    terminate_session_on_termination()
-    execute(*map(Path, sys.argv[1:]))
+    _pipeline, _parameters, _root, *_run_id = sys.argv[1:]
+    if _run_id:
+        # Containers end with who started them only if that one unwinds.
+        interrupt_on_termination()
+    else:
+        terminate_session_on_termination()
+    execute(Path(_pipeline), Path(_parameters), Path(_root), *_run_id)

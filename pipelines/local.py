@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,12 @@ from urllib.parse import quote
 
 from rich.console import Console
 
+from components import images
 from components.artifacts.bundles import open_current
 from components.artifacts.model import Model
 from components.deploy.server import serving
 from components.errors import UserError
+from pipelines import containers
 from pipelines.compile import SHIPPED
 from pipelines.object_store import serve_object_store
 from pipelines.package import Package, read_package
@@ -39,12 +42,31 @@ class StepFailed(Exception):  # noqa: N818 - the word is the state
     """A step of the run failed; the message is the step's own."""
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What a run is made of.
+
+    Attributes:
+        package: the pipeline. parameters: its parameters by name.
+        folder: where the run keeps what comes of it.
+        environment: the variables by which a step reaches the source.
+        containers: the id that its containers bear; empty where it has none.
+    """
+
+    package: Package
+    parameters: dict[str, Any]
+    folder: Path
+    environment: dict[str, str]
+    containers: str
+
+
 def run(
     source: str | None,
     given: Mapping[str, Any],
     console: Console,
     runs: Path = RUNS,
     pipeline: Path = SHIPPED,
+    docker: bool = False,
 ) -> dict[str, Any]:
     """Run the pipeline and ask the deployed server.
 
@@ -54,24 +76,28 @@ def run(
         console: where people read along.
         runs: the folder of all runs; this one's is `runs/latest`.
         pipeline: the compiled YAML: the training pipeline, or one that ends with it.
+        docker: run each step in its image, and the server too.
 
     Returns:
         The summary, also written to `runs/latest/summary.json`.
 
     Raises:
-        UserError: if a parameter or the source is not usable.
+        UserError: if a parameter or the source is not usable, or the Docker engine is not.
         StepFailed: if a step fails.
     """
     package = read_package(pipeline)
     destination = str((runs / ENDPOINT.name).resolve())
     # Wrong parameters are told before anything starts, so the source has its URI later.
     parameters = package.parameters({"destination": destination, **given, "source": ""})
-    folder = _new_run(runs)
-    with _reachable(source, runs) as (uri, environment):
-        parameters["source"] = uri
-        steps = _execute(package, parameters, folder, environment, console)
-        summary = _conclude(package, steps, parameters, folder, environment)
-    _write_json(folder / SUMMARY, summary)
+    needed = {*package.images(), images.SERVE}
+    with (
+        containers.run_of_containers(needed) if docker else nullcontext("") as run_id,
+        _reachable(source, runs) as (uri, environment),
+    ):
+        this = _Run(package, parameters | {"source": uri}, _new_run(runs), environment, run_id)
+        steps = _execute(this, console)
+        summary = _conclude(this, steps)
+    _write_json(this.folder / SUMMARY, summary)
     show(summary, console)
     failed = [step for step in steps if step.state != "SUCCEEDED"]
     if failed:
@@ -100,21 +126,17 @@ def _reachable(source: str | None, runs: Path) -> Iterator[tuple[str, dict[str, 
         yield upload(file, store), store.environment
 
 
-def _execute(
-    package: Package,
-    parameters: Mapping[str, Any],
-    folder: Path,
-    environment: Mapping[str, str],
-    console: Console,
-) -> list[StepRun]:
+def _execute(this: _Run, console: Console) -> list[StepRun]:
     """Run the pipeline in a process of its own, all that it prints kept in `log.txt`."""
-    _write_json(folder / "parameters.json", parameters)
-    shutil.copy(package.path, folder / "pipeline.yaml")
+    folder = this.folder
+    _write_json(folder / "parameters.json", this.parameters)
+    shutil.copy(this.package.path, folder / "pipeline.yaml")
     command: list[str | Path] = [
         *(sys.executable, "-m", "pipelines.execute"),
         *(folder / "pipeline.yaml", folder / "parameters.json", folder / "artifacts"),
+        *([this.containers] if this.containers else []),
     ]
-    surroundings = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+    surroundings = {**os.environ, **this.environment, "PYTHONUNBUFFERED": "1"}
     with (
         (folder / "log.txt").open("w") as log,
         child_process(
@@ -139,20 +161,14 @@ def _execute(
     return steps
 
 
-def _conclude(
-    package: Package,
-    steps: list[StepRun],
-    parameters: Mapping[str, Any],
-    folder: Path,
-    environment: Mapping[str, str],
-) -> dict[str, Any]:
-    skipped = sorted(set(package.steps()) - {step.name for step in steps})
-    verdict = _output(folder, "evaluate", "verdict")
-    report = _output(folder, "evaluate", "report")
+def _conclude(this: _Run, steps: list[StepRun]) -> dict[str, Any]:
+    skipped = sorted(set(this.package.steps()) - {step.name for step in steps})
+    verdict = _output(this.folder, "evaluate", "verdict")
+    report = _output(this.folder, "evaluate", "report")
     if report:
-        report = Path(shutil.copy(report, folder / "report.html"))
+        report = Path(shutil.copy(report, this.folder / "report.html"))
     deployed = any(step.name == "deploy" and step.state == "SUCCEEDED" for step in steps)
-    answer = _ask(str(parameters["destination"]), environment) if deployed else None
+    answer = _ask(this) if deployed else None
     return summarize(steps, skipped, verdict, report, answer)
 
 
@@ -161,16 +177,18 @@ def _output(folder: Path, step: str, name: str) -> Path | None:
     return next(iter((folder / "artifacts").glob(f"*/{step}/{name}")), None)
 
 
-def _ask(destination: str, environment: Mapping[str, str]) -> Answer:
+def _ask(this: _Run) -> Answer:
     """Serve what was deployed and ask it for recommendations."""
-    with tempfile.TemporaryDirectory(prefix="alsolike-") as work, _variables(environment):
+    destination = str(this.parameters["destination"])
+    serve = partial(containers.serving, this.containers) if this.containers else serving
+    with tempfile.TemporaryDirectory(prefix="alsolike-") as work, _variables(this.environment):
         bundle = open_current(destination, Path(work))
         if bundle is None:
             raise UserError(f"nothing is deployed at {destination}")
         model = Model.load(bundle)
         user = _someone(model)
         customer = model.catalogue.customers[user]
-        with serving(bundle, _SERVER_SECONDS) as ask:
+        with serve(bundle, _SERVER_SECONDS) as ask:
             found = ask(f"/recommend/{quote(customer, safe='')}?n={_LISTED}", None)
         return Answer(customer, _liked(model, user), found["recommendations"])
 

@@ -35,6 +35,11 @@ class Package:
         """The tasks that run a container, by name, from every level of the DAG."""
         return dict(self._tasks(self.pipeline.root))
 
+    def images(self) -> set[str]:
+        """The images that the steps run in."""
+        executors = self.pipeline.deployment_spec["executors"]
+        return {executor["container"]["image"] for executor in executors.values()}
+
     def _tasks(self, component: ComponentSpec) -> Iterable[tuple[str, PipelineTaskSpec]]:
         for name, task in component.dag.tasks.items():
             inner = self.pipeline.components[task.component_ref.name]

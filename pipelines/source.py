@@ -1,5 +1,6 @@
-"""Ratings for a run on a laptop: brought to the S3 server that the run starts."""
+"""What a run on a laptop reads: ratings brought to an S3 server, or the way to those in S3."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,31 @@ def upload(source: Path, store: ObjectStore) -> str:
         key = f"{source.name}/{file.relative_to(source)}"
         client.upload_file(str(file), BUCKET, key, Config=_ONE_THREAD)
     return f"s3://{BUCKET}/{source.name}/"
+
+
+def portable_variables() -> dict[str, str]:
+    """The variables by which a container reaches S3 as this process does.
+
+    What files and profiles of this machine say of credentials and region is resolved.
+    """
+    of_files = ("_PROFILE", "_FILE", "_BUNDLE")
+    found = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("AWS_") and not name.endswith(of_files)
+    }
+    session = boto3.Session()
+    if session.region_name:
+        found["AWS_DEFAULT_REGION"] = session.region_name
+    if credentials := session.get_credentials():
+        keys = credentials.get_frozen_credentials()
+        named = {
+            "AWS_ACCESS_KEY_ID": keys.access_key,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+            "AWS_SESSION_TOKEN": keys.token,
+        }
+        found |= {name: value for name, value in named.items() if value}
+    return found
 
 
 def _client(store: ObjectStore) -> "S3Client":
