@@ -3,7 +3,7 @@
 /** An element with children; strings become text, never markup. */
 function make(tag, properties, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children.flat());
+  element.append(...children.flat(Infinity));
   return element;
 }
 
@@ -27,13 +27,13 @@ function bounds(schema) {
     ["maxItems", "at most"],
     ["maxLength", "at most"],
   ];
-  const said = known.filter(([key]) => schema[key]).map(([key, word]) => ` ${word} ${schema[key].toLocaleString("en")}`);
+  const said = known.filter(([key]) => key in schema).map(([key, word]) => ` ${word} ${schema[key].toLocaleString("en")}`);
   if (![undefined, null].includes(schema.default) && `${schema.default}`) said.push(`, by default ${schema.default}`);
   return said.join("");
 }
 
 function terms(entries) {
-  return make("dl", {}, entries.map(([term, ...details]) => [make("dt", {}, make("code", {}, term)), make("dd", {}, details.flat())]));
+  return make("dl", {}, entries.map(([term, ...details]) => [make("dt", {}, make("code", {}, term)), make("dd", {}, details)]));
 }
 
 function section(title, ...content) {
@@ -113,7 +113,7 @@ function reveal() {
 async function show() {
   try {
     const response = await fetch("openapi.json");
-    document.getElementById("main").replaceChildren(...new Page(await response.json()).render().flat(2));
+    document.getElementById("main").replaceChildren(...new Page(await response.json()).render().flat(Infinity));
     reveal();
   } catch (error) {
     document.getElementById("status").textContent = "openapi.json cannot be read.";

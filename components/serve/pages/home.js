@@ -4,6 +4,13 @@ const find = (id) => document.getElementById(id);
 const liked = new Map(); // products by id, in the order they were liked
 let asked = 0;
 
+const decimal = (value) => value.toLocaleString("en", { minimumFractionDigits: 3, maximumFractionDigits: 3 });
+const MEASURES = {
+  score: (value) => `score ${decimal(value)}`,
+  similarity: (value) => `similarity ${decimal(value)}`,
+  ratings: (value) => `${value.toLocaleString("en")} ratings`,
+};
+
 /** What is shown stands in the address: #customer=…, #similar=…, #liked, or nothing for popular. */
 const VIEWS = {
   customer: (id) => ({
@@ -34,6 +41,7 @@ async function get(path, options) {
 function viewOfAddress() {
   const [[name, value] = ["popular"]] = new URLSearchParams(location.hash.slice(1));
   if (name === "liked" && !liked.size) return VIEWS.popular();
+  if (name === "customer") find("customer").value = value;
   return (Object.hasOwn(VIEWS, name) ? VIEWS[name] : VIEWS.popular)(value);
 }
 
@@ -73,7 +81,7 @@ function row(product, measure) {
   const item = find("product").content.cloneNode(true).firstElementChild;
   const title = product.title || product.product_id;
   const facts = [product.product_id, product.category];
-  if (measure) facts.push(`${measure} ${product.score.toLocaleString("en", { maximumFractionDigits: 3 })}`);
+  if (measure) facts.push(MEASURES[measure](product.score));
   item.querySelector(".title").textContent = title;
   item.querySelector(".facts").textContent = facts.filter(Boolean).join(" · ");
   const [similar, like] = item.querySelectorAll("button");
