@@ -16,6 +16,8 @@ _MAX_HEAD_BYTES = 32 * 1024
 # After a refusal the client may still be sending; closing at once could destroy the answer.
 _LINGER_SECONDS = 2.0
 _MAX_REQUEST_ID = 128
+# So long does the first of the answers that are sent together wait for the others.
+_MOST_WAITING = 32
 
 JSON = b"application/json"
 
@@ -92,6 +94,32 @@ class Route:
     handle: Callable[[Request], Handled]
 
 
+class Outbox:
+    """Answers on their way out: those of one turn of the event loop are sent in a row.
+
+    To wake a sleeping client costs more than all else about sending. In a row, the first answer
+    wakes it and the next ones find it awake.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+
+    def send(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Send at the end of this turn, or earlier where many wait."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append((transport, data))
+        if len(self._waiting) >= _MOST_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send now, in the order of `send`."""
+        waiting, self._waiting = self._waiting, []
+        for transport, data in waiting:
+            if not transport.is_closing():
+                transport.write(data)
+
+
 @dataclass
 class Exchange:
     """What every connection of a worker shares.
@@ -102,6 +130,7 @@ class Exchange:
         max_body_bytes: a longer body is refused.
         request_ids: makes ids for the requests that bring none.
         common_headers: lines that go with every answer, kept up to date by the worker.
+        outbox: sends what is answered.
         closing: whether the worker is draining, so that answers close their connections.
         connections: those that are open.
     """
@@ -111,6 +140,7 @@ class Exchange:
     max_body_bytes: int
     request_ids: Callable[[], bytes]
     common_headers: bytes = b""
+    outbox: Outbox = field(default_factory=Outbox)
     closing: bool = False
     connections: set["Connection"] = field(default_factory=set)
 
@@ -135,6 +165,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close now; what was answered is still sent."""
+        self._exchange.outbox.flush()
         self._transport.close()
 
     # What asyncio calls.
@@ -181,7 +212,7 @@ class Connection(asyncio.Protocol):
         elif name == b"content-length":
             self._check_length(int(value))
         elif name == b"expect" and value.lower() == b"100-continue" and not self._refused:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._exchange.outbox.send(self._transport, b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -249,12 +280,12 @@ class Connection(asyncio.Protocol):
     def _respond(self, label: str, request: Request, response: Response, keep: bool) -> None:
         exchange = self._exchange
         keep = keep and not exchange.closing
-        if not self._transport.is_closing():
-            self._transport.write(head(request, response, exchange.common_headers, keep))
+        data = message(request, response, exchange.common_headers, keep)
+        exchange.outbox.send(self._transport, data)
         exchange.observe(label, request, response, perf_counter() - request.started)
         if not keep:
             self._waiting.clear()
-            self._transport.close()
+            self.close()
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answer a request that was not read to its end, and close."""
@@ -262,7 +293,8 @@ class Connection(asyncio.Protocol):
         request_id = self._request_id or self._exchange.request_ids()
         request = Request("-", self._url.decode("latin-1"), "", b"", request_id)
         response = response_to(HttpError(status, reason), request)
-        self._transport.write(head(request, response, self._exchange.common_headers, keep=False))
+        data = message(request, response, self._exchange.common_headers, keep=False)
+        self._exchange.outbox.send(self._transport, data)
         self._exchange.observe("none", request, response, 0.0)
         asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.close)
 
@@ -277,7 +309,7 @@ def response_to(error: Exception, request: Request) -> Response:
     return Response(b'{"error":"internal error"}', 500)
 
 
-def head(request: Request, response: Response, common: bytes, keep: bool) -> bytes:
+def message(request: Request, response: Response, common: bytes, keep: bool) -> bytes:
     """The bytes of an answer."""
     return b"%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b%b\r\n%b" % (
         _STATUS_LINES[response.status],
