@@ -272,8 +272,9 @@ def _error(status: int) -> dict[str, Any]:
 _REQUEST_ID = {
     "name": "x-request-id",
     "in": "header",
-    "description": "comes back with the answer and stands in the log; made up where none is sent",
-    "schema": {"type": "string", "maxLength": 128},
+    "description": "its first 128 characters come back with the answer and stand in the log; "
+    "where none is sent, one is made",
+    "schema": {"type": "string"},
 }
 _HEADERS = {
     "x-request-id": {"description": "the request's id", "schema": {"type": "string"}},
