@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any, cast
@@ -13,6 +14,7 @@ import httptools
 import msgspec
 
 _MAX_HEAD_BYTES = 32 * 1024
+_MOST_PIPELINED = 32
 # After a refusal the client may still be sending; closing at once could destroy the answer.
 _LINGER_SECONDS = 2.0
 _MAX_REQUEST_ID = 128
@@ -43,8 +45,8 @@ class Request:
     """One request.
 
     Attributes:
-        method, path, query: as sent; the path is percent-decoded, the query is not.
-        argument: what stands in the path at the place of the route's parameter.
+        method, path, query: as sent, still percent-encoded.
+        argument: what stands in the path at the place of the route's parameter, decoded.
         body: the whole body.
         id: the client's `x-request-id`, or one of our own.
     """
@@ -128,6 +130,9 @@ class Exchange:
         find_route: finds the route of a request and sets the request's argument.
         observe: is told of every answer: route's path, request, response, seconds.
         max_body_bytes: a longer body is refused.
+        max_connections: further ones are refused.
+        receive_seconds: a request that takes longer to arrive is refused.
+        idle_seconds: a connection on which nothing happens for longer is closed.
         request_ids: makes ids for the requests that bring none.
         common_headers: lines that go with every answer, kept up to date by the worker.
         outbox: sends what is answered.
@@ -138,6 +143,9 @@ class Exchange:
     find_route: Callable[[Request], Route]
     observe: Callable[[str, Request, Response, float], None]
     max_body_bytes: int
+    max_connections: int
+    receive_seconds: float
+    idle_seconds: float
     request_ids: Callable[[], bytes]
     common_headers: bytes = b""
     outbox: Outbox = field(default_factory=Outbox)
@@ -152,53 +160,94 @@ class Connection(asyncio.Protocol):
         self._exchange = exchange
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
-        self._waiting: deque[tuple[Request, bool]] = deque()
+        self._waiting: deque[Callable[[], None]] = deque()
         self._busy = False
-        self._refused = False
-        self.last_active = 0.0
+        self._last = False  # whether nothing is read after what was read so far
+        self._choked = False
+        self._last_active = 0.0
         self._begin()
 
     @property
     def idle(self) -> bool:
         """Whether no request is being received or answered."""
-        return not self._busy and not self._url and not self._head_bytes
+        return not self._busy and not self._url and not self._received
 
     def close(self) -> None:
         """Close now; what was answered is still sent."""
         self._exchange.outbox.flush()
         self._transport.close()
 
+    def close_if_slow(self) -> None:
+        """Close if the client takes too long to send a request, to read an answer, or to go on."""
+        now, exchange = perf_counter(), self._exchange
+        if self._received and not self._busy and now - self._since > exchange.receive_seconds:
+            seconds = f"{exchange.receive_seconds:g} seconds"
+            self._refuse(408, f"the request did not arrive within {seconds}")
+        elif now - self._last_active < exchange.idle_seconds:
+            return
+        elif self._choked:
+            self._transport.abort()
+        else:
+            self.close()
+
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base class
-        self.last_active = perf_counter()
+        self._last_active = perf_counter()
         self._exchange.connections.add(self)
+        if len(self._exchange.connections) > self._exchange.max_connections:
+            self._refuse(503, "there are too many connections")
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._exchange.connections.discard(self)
         self._waiting.clear()
 
     def pause_writing(self) -> None:
+        self._choked = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self._transport.resume_reading()
+        self._choked = False
+        self._read_on()
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        self._last_active = perf_counter()
+        if not self._received:
+            self._since = self._last_active
+        if len(data) <= _MAX_HEAD_BYTES:
+            self._parse(data)
+        else:
+            for start in range(0, len(data), _MAX_HEAD_BYTES):
+                self._parse(data[start : start + _MAX_HEAD_BYTES])
+
+    def _parse(self, data: bytes) -> None:
+        if self._last:
             return
-        self.last_active = perf_counter()
-        self._head_bytes += len(data)
+        self._received += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(501, "no protocol but HTTP/1.1 is spoken here")
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
         except httptools.HttpParserError:
             self._refuse(400, "this is not HTTP/1.1")
         else:
-            if self._in_head and self._head_bytes > _MAX_HEAD_BYTES:
+            if self._in_head and self._received >= _MAX_HEAD_BYTES:
                 self._refuse(431, f"the request's head is longer than {_MAX_HEAD_BYTES} bytes")
+
+    def _decline(self, rest: bytes) -> None:
+        """Go on in HTTP/1.1 where a client offers another protocol, which the parser cannot.
+
+        It took the head for the whole request, so a new one gets what matters of the head again.
+        """
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            return self._refuse(501, "this is no proxy")
+        request_id = b"x-request-id: %b\r\n" % self._request_id if self._request_id else b""
+        head = b"%b %b HTTP/1.1\r\n%b%b\r\n" % (method, self._url, request_id, self._framing)
+        self._parser = httptools.HttpRequestParser(self)
+        self._begin()
+        return self._parse(head + rest)
 
     # What the parser calls.
 
@@ -209,34 +258,41 @@ class Connection(asyncio.Protocol):
         name = name.lower()
         if name == b"x-request-id":
             self._request_id = value[:_MAX_REQUEST_ID]
-        elif name == b"content-length":
-            self._check_length(int(value))
-        elif name == b"expect" and value.lower() == b"100-continue" and not self._refused:
-            self._exchange.outbox.send(self._transport, b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif name in (b"content-length", b"transfer-encoding"):
+            self._framing = b"%b: %b\r\n" % (name, value)
+            if name == b"content-length":
+                self._check_length(int(value))
+        elif name == b"expect":
+            self._expects = value.lower() == b"100-continue"
+        elif name == b"connection" and self._parser.get_http_version() == "1.0":
+            self._old = True  # would wait for a `connection: keep-alive` before it goes on
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._expects and not self._last and not self._busy:
+            self._exchange.outbox.send(self._transport, b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         self._body += body
         self._check_length(len(self._body))
 
     def on_message_complete(self) -> None:
-        if self._refused:
+        parser = self._parser
+        if self._last or parser.should_upgrade():
             return
-        method = self._parser.get_method().decode()
+        keep = parser.should_keep_alive() and not self._old
         path, _, query = self._url.partition(b"?")
         request = Request(
-            method,
+            parser.get_method().decode(),
             path.decode("latin-1"),
             query.decode("latin-1"),
             self._body,
             self._request_id or self._exchange.request_ids(),
         )
         self._begin()
-        keep = self._parser.should_keep_alive()
+        self._last = not keep
         if self._busy:
-            self._waiting.append((request, keep))
+            self._wait(partial(self._answer, request, keep))
         else:
             self._answer(request, keep)
 
@@ -244,11 +300,14 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._body = b""
         self._request_id = b""
-        self._head_bytes = 0
+        self._framing = b""
+        self._expects = False
+        self._old = False
+        self._received = 0
         self._in_head = True
 
     def _check_length(self, length: int) -> None:
-        if length > self._exchange.max_body_bytes and not self._refused:
+        if length > self._exchange.max_body_bytes:
             limit = self._exchange.max_body_bytes
             self._refuse(413, f"the request's body is longer than {limit} bytes")
 
@@ -275,7 +334,18 @@ class Connection(asyncio.Protocol):
         response = response_to(error, request) if isinstance(error, Exception) else done.result()
         self._respond(label, request, response, keep)
         while self._waiting and not self._busy:
-            self._answer(*self._waiting.popleft())
+            self._waiting.popleft()()
+        self._read_on()
+
+    def _wait(self, turn: Callable[[], None]) -> None:
+        """Answer after what was asked before; where much was, read no more until then."""
+        self._waiting.append(turn)
+        if len(self._waiting) >= _MOST_PIPELINED:
+            self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if not self._choked and len(self._waiting) < _MOST_PIPELINED:
+            self._transport.resume_reading()
 
     def _respond(self, label: str, request: Request, response: Response, keep: bool) -> None:
         exchange = self._exchange
@@ -289,13 +359,22 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answer a request that was not read to its end, and close."""
-        self._refused = True
+        if self._last:
+            return
+        self._last = True
         request_id = self._request_id or self._exchange.request_ids()
         request = Request("-", self._url.decode("latin-1"), "", b"", request_id)
         response = response_to(HttpError(status, reason), request)
-        data = message(request, response, self._exchange.common_headers, keep=False)
-        self._exchange.outbox.send(self._transport, data)
-        self._exchange.observe("none", request, response, 0.0)
+        if self._busy:
+            self._wait(partial(self._send_refusal, request, response))
+        else:
+            self._send_refusal(request, response)
+
+    def _send_refusal(self, request: Request, response: Response) -> None:
+        exchange = self._exchange
+        data = message(request, response, exchange.common_headers, keep=False)
+        exchange.outbox.send(self._transport, data)
+        exchange.observe("none", request, response, 0.0)
         asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.close)
 
 

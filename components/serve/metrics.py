@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-STATUSES = (200, 400, 404, 405, 413, 422, 431, 500, 501, 503)
+STATUSES = (200, 400, 404, 405, 408, 413, 422, 431, 500, 501, 503)
 COUNTERS = {
     "cold_starts": "answers to customers that the model does not know",
     "unknown_pairs": "predictions that are null because the customer or the product is unknown",

@@ -1,7 +1,7 @@
 """Which route a request takes."""
 
 from collections.abc import Iterable
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from components.serve.http import HttpError, Request, Route
 
@@ -25,15 +25,26 @@ class Router:
         """
         methods = self._fixed.get(request.path)
         if methods is None:
-            start = request.path.find("/", 1) + 1
-            methods = self._with_parameter.get(request.path[:start])
-            if methods is None or start == len(request.path):
-                raise HttpError(404, f"there is nothing at {request.path}")
-            request.argument = unquote(request.path[start:])
+            methods = self._find_rarer(request)
         route = methods.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
-            allowed = ", ".join(sorted(methods))
+            allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
             raise HttpError(
                 405, f"{request.path} takes {allowed}", f"allow: {allowed}\r\n".encode()
             )
         return route
+
+    def _find_rarer(self, request: Request) -> dict[str, Route]:
+        """What stands at a path with a parameter, of a whole URL, or percent-encoded."""
+        path = request.path
+        if not path.startswith("/"):
+            path = urlsplit(path).path
+        start = path.find("/", 1) + 1
+        methods = self._with_parameter.get(path[:start])
+        if methods is not None and start < len(path):
+            request.argument = unquote(path[start:])
+            return methods
+        methods = self._fixed.get(unquote(path))
+        if methods is None:
+            raise HttpError(404, f"there is nothing at {request.path}")
+        return methods

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-Path = Annotated[str, Field(pattern=r"^/[!-~]*$")]
+# What is not of these would be a parameter in a route, or end a label in the metrics.
+Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~:@!$&'()*+,;=/-]*$")]
 
 
 class ServeSettings(BaseModel, frozen=True, extra="forbid"):
@@ -21,6 +22,18 @@ class ServeSettings(BaseModel, frozen=True, extra="forbid"):
     )
     max_body_bytes: int = Field(
         1 << 20, ge=1024, description="a longer request body is refused with 413"
+    )
+    max_connections: int = Field(
+        4096, ge=1, description="connections of one worker; a further one is refused with 503"
+    )
+    receive_seconds: float = Field(
+        30.0, gt=0, description="a request that takes longer to arrive is refused with 408"
+    )
+    idle_seconds: float = Field(
+        75.0,
+        gt=0,
+        description="a connection on which nothing happens for longer is closed; more than the "
+        "load balancer in front keeps its own",
     )
     drain_seconds: float = Field(
         1.0,

@@ -3,12 +3,14 @@
 import json
 import logging
 import os
+import resource
 import select
 import signal
 import socket
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 # Kubernetes kills a container 30 s after SIGTERM.
 _STOP_SECONDS = 29.0
 _SHORT_LIFE_SECONDS = 1.0
+_OTHER_FILES = 256
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ def serve(settings: ServeSettings, folder: Path) -> None:
     Raises:
         UserError: if the bundle is not sound, or the address cannot be listened on.
     """
+    allow_files(settings.max_connections + _OTHER_FILES)
     workers = settings.workers or len(os.sched_getaffinity(0))
     sockets = listen(settings.host, settings.port, workers)
     metrics = Metrics(workers, [*(path for _, path in handlers(settings)), "none"])
@@ -71,6 +75,15 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
     return sockets
 
 
+def allow_files(count: int) -> None:
+    """Let this process and its children open so many files, or as many as the system lets them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        count = min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
 @dataclass
 class _Child:
     pid: int
@@ -90,19 +103,22 @@ class Supervisor:
     ) -> None:
         self._settings = settings
         self._folder = folder
-        self._tried = self._stamp()
-        self._bundle = Bundle.open(folder)
         self._metrics = metrics
         self._sockets = sockets
         self._children: dict[int, _Child] = {}
         self._wake_reader, self._wake_writer = os.pipe()
+        self._catch_signals()  # a container's first process would not see them while it opens
+        self._tried = self._stamp()
+        self._bundle = Bundle.open(folder)
 
-    def start(self) -> None:
-        """Start the workers; from here on signals are the supervisor's."""
+    def _catch_signals(self) -> None:
         os.set_blocking(self._wake_writer, False)
         signal.set_wakeup_fd(self._wake_writer)
         for each in _SIGNALS:
             signal.signal(each, lambda *_: None)
+
+    def start(self) -> None:
+        """Start the workers."""
         for number in range(len(self._sockets)):
             self._start_worker(number)
 
@@ -142,6 +158,8 @@ class Supervisor:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             for child in self._children.values():
                 os.close(child.orders)  # or the siblings would not see the supervisor's end
+            for other in set(range(len(self._sockets))) - {number}:
+                self._sockets[other].close()  # or it would listen when the sibling has ended
             self._metrics.count_as(number)
             run_worker(self._settings, self._bundle, self._metrics, self._sockets[number], orders)
             code = 0
@@ -179,12 +197,16 @@ class Supervisor:
             return
         try:
             self._bundle = Bundle.open(self._folder)
-        except (UserError, OSError, ValueError, IndexError, MemoryError) as error:
+        except UserError as error:
             logger.error("refused: %s; version %s stays", error, self._bundle.version)
+            return
+        except Exception:  # a bundle of any other kind must not end what serves
+            logger.exception("refused; version %s stays", self._bundle.version)
             return
         order = {"folder": str(self._bundle.folder), "version": self._bundle.version}
         for child in self._children.values():
-            os.write(child.orders, json.dumps(order).encode() + b"\n")
+            with suppress(BrokenPipeError):  # its successor starts from the new bundle
+                os.write(child.orders, json.dumps(order).encode() + b"\n")
         logger.info("version %s takes over", self._bundle.version)
 
     def _stop(self, number: int) -> None:

@@ -30,7 +30,6 @@ from components.serve.state import State
 
 # Kubernetes kills a container 30 s after SIGTERM.
 _LAST_ANSWERS_SECONDS = 8.0
-_IDLE_SECONDS = 75.0
 _LONGEST_LOGGED_PATH = 1024
 
 logger = logging.getLogger(__name__)
@@ -72,8 +71,12 @@ class Worker:
             find_route=Router(routes(settings, self._state)).find,
             observe=self._observe,
             max_body_bytes=settings.max_body_bytes,
+            max_connections=settings.max_connections,
+            receive_seconds=settings.receive_seconds,
+            idle_seconds=settings.idle_seconds,
             request_ids=_request_ids(),
         )
+        self._switching = asyncio.Lock()
         self._now = ""
         self._stopping: asyncio.Future[float] | None = None
 
@@ -114,10 +117,8 @@ class Worker:
         self._set_common_headers()
         if self._log:
             self._log.flush()
-        oldest = perf_counter() - _IDLE_SECONDS
         for connection in list(self._exchange.connections):
-            if connection.last_active < oldest:
-                connection.close()
+            connection.close_if_slow()
         asyncio.get_running_loop().call_later(1.0, self._tick)
 
     def _set_common_headers(self) -> None:
@@ -135,8 +136,9 @@ class Worker:
         task.add_done_callback(_log_failure)
 
     async def _switch(self, folder: str, version: str) -> None:
-        bundle = await asyncio.to_thread(Bundle.reopen, Path(folder), version)
-        self._state.bundle = bundle
+        async with self._switching:  # or the slower one to open would stay, old or new
+            bundle = await asyncio.to_thread(Bundle.reopen, Path(folder), version)
+            self._state.bundle = bundle
         self._set_common_headers()
         self._state.metrics.add("bundle_switches")
 
