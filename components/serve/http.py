@@ -164,6 +164,7 @@ class Connection(asyncio.Protocol):
         self._busy = False
         self._last = False  # whether nothing is read after what was read so far
         self._choked = False
+        self._heard_all = False
         self._last_active = 0.0
         self._begin()
 
@@ -220,6 +221,12 @@ class Connection(asyncio.Protocol):
         else:
             for start in range(0, len(data), _MAX_HEAD_BYTES):
                 self._parse(data[start : start + _MAX_HEAD_BYTES])
+
+    def eof_received(self) -> bool:
+        """The client sends no more; what it has asked is still answered."""
+        self._last = self._heard_all = True
+        self._exchange.outbox.flush()
+        return self._busy  # whether to leave our half of the connection open
 
     def _parse(self, data: bytes) -> None:
         if self._last:
@@ -335,7 +342,10 @@ class Connection(asyncio.Protocol):
         self._respond(label, request, response, keep)
         while self._waiting and not self._busy:
             self._waiting.popleft()()
-        self._read_on()
+        if self._heard_all and not self._busy:
+            self.close()
+        else:
+            self._read_on()
 
     def _wait(self, turn: Callable[[], None]) -> None:
         """Answer after what was asked before; where much was, read no more until then."""
