@@ -90,3 +90,7 @@ bench-data: $(READY) ## time ingest and prepare of 4 million ratings beside the 
 .PHONY: bench-train
 bench-train: $(READY) ## time training beside the notebook's loop and PyTorch
 	$(BIN)/python -m benchmarks.train
+
+.PHONY: bench-serve
+bench-serve: $(READY) ## time the server beside nginx, KServe's Python server and the notebook's hosting
+	$(BIN)/python -m benchmarks.serve
