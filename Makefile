@@ -43,6 +43,16 @@ serve: $(READY) ## serve the deployed model: PORT=8080
 compile: $(READY) ## write the pipeline's YAML
 	$(BIN)/alsolike compile
 
+.PHONY: images
+images: $(READY) ## build the images: IMAGES="data serve", REGISTRY= also names them for it, PLATFORM=, BASE_IMAGE=, NETWORK=
+	@$(BIN)/alsolike images build $(IMAGES) $(if $(REGISTRY),--registry $(REGISTRY)) \
+		$(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
+		$(if $(NETWORK),--network $(NETWORK))
+
+.PHONY: push
+push: $(READY) ## push the images to REGISTRY=, and lock the pipeline to their digests: IMAGES="data serve"
+	@$(BIN)/alsolike images push --registry "$(REGISTRY)" $(IMAGES)
+
 .PHONY: test
 test: $(READY) ## run the tests, fast ones first
 	$(BIN)/pytest
@@ -66,10 +76,20 @@ format: $(READY) ## write the code in the common style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header
+# An image has the versions that the tests ran with.
+LOCK_IMAGE := $(LOCK) --constraint requirements.txt
+
 .PHONY: requirements
-requirements: $(READY) ## lock the dependencies of pyproject.toml again
-	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header --output-file requirements.txt
+requirements: $(READY) ## lock the dependencies of pyproject.toml again, and those of the images
+	$(LOCK) pyproject.toml --extra dev --output-file requirements.txt
+	$(LOCK_IMAGE) pyproject.toml --extra data --extra tuning --output-file images/data/requirements.txt
+	$(LOCK_IMAGE) pyproject.toml --extra serve --extra deploy --output-file images/serve/requirements.txt
+	$(LOCK_IMAGE) pyproject.toml --extra train --output-file images/train-cpu/requirements.txt
+	$(LOCK_IMAGE) pyproject.toml --extra train-gpu --output-file images/train-gpu/requirements.txt
+	echo hatchling | $(LOCK_IMAGE) - --output-file images/build/requirements.txt
+	echo kfp | $(LOCK_IMAGE) --no-deps - --output-file images/kfp/requirements.txt
 
 .PHONY: clean
 clean: ## remove what the targets made, your runs excepted

@@ -9,3 +9,5 @@ DATA = f"alsolike/data:{VERSION}"
 TRAIN = f"alsolike/train-cpu:{VERSION}"
 TRAIN_GPU = f"alsolike/train-gpu:{VERSION}"
 SERVE = f"alsolike/serve:{VERSION}"
+
+ALL = (DATA, TRAIN, TRAIN_GPU, SERVE)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from components.errors import UserError
 from components.step import describe_invalid
-from pipelines import deployments, remote
+from pipelines import deployments, images, remote
 from pipelines.difference import diff
 from pipelines.local import ENDPOINT, RUNS, StepFailed
 from pipelines.local import run as run_locally
@@ -123,6 +123,7 @@ app.command()(remote.submit)
 app.command()(remote.doctor)
 app.add_typer(remote.schedules, name="schedules")
 app.add_typer(deployments.app, name="deployments")
+app.add_typer(images.app, name="images")
 app.command()(diff)
 
 

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 from kfp_server_api import V2beta1Pipeline, V2beta1PipelineVersion
 
@@ -42,6 +43,15 @@ def git_revision() -> str:
         raise UserError(
             "a version is named by git revision, and this is no git checkout: give --revision"
         ) from None
+
+
+def git_source() -> str:
+    """Where this checkout was cloned from, without a user's name or key; empty if unknown."""
+    try:
+        url = urlsplit(_git("remote", "get-url", "origin"))
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return ""
+    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
 
 
 def find_version(session: Session, environment: Environment, package: Package) -> Version | None:
