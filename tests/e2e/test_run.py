@@ -1,69 +1,15 @@
 """The whole pipeline from a shell, as a newcomer runs it: from ratings to a served answer."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from pipelines.sample_data import write_sample
+from tests.e2e.runs import QUICK, STEPS, Run, interrupt, run
 
 pytestmark = pytest.mark.slow
-
-ALSOLIKE = Path(sys.executable).with_name("alsolike")
-QUICK = "ranking_model=ridge ranking_dimensions=32 ranking_recency=0.8 rating_model=bayes epochs=6"
-STEPS = {"resolve", "ingest", "prepare", "train", "evaluate", "deploy", "notify"}
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished `alsolike run`.
-
-    Attributes:
-        folder: where it ran.
-        code: its exit code.
-        output: all that it printed. errors: likewise, to stderr.
-    """
-
-    folder: Path
-    code: int
-    output: str
-    errors: str
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(
-            (self.folder / "runs" / "latest" / "summary.json").read_text()
-        )
-        return content
-
-
-def run(folder: Path, source: str, params: str = QUICK) -> Run:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    ended = subprocess.run(
-        [ALSOLIKE, "run", "--source", source, "--params", params],
-        cwd=folder,
-        env=environment | {"AWS_EC2_METADATA_DISABLED": "true"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    return Run(folder, ended.returncode, ended.stdout, ended.stderr)
-
-
-@pytest.fixture(scope="module")
-def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("source") / "ratings.tsv.gz"
-    write_sample(file, rows=20_000, seed=1)
-    return file
 
 
 @pytest.fixture(scope="module")
@@ -150,23 +96,7 @@ def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_nothing_is_left_running_after_an_interrupt(
     ratings: Path, tmp_path: Path, number: signal.Signals, until: str
 ) -> None:
-    with subprocess.Popen(
-        [ALSOLIKE, "run", "--source", ratings, "--params", QUICK],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        if until:
-            next(line for line in process.stdout if line.strip() == until)
-        else:
-            time.sleep(1)
-        process.send_signal(number)
-        try:
-            assert process.wait(40) != 0
-        finally:
-            process.kill()
+    interrupt(tmp_path, ratings, number, until)
     deadline = time.monotonic() + 10
     while left := _processes_of(tmp_path):
         assert time.monotonic() < deadline, left
