@@ -8,6 +8,8 @@ import boto3
 import hypothesis
 import pytest
 
+from components.errors import UserError
+from pipelines.engine import connect
 from pipelines.object_store import ObjectStore, serve_object_store
 
 if TYPE_CHECKING:
@@ -22,6 +24,15 @@ hypothesis.settings.load_profile("alsolike")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the fast tests first."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say that no Docker engine runs once, not for every test that needs one."""
+    if any(item.get_closest_marker("docker") for item in session.items):
+        try:
+            connect()
+        except UserError as error:
+            pytest.exit(f"error: {error}", returncode=1)
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ class DockerTarget:
         )
         with tempfile.TemporaryFile() as archive:
             with tarfile.open(fileobj=archive, mode="w") as tar:
-                tar.add(release.bundle.resolve(), arcname="bundle")
+                tar.add(release.bundle.resolve(), arcname="bundle", filter=_readable)
             archive.seek(0)
             container.put_archive("/", archive)
         container.start()
@@ -146,6 +146,12 @@ class DockerTarget:
 
 def _nano_cpus(cpu: str) -> int:
     return int(cpu[:-1]) * 10**6 if cpu.endswith("m") else int(cpu) * 10**9
+
+
+def _readable(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Readable for whoever the server runs as, who is not the one who deploys."""
+    info.mode |= 0o555 if info.isdir() else 0o444
+    return info
 
 
 @contextmanager
