@@ -40,8 +40,8 @@ serve: $(READY) ## serve the deployed model: PORT=8080
 	@$(BIN)/alsolike serve $(if $(PORT),--port $(PORT))
 
 .PHONY: compile
-compile: $(READY) ## write the pipeline's YAML
-	$(BIN)/alsolike compile
+compile: $(READY) ## write the pipeline's YAML for runs here
+	$(BIN)/alsolike compile --local
 
 .PHONY: images
 images: $(READY) ## build the images: IMAGES="data serve", REGISTRY= also names them for it, PLATFORM=, BASE_IMAGE=, NETWORK=
@@ -66,10 +66,22 @@ golden: $(READY) ## accept the DAG as it is now, after its difference was read
 	UPDATE_GOLDEN=1 $(BIN)/pytest --quiet tests/pipelines/test_policy.py -k change_of_the_dag
 
 .PHONY: lint
-lint: $(READY) ## check style and types
+lint: $(READY) ## check style and types, the Dockerfile, and that no secret is written down
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/hadolint images/Dockerfile
+	@# Names of secrets and made-up ones. A requirement's hash looks like a secret and is none.
+	$(BIN)/detect-secrets-hook $$(git ls-files -- ':!*requirements.txt') \
+		--exclude-secrets '^(alsolike-.*|AWS_SECRET_ACCESS_KEY|FILL-IN|keys|AKIAABCDEFGHIJKLMNOP)$$'
+
+.PHONY: audit
+audit: $(READY) ## look up known vulnerabilities of what the images hold
+	@$(BIN)/alsolike images audit
+
+.PHONY: sbom
+sbom: $(READY) ## write what the images are made of to dist/sbom, in CycloneDX
+	@$(BIN)/alsolike images sbom
 
 .PHONY: format
 format: $(READY) ## write the code in the common style

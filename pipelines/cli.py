@@ -74,11 +74,19 @@ def compile_command(
     environment: Annotated[
         str, typer.Option("--environment", "-e", help="Cluster to compile for; none for any.")
     ] = "",
+    local: Annotated[
+        bool, typer.Option("--local", help="Name images by tag, though they are locked.")
+    ] = False,
 ) -> None:
     """Write the pipeline's YAML, the same bytes for the same code."""
     from pipelines.compile import SHIPPED, compile_pipeline
-    from pipelines.environment import load_environment
+    from pipelines.environment import LOCK, load_environment
 
+    if LOCK.exists() and not environment and not local:
+        raise UserError(
+            f"{LOCK.name} locks the images, and without a cluster they are named by tag: "
+            "give --environment, or --local for this machine alone"
+        )
     target = output or SHIPPED
     compile_pipeline(target, load_environment(environment) if environment else None)
     typer.echo(target)

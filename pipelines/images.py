@@ -1,11 +1,13 @@
 """The commands for images: build, push and lock."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter
 
 from components.errors import UserError
+from pipelines.audit import audit, judge, read_exceptions
 from pipelines.building import BASE_IMAGE, NAMES, build, select
 from pipelines.engine import connect
 from pipelines.environment import LOCK, Registry
@@ -68,6 +70,33 @@ def lock_command(registry: RegistryOption, names: Names = None) -> None:
     for image, digest in digests.items():
         typer.echo(f"{image}: {digest}")
     typer.echo(LOCK)
+
+
+@app.command("sbom")
+def sbom_command(
+    names: Names = None,
+    output: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("dist/sbom"),
+) -> None:
+    """Write what each image is made of, in CycloneDX."""
+    from pipelines.sbom import write_bill  # of the development environment
+
+    wanted = select(names or [])
+    engine = connect()
+    for name in wanted:
+        file = output / f"{name}.cdx.json"
+        count = write_bill(engine, NAMES[name], file)
+        typer.echo(f"{file}: {count} components")
+
+
+@app.command("audit")
+def audit_command() -> None:
+    """Look up known vulnerabilities of the images' packages, less images/exceptions.yaml."""
+    problems = judge(audit(NAMES), read_exceptions())
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        raise typer.Exit(1)
+    typer.echo("no finding without an exception")
 
 
 def _checked(registry: str) -> str:

@@ -1,0 +1,127 @@
+"""Known vulnerabilities of what the images hold, held against the written exceptions."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from components.errors import UserError
+from components.step import describe_invalid
+
+FOLDER = Path(__file__).parents[1] / "images"
+EXCEPTIONS = FOLDER / "exceptions.yaml"
+
+
+class KnownFinding(BaseModel, frozen=True, extra="forbid"):
+    """A finding that stays, and why that is bearable."""
+
+    id: str = Field(min_length=1, description="as pip-audit names it, or one of its aliases")
+    package: str = Field(min_length=1, description="name of the package")
+    unreachable: str = Field(min_length=20, description="why the steps never come to the weak code")
+    isolation: str = Field(min_length=20, description="what stands around it, should they do so")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a database knows about a package of an image."""
+
+    package: str
+    version: str
+    names: frozenset[str]
+    """The finding's id, and its aliases in other databases."""
+    fixed_in: tuple[str, ...]
+
+    def __str__(self) -> str:
+        remedy = f"fixed in {', '.join(self.fixed_in)}" if self.fixed_in else "not fixed"
+        return f"{self.package} {self.version}: {', '.join(sorted(self.names))}, {remedy}"
+
+
+def read_exceptions(file: Path = EXCEPTIONS) -> list[KnownFinding]:
+    """The findings that stay.
+
+    Raises:
+        UserError: if one lacks its reasons.
+    """
+    try:
+        return TypeAdapter(list[KnownFinding]).validate_python(
+            yaml.safe_load(file.read_text())["findings"]
+        )
+    except ValidationError as error:
+        raise UserError(f"{file}: {describe_invalid(error)}") from None
+
+
+def audit(names: Iterable[str]) -> set[Finding]:
+    """Look up every package of these images.
+
+    Args:
+        names: the images' short names.
+
+    Raises:
+        UserError: if a package cannot be looked up.
+    """
+    return set().union(*(parse(_look_up(name)) for name in names))
+
+
+def _look_up(name: str) -> str:
+    files = (FOLDER / name / "requirements.txt", FOLDER / "kfp" / "requirements.txt")
+    command = [
+        *(sys.executable, "-m", "pip_audit", "--disable-pip", "--require-hashes"),
+        *("--format=json", "--progress-spinner=off"),
+        *(f"--requirement={file}" for file in files),
+    ]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if not run.stdout:
+        last = run.stderr.strip().rpartition("\n")[2]
+        raise UserError(f"pip-audit could not look up the packages of {name}: {last}")
+    return run.stdout
+
+
+def parse(answer: str) -> set[Finding]:
+    """Read the JSON of pip-audit.
+
+    Raises:
+        UserError: if it left packages out: what was not looked up is not clean.
+    """
+    packages: list[dict[str, Any]] = json.loads(answer)["dependencies"]
+    skipped = [package["name"] for package in packages if "skip_reason" in package]
+    if skipped:
+        raise UserError(
+            f"{len(skipped)} packages could not be looked up, {skipped[0]} among them: "
+            "the package index in use may not tell vulnerabilities, audit where it does"
+        )
+    return {
+        Finding(
+            package["name"],
+            package["version"],
+            frozenset([found["id"], *found["aliases"]]),
+            tuple(found["fix_versions"]),
+        )
+        for package in packages
+        for found in package["vulns"]
+    }
+
+
+def judge(findings: Iterable[Finding], exceptions: Sequence[KnownFinding]) -> list[str]:
+    """What is wrong, a line each: findings without an exception, exceptions without a finding."""
+    found = sorted(findings, key=str)
+    excepted = [
+        {finding for finding in found if one.package == finding.package and one.id in finding.names}
+        for one in exceptions
+    ]
+    new = [
+        f"{finding}: update it, or write an exception with its reasons"
+        for finding in found
+        if finding not in set().union(*excepted)
+    ]
+    stale = [
+        f"{one.package}: {one.id} is no longer found: take its exception out"
+        for one, findings in zip(exceptions, excepted, strict=True)
+        if not findings
+    ]
+    return new + stale
