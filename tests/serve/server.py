@@ -31,9 +31,10 @@ def serve(bundle: Path, *arguments: str) -> Iterator[Server]:
     """Run `python -m components.serve` until the block ends."""
     port = free_port()
     command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", f"--port={port}"]
+    quick = ("--workers=1", "--watch-seconds=0.05", "--drain-seconds=0")
     with (
         subprocess.Popen(
-            [*command, "--workers=1", "--watch-seconds=0.05", *arguments],
+            [*command, *quick, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

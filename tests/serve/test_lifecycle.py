@@ -1,0 +1,347 @@
+"""The server starts as its platform asks, changes models safely, survives its workers, and ends."""
+
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from components.artifacts.folder import write_artifact
+from components.artifacts.model import FACTORS, KIND, SCHEMA_VERSION, Model, write_model
+from components.artifacts.precomputed import precompute, write_precomputed
+from components.deploy.server import free_port
+from tests.serve.bundles import make_model, write_bundle
+from tests.serve.server import Server, serve, wait_until_ready
+
+MODEL = make_model()
+PREDICT = "/v1/models/recommender:predict"
+PAIR = {"instances": [{"customer_id": "C000003", "product_id": "P000007"}]}
+
+
+def switch(link: Path, bundle: Path) -> None:
+    """Point a link elsewhere in one rename, as a deployment does."""
+    partial = link.with_name("partial")
+    partial.symlink_to(bundle)
+    partial.replace(link)
+
+
+def with_value(group: str, name: str, value: object) -> Model:
+    """The model, with one array in a group exchanged."""
+    changed = dataclasses.replace(getattr(MODEL, group), **{name: value})
+    return dataclasses.replace(MODEL, **{group: changed})
+
+
+def with_item(group: str, name: str, place: object, value: float) -> Model:
+    """The model, with one number in one array exchanged."""
+    array = getattr(getattr(MODEL, group), name).copy()
+    array[place] = value
+    return with_value(group, name, array)
+
+
+def edit(file: str, old: bytes, new: bytes) -> Callable[[Path], None]:
+    """A bundle with bytes exchanged that its manifest vouches for otherwise."""
+
+    def write(folder: Path) -> None:
+        path = write_bundle(folder, MODEL) / file
+        path.write_bytes(path.read_bytes().replace(old, new))
+
+    return write
+
+
+def vouched(content: bytes) -> Callable[[Path], None]:
+    """A bundle whose manifest vouches for arrays that are none."""
+
+    def write(folder: Path) -> None:
+        with write_artifact(folder, KIND, SCHEMA_VERSION) as writer:
+            write_model(writer, MODEL, {}, [])
+            (writer.path / FACTORS).write_bytes(content)
+
+    return write
+
+
+def lists_with(item: int, score: float) -> Callable[[Path], None]:
+    """A bundle whose first precomputed list begins with this."""
+
+    def write(folder: Path) -> None:
+        lists = precompute(MODEL, 5)
+        lists.items[0, 0], lists.scores[0, 0] = item, score
+        with write_artifact(folder, KIND, SCHEMA_VERSION) as writer:
+            write_model(writer, MODEL, {}, [])
+            write_precomputed(writer.path, lists)
+
+    return write
+
+
+def model(changed: Model) -> Callable[[Path], object]:
+    return lambda folder: write_bundle(folder, changed)
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "other bytes": (edit(FACTORS, b"Caf", b"Tea"), "it was cut or edited"),
+    "damaged manifest": (edit("manifest.json", b"{", b"["), "damaged"),
+    "not whole arrays": (vouched(b"\0" * 100), "no safetensors file"),
+    "arrays that are a list": (vouched(b"\2" + b"\0" * 7 + b"[]"), "refused"),
+    "nan in stars": (model(with_item("rating", "users", (3, 0), np.nan)), "NaN"),
+    "infinite bias": (model(with_item("rating", "item_biases", 3, np.inf)), "NaN or infinity"),
+    "nan in ranking": (model(with_item("ranking", "items", (3, 0), np.nan)), "NaN"),
+    "nan in popularity": (model(with_item("catalogue", "popularity", 3, np.nan)), "NaN"),
+    "too few products": (
+        model(with_value("ranking", "items", np.zeros((49, 8), np.float32))),
+        "ranking.items has shape (49, 8), not (50, 8)",
+    ),
+    "other widths": (
+        model(with_value("rating", "users", np.zeros((30, 7), np.float32))),
+        "rating.users has shape (30, 7), not (30, 8)",
+    ),
+    "too few customers": (
+        model(with_value("rating", "user_biases", np.zeros(29, np.float32))),
+        "rating.user_biases has shape",
+    ),
+    "a product that is none": (model(with_item("seen", "items", 0, 50)), "points outside"),
+    "offsets that descend": (model(with_item("seen", "offsets", 1, 9)), "do not ascend"),
+    "a list of no product": (lists_with(50, 0.0), "points outside"),
+    "a list with nan": (lists_with(1, np.nan), "NaN"),
+}
+
+
+@pytest.fixture(scope="module")
+def switchable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    folder = tmp_path_factory.mktemp("switch")
+    link = folder / "current"
+    switch(link, write_bundle(folder / "old", MODEL))
+    with serve(link, "--no-access-log") as server:
+        yield server, link
+
+
+def test_new_bundles_are_taken_up_under_load_without_a_failed_request(tmp_path: Path) -> None:
+    """Every answer is wholly of one model; the last one deployed is the one that stays."""
+    models = [make_model(seed=seed) for seed in range(3)]
+    bundles = [write_bundle(tmp_path / str(seed), model) for seed, model in enumerate(models)]
+    link = tmp_path / "current"
+    switch(link, bundles[0])
+    with serve(link, "--no-access-log") as server:
+        answers: list[tuple[int, str, bytes]] = []
+        done = threading.Event()
+
+        def load() -> None:
+            with httpx.Client(base_url=server.client.base_url) as client:
+                while not done.is_set():
+                    answer = client.get("/recommend/C000003")
+                    version = answer.headers["model-version"]
+                    answers.append((answer.status_code, version, answer.content))
+
+        def seen_versions(count: int) -> bool:
+            return len({version for _, version, _ in answers}) == count
+
+        def wait_for(condition: Callable[[], bool]) -> None:
+            deadline = time.monotonic() + 20
+            while not condition():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for number, bundle in enumerate(bundles, start=1):
+            switch(link, bundle)
+            wait_for(partial(seen_versions, number))
+        settled = len(answers)
+        wait_for(lambda: len(answers) > settled + 50)
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert {status for status, _, _ in answers} == {200}
+    assert len({content for _, _, content in answers}) == 3
+    assert len({version for _, version, _ in answers[-20:]}) == 1
+    assert len(dict.fromkeys(version for _, version, _ in answers)) == 3
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_bundle_is_refused_with_the_reason_and_the_old_one_stays(
+    switchable: tuple[Server, Path], tmp_path: Path, name: str
+) -> None:
+    server, link = switchable
+    write, reason = BAD[name]
+    before = server.client.get("/popular")
+    write(tmp_path / "bad")
+    switch(link, tmp_path / "bad")
+    assert server.process.stdout is not None
+    line = next(line for line in server.process.stdout if "refused" in line)
+    assert reason in line
+    assert line.rstrip().endswith("stays")
+    after = server.client.get("/popular")
+    assert after.headers["model-version"] == before.headers["model-version"]
+    assert after.content == before.content
+
+
+def test_a_bad_bundle_is_not_started_from(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle", with_item("rating", "users", (3, 0), np.nan))
+    command = [sys.executable, "-m", "components.serve", f"--bundle={tmp_path / 'bundle'}"]
+    done = subprocess.run(
+        [*command, "--port=0"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: serve: ")
+    assert "NaN" in line
+
+
+@contextmanager
+def started(bundle: Path, port: int, *arguments: str, **environment: str) -> Iterator[httpx.Client]:
+    """The server with nothing but its bundle on the command line, as a platform starts it."""
+    command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}"]
+    with (
+        subprocess.Popen(
+            [*command, "--drain-seconds=0", *arguments],
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+        ) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        try:
+            wait_until_ready(client)
+            yield client
+        finally:
+            process.terminate()
+
+
+def test_vertex_ai_says_where_to_answer(tmp_path: Path) -> None:
+    port = free_port()
+    vertex = {
+        "AIP_HTTP_PORT": str(port),
+        "AIP_HEALTH_ROUTE": "/v1/endpoints/7/deployedModels/8",
+        "AIP_PREDICT_ROUTE": "/v1/endpoints/7/deployedModels/8:predict",
+        "AIP_MODE": "PREDICTION",
+    }
+    with started(write_bundle(tmp_path / "bundle", MODEL), port, **vertex) as client:
+        assert client.get(vertex["AIP_HEALTH_ROUTE"]).status_code == 200
+        answer = client.post(vertex["AIP_PREDICT_ROUTE"], json=PAIR)
+        assert answer.json() == client.post(PREDICT, json=PAIR).json()
+        assert len(answer.json()["predictions"]) == 1
+        elsewhere = subprocess.run(
+            ["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True
+        ).stdout
+        assert "0.0.0.0" in elsewhere
+
+
+def test_the_command_line_goes_before_the_platform(tmp_path: Path) -> None:
+    port = free_port()
+    bundle = write_bundle(tmp_path / "bundle", MODEL)
+    platform = {"SAGEMAKER_BIND_TO_PORT": "1", "AIP_PREDICT_ROUTE": "/elsewhere"}
+    with started(bundle, port, f"--port={port}", **platform) as client:
+        assert client.get("/ping").status_code == 200
+        assert client.post("/elsewhere", json=PAIR).status_code == 200
+
+
+def sample(text: str, name: str) -> float:
+    return sum(float(value) for value in re.findall(rf"^{re.escape(name)} (\S+)$", text, re.M))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of two workers."""
+    folder = write_bundle(tmp_path_factory.mktemp("pair") / "bundle", MODEL)
+    with serve(folder, "--workers=2", "--no-access-log") as server:
+        yield server
+
+
+def children(server: Server) -> list[int]:
+    pid = server.process.pid
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def ask_often(server: Server, count: int) -> list[int]:
+    """Ask over a new connection each time, so that every worker gets some of them."""
+    url = f"{server.client.base_url}/recommend/nobody"
+    return [httpx.get(url).status_code for _ in range(count)]
+
+
+def test_metrics_are_of_all_workers_and_outlive_them(pair: Server) -> None:
+    route = 'route="/recommend/{customer_id}"'
+    counted = f'alsolike_requests_total{{{route},status="200"}}'
+    first = pair.client.get("/metrics").text
+    assert "alsolike_workers 2" in first
+    ask_often(pair, 40)
+    os.kill(children(pair)[0], signal.SIGKILL)
+    ask_often(pair, 10)
+    pair.client.close()
+    for _ in range(6):
+        text = httpx.get(f"{pair.client.base_url}/metrics").text
+        assert sample(text, counted) - sample(first, counted) == 50
+        assert sample(text, "alsolike_cold_starts_total") == sample(text, counted)
+        assert sample(text, f"alsolike_request_seconds_count{{{route}}}") == sample(text, counted)
+        bucket = f'alsolike_request_seconds_bucket{{{route},le="+Inf"}}'
+        assert sample(text, bucket) == sample(text, counted)
+
+
+def test_workers_end_with_their_supervisor(pair: Server) -> None:
+    """The last test of this server: it kills it."""
+    workers = children(pair)
+    pair.process.kill()
+    pair.process.wait()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_termination_under_load_loses_no_answer(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", MODEL)
+    with serve(bundle, "--workers=2", "--no-access-log", "--drain-seconds=2") as server:
+        base_url = server.client.base_url
+        many = {"customers": [f"C{number:06d}" for number in range(30)], "n": 30}
+        answers: list[tuple[int, bool]] = []
+
+        def load() -> None:
+            """Ask until told to close the connection, as a load balancer does."""
+            closing = False
+            with httpx.Client(base_url=base_url, timeout=10) as client:
+                while not closing:
+                    answer = client.post("/recommend", json=many)
+                    closing = answer.headers.get("connection") == "close"
+                    answers.append((answer.status_code, closing))
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        with httpx.Client(base_url=base_url) as idle:
+            idle.get("/popular")
+            for thread in threads:
+                thread.start()
+            while len(answers) < 20:
+                time.sleep(0.02)
+            server.process.send_signal(signal.SIGTERM)
+            started = time.monotonic()
+            for thread in threads:
+                thread.join()
+            for path in ("/v2/health/ready", "/ping", "/v1/models/recommender"):
+                assert server.client.get(path).status_code == 503
+            assert server.client.get("/v2/health/live").status_code == 200
+            assert server.process.wait(30) == 0
+            assert time.monotonic() - started < 5  # the idle client does not hold it up
+        assert {status for status, _ in answers} == {200}
+        assert [closing for _, closing in answers].count(True) == 4
+
+
+def test_a_request_that_is_half_sent_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with serve(write_bundle(tmp_path / "bundle", MODEL), "--drain-seconds=0") as server:
+
+        def slowly() -> Iterator[bytes]:
+            yield b'{"customers":["C000003"]'
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            yield b"}"
+
+        answer = server.client.post("/recommend", content=slowly())
+        assert answer.status_code == 200
+        assert answer.headers["connection"] == "close"
+        assert server.process.wait(5) == 0
