@@ -8,7 +8,6 @@ from pydantic_settings import CliApp
 from components.command import Command
 from components.step import step
 from components.train.settings import TrainSettings
-from components.train.train import train
 
 
 class TrainCommand(TrainSettings, Command, frozen=True, extra="forbid"):  # type: ignore[misc]
@@ -21,4 +20,6 @@ class TrainCommand(TrainSettings, Command, frozen=True, extra="forbid"):  # type
 if __name__ == "__main__":
     with step("train"):
         command = CliApp.run(TrainCommand)
+        from components.train.train import train  # MXNet may be missing its driver
+
         train(command, command.splits, command.output)

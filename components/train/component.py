@@ -63,9 +63,10 @@ def train(
 
     from components.step import step
     from components.train.settings import TrainSettings
-    from components.train.train import train
 
     with step("train"):
+        from components.train.train import train  # it says so in one line if MXNet does not start
+
         settings = TrainSettings.model_validate(
             {
                 "objectives": objectives,
@@ -117,8 +118,9 @@ def trial(
     from pathlib import Path
 
     from components.step import step
-    from components.train.trial import run_trial
 
     with step("trial"):
+        from components.train.trial import run_trial
+
         shared = {"objectives": objective, "epochs": epochs, "device": device, "seed": seed}
         return run_trial(proposal, shared, Path(splits.path))

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import mxnet as mx
 import numpy as np
 
 from components.artifacts.folder import write_artifact
@@ -16,6 +15,15 @@ from components.artifacts.model import KIND, SCHEMA_VERSION, Model, RatingFactor
 from components.artifacts.splits import KIND as SPLITS
 from components.artifacts.splits import Splits
 from components.errors import UserError
+
+try:
+    import mxnet as mx
+except OSError as error:  # the build for GPUs, where their driver is missing
+    raise UserError(
+        f"MXNet does not start ({error}): this is its build for GPUs, which needs NVIDIA's driver; "
+        "run where there is one, or in the image train-cpu"
+    ) from None
+
 from components.train.checkpoints import Checkpoints
 from components.train.device import choose_devices
 from components.train.export import export_catalogue, export_seen
