@@ -19,9 +19,8 @@ from components.serve.app import handlers
 from components.serve.bundle import Bundle
 from components.serve.metrics import Metrics
 from components.serve.settings import ServeSettings
-from components.serve.worker import run_worker
+from components.serve.worker import BACKLOG, run_worker
 
-_BACKLOG = 2048
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 # Kubernetes kills a container 30 s after SIGTERM.
 _STOP_SECONDS = 29.0
@@ -69,7 +68,7 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(address)
-            listener.listen(_BACKLOG)
+            listener.listen(BACKLOG)
     except OSError as error:
         raise UserError(f"cannot listen on {host}:{port}: {error.strerror}") from None
     return sockets

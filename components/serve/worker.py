@@ -30,6 +30,8 @@ from components.serve.state import State
 
 # Kubernetes kills a container 30 s after SIGTERM.
 _LAST_ANSWERS_SECONDS = 8.0
+# How many connections may wait for the event loop; beyond, a client tries again after a second.
+BACKLOG = 2048
 _LONGEST_LOGGED_PATH = 1024
 
 logger = logging.getLogger(__name__)
@@ -88,7 +90,9 @@ class Worker:
         loop.add_signal_handler(signal.SIGINT, self._stop, 0.0)
         loop.add_reader(self._orders, self._read_orders)
         self._tick()
-        server = await loop.create_server(lambda: Connection(self._exchange), sock=self._listener)
+        server = await loop.create_server(
+            lambda: Connection(self._exchange), sock=self._listener, backlog=BACKLOG
+        )
         grace = await self._stopping
         await self._drain(server, grace)
         if self._log:
