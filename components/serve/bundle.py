@@ -18,6 +18,8 @@ from components.artifacts.model import (
 from components.artifacts.precomputed import PRECOMPUTED, Precomputed, load_precomputed
 from components.artifacts.top_n import Ranker
 from components.errors import UserError
+from components.serve.lookup import Lookup
+from components.serve.scoring import Scorer
 
 
 class Product(msgspec.Struct):
@@ -36,7 +38,8 @@ class Bundle:
         version: the first digits of the manifest's digest: other bytes, other version.
         model: the arrays, mapped into memory.
         ranker: finds a customer's best products, or None where the model does not rank.
-        customers: user indices by customer id. items: item indices by product id.
+        scorer: predicts stars, or None where the model does not.
+        customers: finds user indices by customer id. items: item indices by product id.
         products: the JSON of each item, open where its score is to follow. To join such pieces
             takes a third of the time of encoding products again for every answer.
         precomputed: lists computed ahead, if the bundle has any.
@@ -50,11 +53,11 @@ class Bundle:
         self.model = model
         self.precomputed = precomputed
         self.ranker = Ranker(model.ranking) if model.ranking is not None else None
+        self.scorer = Scorer(model.rating) if model.rating is not None else None
         catalogue = model.catalogue
+        self.customers, self.items = Lookup(catalogue.customers), Lookup(catalogue.products)
         ids, names = catalogue.products.to_list(), catalogue.categories.to_list()
         categories = [names[number] for number in catalogue.category.tolist()]
-        self.customers = {name: user for user, name in enumerate(catalogue.customers.to_list())}
-        self.items = {name: item for item, name in enumerate(ids)}
         self.products = [
             msgspec.json.encode(Product(*shown))[:-1] + b',"score":'
             for shown in zip(ids, catalogue.titles.to_list(), categories, strict=True)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 from msgspec import Meta
 
 from components.serve.http import HttpError, Request, Response
@@ -180,25 +179,22 @@ def _predict(state: State, customers: list[str], products: list[str]) -> Predict
             422, f"{len(customers)} customers cannot be paired with {len(products)} products"
         )
     bundle = state.bundle
-    rating = bundle.model.rating
-    if rating is None:
+    if (scorer := bundle.scorer) is None:
         raise HttpError(404, "this model was trained to rank, not to predict ratings")
-    users = [bundle.customers.get(customer, -1) for customer in customers]
-    items = [bundle.items.get(product, -1) for product in products]
-    stars = rating.predict(np.array(users, dtype=np.int32), np.array(items, dtype=np.int32))
-    predictions: list[float | None] = stars.tolist()
-    if -1 not in users and -1 not in items:
+    users, items = map(bundle.customers.get, customers), map(bundle.items.get, products)
+    pairs = list(zip(users, items, strict=True))
+    predictions = [
+        None if user is None or item is None else scorer.stars(user, item) for user, item in pairs
+    ]
+    unknown = predictions.count(None)
+    if not unknown:
         return PredictResponse(predictions)
-    reasons = list(map(_reason, users, items))
-    for place, reason in enumerate(reasons):
-        if reason is not None:
-            predictions[place] = None
-    state.metrics.add("unknown_pairs", len(reasons) - reasons.count(None))
-    return PredictResponse(predictions, reasons)
+    state.metrics.add("unknown_pairs", unknown)
+    return PredictResponse(predictions, [_reason(user, item) for user, item in pairs])
 
 
-def _reason(user: int, item: int) -> str | None:
+def _reason(user: int | None, item: int | None) -> str | None:
     """Why there is no prediction, or None if there is one."""
-    if user < 0:
-        return "unknown customer" if item >= 0 else "unknown customer and product"
-    return "unknown product" if item < 0 else None
+    if user is None:
+        return "unknown customer" if item is not None else "unknown customer and product"
+    return "unknown product" if item is None else None

@@ -197,8 +197,9 @@ async def _computed(
 
 async def _for_liked(state: State, liked: list[str], options: RecommendOptions) -> Recommendations:
     bundle = state.bundle
-    unknown = [product for product in liked if product not in bundle.items]
-    known = [bundle.items[product] for product in liked if product in bundle.items]
+    items = [bundle.items.get(product) for product in liked]
+    known = [item for item in items if item is not None]
+    unknown = [product for product, item in zip(liked, items, strict=True) if item is None]
     history = np.array(known, dtype=np.int32)
     seen = _no_items if options.include_seen else history
     if bundle.ranker is None or not known:
@@ -234,7 +235,8 @@ def _popular(bundle: Bundle, options: PopularOptions, seen: Integers) -> msgspec
 
 def _left_out(bundle: Bundle, options: PopularOptions, seen: Integers) -> npt.NDArray[Any]:
     """What not to recommend: item indices, or a mask of all items."""
-    excluded = [bundle.items[str(name)] for name in options.exclude if str(name) in bundle.items]
+    found = (bundle.items.get(str(name)) for name in options.exclude)
+    excluded = [item for item in found if item is not None]
     items = np.concatenate([seen, np.array(excluded, dtype=np.int32)]) if excluded else seen
     if not options.categories:
         return items
