@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from components.artifacts.model import Floats, Integers, Model, map_tensors
-from components.artifacts.top_n import Ranked, Ranker
+from components.artifacts.top_n import Ranker
 from components.errors import UserError
 
 PRECOMPUTED = "precomputed.safetensors"
@@ -37,11 +37,15 @@ class Precomputed:
         """How many products a list may hold."""
         return self.items.shape[1]
 
-    def of(self, user: int, count: int) -> Ranked:
-        """A customer's `count` best items, best first, and their scores; fewer if fewer remain."""
-        items, scores = self.items[user, :count], self.scores[user, :count]
-        if items.item(-1) < 0:
-            kept = int((items >= 0).sum())
+    def of(self, user: int, start: int, stop: int) -> tuple[list[int], list[float]]:
+        """From place `start` to `stop` of a customer's list: item indices and their scores.
+
+        Fewer come back where fewer products are left.
+        """
+        items: list[int] = self.items[user, start:stop].tolist()
+        scores: list[float] = self.scores[user, start:stop].tolist()
+        if items and items[-1] < 0:
+            kept = items.index(-1)
             return items[:kept], scores[:kept]
         return items, scores
 

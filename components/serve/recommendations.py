@@ -1,7 +1,6 @@
 """Lists of products: for a customer, for a list of liked products, similar, popular."""
 
 import asyncio
-import operator
 from collections.abc import Coroutine
 from functools import lru_cache
 from typing import Annotated, Any
@@ -169,8 +168,8 @@ def _for_customer(
     lists = bundle.precomputed
     if lists is not None and options.stop <= lists.length and options.plain:
         state.metrics.add("precomputed_lists")
-        ranked = lists.of(user, options.stop)
-        return _reply(customer, _listed(bundle, ranked, options.offset))
+        items, scores = lists.of(user, options.offset, options.stop)
+        return _reply(customer, _joined(bundle, items, scores))
     return _computed(state, bundle, user, customer, options)
 
 
@@ -247,10 +246,16 @@ def _left_out(bundle: Bundle, options: PopularOptions, seen: Integers) -> npt.ND
 
 
 def _listed(bundle: Bundle, ranked: Ranked, offset: int = 0) -> msgspec.Raw:
+    """The JSON of a list of products without the first few."""
+    items, scores = ranked
+    return _joined(bundle, items[offset:].tolist(), scores[offset:].tolist())
+
+
+def _joined(bundle: Bundle, items: list[int], scores: list[float]) -> msgspec.Raw:
     """The JSON of a list of products, from the pieces that the bundle holds."""
-    items, scores = (column[offset:].tolist() for column in ranked)
     if not items:
         return msgspec.Raw(b"[]")
-    values = _encode(scores)[1:-1].split(b",")
-    pieces = map(bundle.products.__getitem__, items)
-    return msgspec.Raw(b"[%b}]" % b"},".join(map(operator.add, pieces, values)))
+    pieces = [b""] * (2 * len(items))
+    pieces[0::2] = map(bundle.products.__getitem__, items)
+    pieces[1::2] = _encode(scores)[1:-1].split(b",")
+    return msgspec.Raw(b"[%b}]" % b"".join(pieces)[2:])
