@@ -22,7 +22,7 @@ def docs(_state: State, _request: Request) -> Response:
 @cache
 def _page(name: str) -> Response:
     """A page with its style and its script inside, the only ones that a browser will run."""
-    folder = files(__package__) / "pages"
+    folder = files(__package__) / "static"
     markup, style, script = (
         (folder / file).read_text() for file in (f"{name}.html", "style.css", f"{name}.js")
     )
