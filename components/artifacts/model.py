@@ -224,7 +224,7 @@ def map_tensors(file: Path) -> dict[str, npt.NDArray[Any]]:
         header = json.loads(mapped[8:start].tobytes())
         header.pop("__metadata__", None)
         return {name: _view(mapped[start:], entry) for name, entry in header.items()}
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise UserError(f"{file} is no safetensors file: {error}") from None
 
 

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from components.artifacts.model import (
+    Catalogue,
     Integers,
     Model,
     RankingFactors,
@@ -16,6 +17,7 @@ from components.artifacts.model import (
     open_model,
 )
 from components.artifacts.precomputed import PRECOMPUTED, Precomputed, load_precomputed
+from components.artifacts.strings import StringTable
 from components.artifacts.top_n import Ranker
 from components.errors import UserError
 from components.serve.lookup import Lookup
@@ -107,18 +109,50 @@ def check_model(model: Model, folder: Path) -> None:
     Raises:
         UserError: if a shape, an index or a value is wrong; the first such is named.
     """
+    for name, table in _string_tables(model.catalogue):
+        _check_strings(table, f"{folder}: {name}")
     for name, array, shape in _expected(model):
         if array.shape != shape:
             raise UserError(f"{folder}: {name} has shape {array.shape}, not {shape}: train again")
+        if array.dtype != (dtype := _INTEGERS.get(name, np.float32)):
+            raise UserError(f"{folder}: {name} is not of {np.dtype(dtype)}: train the model again")
         if array.dtype == np.float32 and not np.isfinite(array).all():
             raise UserError(f"{folder}: {name} holds NaN or infinity: train the model again")
     seen, products = model.seen, len(model.catalogue.products)
     if seen.offsets[0] != 0 or (np.diff(seen.offsets) < 0).any():
         raise UserError(f"{folder}: seen.offsets do not ascend from 0: train the model again")
+    if (ranking := model.ranking) is not None and not (
+        ranking.window[0] >= 1 and 0 < ranking.recency[0] <= 1
+    ):
+        raise UserError(f"{folder}: ranking has no window or no recency: train the model again")
     _check_range(seen.items, products, f"{folder}: seen.items")
     _check_range(
         model.catalogue.category, len(model.catalogue.categories), f"{folder}: catalogue.category"
     )
+
+
+_INTEGERS = {
+    "catalogue.category": np.int32,
+    "seen.offsets": np.int64,
+    "seen.items": np.int32,
+    "ranking.window": np.int32,
+}
+
+
+def _string_tables(catalogue: Catalogue) -> Iterator[tuple[str, StringTable]]:
+    for name in ("customers", "products", "titles", "categories"):
+        yield f"catalogue.{name}", getattr(catalogue, name)
+
+
+def _check_strings(table: StringTable, name: str) -> None:
+    offsets = table.offsets
+    if (
+        len(offsets) == 0
+        or offsets[0] != 0
+        or offsets[-1] != len(table.blob)
+        or (np.diff(offsets) < 0).any()
+    ):
+        raise UserError(f"{name} has no sound offsets: train the model again")
 
 
 def check_precomputed(lists: Precomputed, model: Model, folder: Path) -> None:

@@ -105,8 +105,18 @@ _recommend_request = msgspec.json.Decoder(RecommendRequest)
 _encode = msgspec.json.Encoder().encode
 
 
+# Short queries come again and again; long ones hardly do, and would fill the memory.
+_LONGEST_REMEMBERED = 64
+
+
 @lru_cache(4096)
+def _remembered_options(query: str) -> RecommendOptions:
+    return read_query(query, RecommendOptions)
+
+
 def _recommend_options(query: str) -> RecommendOptions:
+    if len(query) <= _LONGEST_REMEMBERED:
+        return _remembered_options(query)
     return read_query(query, RecommendOptions)
 
 
@@ -125,7 +135,10 @@ async def recommend_many(state: State, request: Request) -> Response:
         raise HttpError(422, "send either customers or liked")
     if body.liked is not None:
         return Response(_encode(await _for_liked(state, list(map(str, body.liked)), body)))
-    found = [_for_customer(state, str(customer), body) for customer in body.customers or []]
+    customers = list(map(str, body.customers or []))
+    if state.settings.strict:
+        _check_known(state, customers)
+    found = [_for_customer(state, customer, body) for customer in customers]
     waiting = [each for each in found if not isinstance(each, Recommendations)]
     computed = iter(await asyncio.gather(*waiting))
     results = [each if isinstance(each, Recommendations) else next(computed) for each in found]
@@ -175,10 +188,16 @@ def _for_customer(
 
 def _for_unknown(state: State, customer: str, options: RecommendOptions) -> Recommendations:
     if state.settings.strict:
-        raise HttpError(404, f"unknown customer {customer!r}")
+        _check_known(state, [customer])
     state.metrics.add("cold_starts")
     listed = _popular(state.bundle, options, _no_items)
     return Recommendations(customer_id=customer, cold_start=True, recommendations=listed)
+
+
+def _check_known(state: State, customers: list[str]) -> None:
+    for customer in customers:
+        if state.bundle.customers.get(customer) is None:
+            raise HttpError(404, f"unknown customer {customer!r}")
 
 
 async def _computed(

@@ -21,6 +21,7 @@ import pytest
 from components.artifacts.folder import write_artifact
 from components.artifacts.model import FACTORS, KIND, SCHEMA_VERSION, Model, write_model
 from components.artifacts.precomputed import precompute, write_precomputed
+from components.artifacts.strings import StringTable
 from components.deploy.server import free_port
 from tests.serve.bundles import make_model, write_bundle
 from tests.serve.server import Server, serve, wait_until_ready
@@ -48,6 +49,10 @@ def with_item(group: str, name: str, place: object, value: float) -> Model:
     array = getattr(getattr(MODEL, group), name).copy()
     array[place] = value
     return with_value(group, name, array)
+
+
+def shifted(table: StringTable) -> StringTable:
+    return StringTable(table.blob, table.offsets[::-1].copy())
 
 
 def edit(file: str, old: bytes, new: bytes) -> Callable[[Path], None]:
@@ -92,7 +97,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "other bytes": (edit(FACTORS, b"Caf", b"Tea"), "it was cut or edited"),
     "damaged manifest": (edit("manifest.json", b"{", b"["), "damaged"),
     "not whole arrays": (vouched(b"\0" * 100), "no safetensors file"),
-    "arrays that are a list": (vouched(b"\2" + b"\0" * 7 + b"[]"), "refused"),
+    "arrays that are a list": (vouched(b"\2" + b"\0" * 7 + b"[]"), "no safetensors file"),
     "nan in stars": (model(with_item("rating", "users", (3, 0), np.nan)), "NaN"),
     "infinite bias": (model(with_item("rating", "item_biases", 3, np.inf)), "NaN or infinity"),
     "nan in ranking": (model(with_item("ranking", "items", (3, 0), np.nan)), "NaN"),
@@ -110,6 +115,15 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         "rating.user_biases has shape",
     ),
     "a product that is none": (model(with_item("seen", "items", 0, 50)), "points outside"),
+    "a window of nothing": (model(with_item("ranking", "window", 0, 0)), "no window"),
+    "items that are no integers": (
+        model(with_value("seen", "items", MODEL.seen.items.astype(np.float32))),
+        "seen.items is not of int32",
+    ),
+    "titles that run into others": (
+        model(with_value("catalogue", "titles", shifted(MODEL.catalogue.titles))),
+        "catalogue.titles has no sound offsets",
+    ),
     "offsets that descend": (model(with_item("seen", "offsets", 1, 9)), "do not ascend"),
     "a list of no product": (lists_with(50, 0.0), "points outside"),
     "a list with nan": (lists_with(1, np.nan), "NaN"),

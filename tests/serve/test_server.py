@@ -154,6 +154,12 @@ def test_a_wrong_request_is_told_what_is_wrong(
 def test_a_strict_server_knows_no_strangers(tmp_path: Path) -> None:
     with serve(write_bundle(tmp_path / "bundle", MODEL), "--strict") as server:
         assert server.client.get("/recommend/nobody").status_code == 404
+        answer = server.client.post("/recommend", json={"customers": ["C000003", "nobody"]})
+        assert answer.status_code == 404
+        assert answer.json() == {"error": "unknown customer 'nobody'"}
+        server.process.terminate()
+        log, _ = server.process.communicate(timeout=30)
+        assert "Warning" not in log
 
 
 def test_lists_computed_ahead_give_the_same_answers(tmp_path: Path, client: httpx.Client) -> None:
