@@ -13,7 +13,9 @@ class ServeSettings(BaseModel, frozen=True, extra="forbid"):
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    workers: int = Field(0, ge=0, description="worker processes; 0 is one a core")
+    workers: int = Field(
+        0, ge=0, description="worker processes; 0 is one a core, within the container's limit"
+    )
     model_name: str = Field(
         "recommender", pattern=r"^[A-Za-z0-9._-]+$", description="the model's name in addresses"
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 from components.errors import UserError
 from components.serve.app import handlers
 from components.serve.bundle import Bundle
+from components.serve.cores import usable_cores
 from components.serve.metrics import Metrics
 from components.serve.settings import ServeSettings
 from components.serve.worker import BACKLOG, run_worker
@@ -40,7 +41,7 @@ def serve(settings: ServeSettings, folder: Path) -> None:
         UserError: if the bundle is not sound, or the address cannot be listened on.
     """
     allow_files(settings.max_connections + _OTHER_FILES)
-    workers = settings.workers or len(os.sched_getaffinity(0))
+    workers = settings.workers or usable_cores()
     sockets = listen(settings.host, settings.port, workers)
     metrics = Metrics(workers, [*(path for _, path in handlers(settings)), "none"])
     supervisor = Supervisor(settings, folder, metrics, sockets)

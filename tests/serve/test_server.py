@@ -1,6 +1,7 @@
 """The running server answers in every protocol, says why it cannot, and logs every request."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,43 @@ def test_a_list_of_liked_products_is_enough(client: httpx.Client) -> None:
     assert not {"P000001", "P000002"} & set(ids(answer["recommendations"]))
 
 
+def test_many_customers_are_answered_in_one_product(client: httpx.Client) -> None:
+    names = [f"C{user:06d}" for user in range(20)]
+    before = counters(client)
+    answer = client.post("/recommend", json={"customers": [*names, "nobody"], "n": 5}).json()
+    after = counters(client)
+    *known, unknown = answer["results"]
+    assert known == [client.get(f"/recommend/{name}?n=5").json() for name in names]
+    assert unknown["cold_start"]
+    assert after["computed_lists"] - before["computed_lists"] == 20
+    assert after["matrix_products"] - before["matrix_products"] == 1
+
+
+def counters(client: httpx.Client) -> dict[str, float]:
+    found = re.findall(r"^alsolike_(\w+)_total (\S+)$", client.get("/metrics").text, re.M)
+    return {name: float(value) for name, value in found}
+
+
+@pytest.mark.parametrize(
+    ("ask", "seen"),
+    [
+        ({"customers": ["C000019"]}, MODEL.seen.of(19)[0]),
+        ({"liked": ["P000001", "P000002", 3]}, np.array([1, 2])),
+    ],
+)
+def test_what_was_seen_is_recommended_only_on_request(
+    client: httpx.Client, ask: dict[str, Any], seen: np.ndarray[Any, Any]
+) -> None:
+    names = {MODEL.catalogue.products[item] for item in seen}
+    for include_seen in (False, True):
+        options = {"n": 50, "include_seen": include_seen}
+        answer = client.post("/recommend", json={**ask, **options}).json()
+        answer = answer.get("results", [answer])[0]
+        found = set(ids(answer["recommendations"]))
+        assert len(found) == (50 if include_seen else 50 - len(names))
+        assert (names <= found) == include_seen
+
+
 def test_similar_products_have_the_largest_cosine(client: httpx.Client) -> None:
     assert MODEL.ranking is not None
     vectors = MODEL.ranking.items / np.linalg.norm(MODEL.ranking.items, axis=1, keepdims=True)
@@ -165,8 +203,9 @@ def test_a_strict_server_knows_no_strangers(tmp_path: Path) -> None:
 def test_lists_computed_ahead_give_the_same_answers(tmp_path: Path, client: httpx.Client) -> None:
     with serve(write_bundle(tmp_path / "bundle", MODEL, lists_of=10)) as server:
         for user in range(30):
-            path = f"/recommend/C{user:06d}?n=10"
-            assert server.client.get(path).content == client.get(path).content
+            for query in ("n=10", "n=3", "n=4&offset=5", "n=20", "n=5&offset=8"):
+                path = f"/recommend/C{user:06d}?{query}"
+                assert server.client.get(path).content == client.get(path).content
         assert "precomputed_lists" in server.client.get("/metrics").text
 
 
