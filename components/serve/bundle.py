@@ -71,10 +71,14 @@ class Bundle:
         """Open a bundle after checking every byte and every value of it.
 
         Raises:
-            UserError: if the folder is damaged, or an array's shape or values are not sound.
+            UserError: if the folder is damaged or may not be read, or an array's shape or values
+                are not sound.
         """
         folder = folder.resolve()
-        model, manifest = open_model(folder)
+        try:
+            model, manifest = open_model(folder)
+        except OSError as error:
+            raise UserError(f"{error.filename} cannot be read: {error.strerror}") from None
         check_model(model, folder)
         precomputed = None
         if (folder / PRECOMPUTED).exists():

@@ -200,8 +200,20 @@ def test_a_bad_bundle_is_refused_with_the_reason_and_the_old_one_stays(
     assert after.content == before.content
 
 
-def test_a_bad_bundle_is_not_started_from(tmp_path: Path) -> None:
-    write_bundle(tmp_path / "bundle", with_item("rating", "users", (3, 0), np.nan))
+def unreadable(folder: Path) -> None:
+    """A bundle with a folder where a file should be, which root cannot read either."""
+    (write_bundle(folder, MODEL) / "manifest.json").unlink()
+    (folder / "manifest.json").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [BAD["nan in stars"], BAD["not whole arrays"], (unreadable, "cannot be read")],
+)
+def test_a_bad_bundle_is_not_started_from(
+    tmp_path: Path, write: Callable[[Path], object], reason: str
+) -> None:
+    write(tmp_path / "bundle")
     command = [sys.executable, "-m", "components.serve", f"--bundle={tmp_path / 'bundle'}"]
     done = subprocess.run(
         [*command, "--port=0"], capture_output=True, text=True, timeout=60, check=False
@@ -209,7 +221,7 @@ def test_a_bad_bundle_is_not_started_from(tmp_path: Path) -> None:
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith("error: serve: ")
-    assert "NaN" in line
+    assert reason in line
 
 
 @contextmanager
