@@ -375,6 +375,27 @@ def test_termination_under_load_loses_no_answer(tmp_path: Path) -> None:
         assert [closing for _, closing in answers].count(True) == 4
 
 
+def test_termination_at_the_start_is_no_failure(tmp_path: Path) -> None:
+    """Nor is it lost, as a container's first process would lose it."""
+    bundle = write_bundle(tmp_path / "bundle", MODEL)
+    command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", "--port=0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not catches(process.pid, signal.SIGTERM):
+            time.sleep(0.001)
+        libraries = Path(f"/proc/{process.pid}/maps").read_text()
+        process.terminate()
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    assert "numpy" not in libraries
+
+
+def catches(pid: int, number: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = re.search(r"^SigCgt:\s+(\w+)$", status, re.M)
+    return mask is not None and bool(int(mask[1], 16) >> (number - 1) & 1)
+
+
 def test_a_request_that_is_half_sent_does_not_hold_up_the_end(tmp_path: Path) -> None:
     with serve(write_bundle(tmp_path / "bundle", MODEL), "--drain-seconds=0") as server:
 
