@@ -19,11 +19,12 @@ NAMES: tuple[Literal["mf", "mlp"], ...] = ("mf", "mlp")
 
 
 def make(name: Literal["mf", "mlp"], **changes: Any) -> GradientModel:
+    # The beginning of mlp is meant for large tables.
     model = GradientModel(
         name=name,
         width=8,
         batch_size=64,
-        learning_rate=0,
+        learning_rate=0 if name == "mf" else 5e-4,
         dropout=0.2,
         weight_decay=0.02,
         seed=3,

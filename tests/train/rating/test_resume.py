@@ -15,7 +15,8 @@ TRAIN, _, _ = held_out(planted())
 
 
 def network(name: str, devices: tuple[mx.Context, ...] = (CPU,)) -> GradientModel:
-    return GradientModel(name, 8, 64, 0, 0.2, 0.02, 3, devices)  # type: ignore[arg-type]
+    rate = 0 if name == "mf" else 5e-4
+    return GradientModel(name, 8, 64, rate, 0.2, 0.02, 3, devices)  # type: ignore[arg-type]
 
 
 MODELS: dict[str, RatingModel] = {

@@ -23,7 +23,9 @@ from tests.train.worlds import CPU, ITEMS, held_out, planted, problem, write_spl
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("warm")
     write_splits(folder / "splits")
-    settings = TrainSettings(rating_model="mf", num_embeddings=8, objectives="rating", epochs=5)
+    settings = TrainSettings(
+        rating_model="mf", num_embeddings=8, objectives="rating", batch_size=64, epochs=10
+    )
     train(settings, folder / "splits", folder / "model")
     return folder
 
