@@ -23,6 +23,7 @@ from safetensors.numpy import save_file
 
 from components.artifacts.folder import ArtifactWriter, Manifest, read_manifest
 from components.artifacts.strings import StringTable
+from components.artifacts.tensors import map_tensors
 from components.errors import UserError
 
 KIND = "model"
@@ -206,36 +207,6 @@ def write_model(
     save_file(_scatter(model, ""), writer.path / FACTORS)
     _write_json(writer.path / DESCRIPTION, description)
     _write_json(writer.path / HISTORY, history)
-
-
-def map_tensors(file: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a safetensors file as read-only views of one memory map.
-
-    The format is an unsigned 64-bit length, that many bytes of JSON, then the arrays' bytes
-    (https://huggingface.co/docs/safetensors).
-
-    Raises:
-        UserError: if the file is not a whole safetensors file.
-    """
-    try:
-        # A plain array: every slice of a memmap object would cost microseconds.
-        mapped = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
-        start = 8 + int(mapped[:8].view("<u8")[0])
-        header = json.loads(mapped[8:start].tobytes())
-        header.pop("__metadata__", None)
-        return {name: _view(mapped[start:], entry) for name, entry in header.items()}
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise UserError(f"{file} is no safetensors file: {error}") from None
-
-
-_DTYPES = {"U8": "u1", "I32": "<i4", "I64": "<i8", "F32": "<f4"}
-
-
-def _view(data: npt.NDArray[np.uint8], entry: Mapping[str, Any]) -> npt.NDArray[Any]:
-    begin, end = entry["data_offsets"]
-    if end > len(data):
-        raise ValueError("it is cut short")
-    return data[begin:end].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
 
 
 def _scatter(value: Any, prefix: str) -> dict[str, npt.NDArray[Any]]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from components.artifacts.model import Floats, Integers, Model, map_tensors
+from components.artifacts.model import Floats, Integers, Model
+from components.artifacts.tensors import map_tensors
 from components.artifacts.top_n import Ranker
 from components.errors import UserError
 

@@ -9,7 +9,9 @@ import msgspec
 import numpy as np
 
 from components.artifacts.model import (
+    FACTORS,
     Catalogue,
+    Floats,
     Integers,
     Model,
     RankingFactors,
@@ -18,6 +20,7 @@ from components.artifacts.model import (
 )
 from components.artifacts.precomputed import PRECOMPUTED, Precomputed, load_precomputed
 from components.artifacts.strings import StringTable
+from components.artifacts.tensors import Rows
 from components.artifacts.top_n import Ranker
 from components.errors import UserError
 from components.serve.lookup import Lookup
@@ -38,7 +41,8 @@ class Bundle:
     Attributes:
         folder: where it lies, links resolved.
         version: the first digits of the manifest's digest: other bytes, other version.
-        model: the arrays, mapped into memory.
+        model: the arrays, mapped into memory. What has a row a customer is read through `scorer`,
+            `history` and `vector` instead, so that a worker's memory does not grow with them.
         ranker: finds a customer's best products, or None where the model does not rank.
         scorer: predicts stars, or None where the model does not.
         customers: finds user indices by customer id. items: item indices by product id.
@@ -56,7 +60,11 @@ class Bundle:
         self.model = model
         self.precomputed = precomputed
         self.ranker = Ranker(model.ranking) if model.ranking is not None else None
-        self.scorer = Scorer(model.rating) if model.rating is not None else None
+        self.scorer = None
+        if model.rating is not None:
+            self.scorer = Scorer(model.rating, Rows(folder / FACTORS, "rating.users"))
+        self._seen = Rows(folder / FACTORS, "seen.items")
+        self._learned = Rows(folder / FACTORS, "ranking.users") if _has_learned(model) else None
         catalogue = model.catalogue
         self.customers, self.items = Lookup(catalogue.customers), Lookup(catalogue.products)
         ids, names = catalogue.products.to_list(), catalogue.categories.to_list()
@@ -95,6 +103,19 @@ class Bundle:
         precomputed = load_precomputed(folder) if has_lists else None
         return cls(folder, version, Model.load(folder), precomputed)
 
+    def history(self, user: int) -> Integers:
+        """What a customer rated, oldest first: item indices, int32 [n]."""
+        begin, end = self.model.seen.offsets[user : user + 2].tolist()
+        return self._seen.between(begin, end)
+
+    def vector(self, user: int, history: Integers) -> Floats:
+        """What `RankingFactors.customer_vector` gives for a model that ranks."""
+        if self._learned is not None:
+            vector: Floats = self._learned.between(user, user + 1)[0]
+            return vector
+        assert self.ranker is not None
+        return self.ranker.factors.vector(history)
+
     @cached_property
     def popular(self) -> Integers:
         """Item indices, int32 [products], by number of ratings, most first."""
@@ -105,6 +126,11 @@ class Bundle:
         """Category numbers by name."""
         names = self.model.catalogue.categories.to_list()
         return {name: number for number, name in enumerate(names)}
+
+
+def _has_learned(model: Model) -> bool:
+    """Whether customers have vectors of their own."""
+    return model.ranking is not None and len(model.ranking.users) > 0
 
 
 def check_model(model: Model, folder: Path) -> None:

@@ -203,11 +203,11 @@ def _check_known(state: State, customers: list[str]) -> None:
 async def _computed(
     state: State, bundle: Bundle, user: int, customer: str, options: RecommendOptions
 ) -> Recommendations:
-    history, _ = bundle.model.seen.of(user)
+    history = bundle.history(user)
     seen = _no_items if options.include_seen else history
     if bundle.ranker is None:
         return _reply(customer, _popular(bundle, options, seen))
-    vector = bundle.ranker.factors.customer_vector(user, history)
+    vector = bundle.vector(user, history)
     left_out = _left_out(bundle, options, seen)
     ranked = await state.batcher.best(bundle.ranker, vector, left_out, options.stop)
     return _reply(customer, _listed(bundle, ranked, options.offset))

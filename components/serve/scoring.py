@@ -1,6 +1,7 @@
 """Stars for one pair of a customer and a product at a time."""
 
 from components.artifacts.model import RatingFactors
+from components.artifacts.tensors import Rows
 
 
 class Scorer:
@@ -10,8 +11,9 @@ class Scorer:
     What a pair gets does not depend on those that it is asked with.
     """
 
-    def __init__(self, factors: RatingFactors) -> None:
-        self._users, self._items = factors.users, factors.items
+    def __init__(self, factors: RatingFactors, users: Rows) -> None:
+        """Take all from `factors` but the vectors of customers, which `users` reads."""
+        self._users, self._items = users, factors.items
         # Of one value, these views are read in half the time of an array.
         self._user_biases = factors.user_biases.data
         self._item_biases = factors.item_biases.data
@@ -21,7 +23,7 @@ class Scorer:
     def stars(self, user: int, item: int) -> float:
         """The rating that this customer would give this product, within the scale's bounds."""
         stars = (
-            float(self._users[user].dot(self._items[item]))
+            float(self._users.between(user, user + 1)[0].dot(self._items[item]))
             + self._user_biases[user]
             + self._item_biases[item]
             + self._offset

@@ -1,0 +1,65 @@
+"""Arrays come back from a file as they were written, whole or in rows; no damaged file is read."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from safetensors.numpy import save_file
+
+from components.artifacts.tensors import Rows, map_tensors
+from components.errors import UserError
+
+ARRAYS: dict[str, npt.NDArray[np.generic]] = {
+    "matrix": np.arange(12, dtype=np.float32).reshape(4, 3),
+    "numbers": np.arange(5, dtype=np.int32) * 7,
+    "offsets": np.array([0, 2, 5]),
+    "text": np.frombuffer(b"Caf\xc3\xa9", np.uint8),
+    "nothing": np.zeros((0, 3), np.float32),
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    save_file(ARRAYS, tmp_path / "arrays.safetensors")
+    return tmp_path / "arrays.safetensors"
+
+
+def assert_same(found: npt.NDArray[np.generic], expected: npt.NDArray[np.generic]) -> None:
+    assert found.dtype == expected.dtype
+    assert found.shape == expected.shape
+    assert found.tolist() == expected.tolist()
+
+
+def test_mapped_arrays_are_what_was_written(file: Path) -> None:
+    mapped = map_tensors(file)
+    assert mapped.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        assert_same(mapped[name], array)
+        assert not mapped[name].flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "stop"),
+    [("matrix", 0, 4), ("matrix", 2, 3), ("numbers", 1, 4), ("numbers", 3, 3), ("offsets", 2, 3)],
+)
+def test_rows_are_those_of_the_array(file: Path, name: str, start: int, stop: int) -> None:
+    rows = Rows(file, name).between(start, stop)
+    assert_same(rows, ARRAYS[name][start:stop])
+
+
+def test_rows_are_read_from_the_file_that_was_opened_when_another_takes_its_place(
+    file: Path,
+) -> None:
+    rows = Rows(file, "numbers")
+    save_file({"numbers": np.zeros(5, np.int32)}, file.with_name("new"))
+    file.with_name("new").rename(file)
+    assert rows.between(1, 3).tolist() == [7, 14]
+
+
+def test_a_file_that_is_cut_short_is_refused(file: Path) -> None:
+    content = file.read_bytes()
+    for length in (0, 4, 50, len(content) - 1):
+        file.write_bytes(content[:length])
+        with pytest.raises(UserError, match="is no safetensors file"):
+            map_tensors(file)
