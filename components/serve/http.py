@@ -210,7 +210,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._choked = False
-        self._read_on()
+        self._go_on()
 
     def data_received(self, data: bytes) -> None:
         self._last_active = perf_counter()
@@ -226,7 +226,7 @@ class Connection(asyncio.Protocol):
         """The client sends no more; what it has asked is still answered."""
         self._last = self._heard_all = True
         self._exchange.outbox.flush()
-        return self._busy  # whether to leave our half of the connection open
+        return self._busy or self._choked  # whether to leave our half of the connection open
 
     def _parse(self, data: bytes) -> None:
         if self._last:
@@ -280,8 +280,9 @@ class Connection(asyncio.Protocol):
             self._exchange.outbox.send(self._transport, b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        self._body += body
-        self._check_length(len(self._body))
+        self._pieces.append(body)
+        self._body_bytes += len(body)
+        self._check_length(self._body_bytes)
 
     def on_message_complete(self) -> None:
         parser = self._parser
@@ -293,19 +294,20 @@ class Connection(asyncio.Protocol):
             parser.get_method().decode(),
             path.decode("latin-1"),
             query.decode("latin-1"),
-            self._body,
+            b"".join(self._pieces),
             self._request_id or self._exchange.request_ids(),
         )
         self._begin()
         self._last = not keep
-        if self._busy:
+        if self._busy or self._choked:
             self._wait(partial(self._answer, request, keep))
         else:
             self._answer(request, keep)
 
     def _begin(self) -> None:
         self._url = b""
-        self._body = b""
+        self._pieces: list[bytes] = []
+        self._body_bytes = 0
         self._request_id = b""
         self._framing = b""
         self._expects = False
@@ -340,22 +342,24 @@ class Connection(asyncio.Protocol):
         error = done.exception()
         response = response_to(error, request) if isinstance(error, Exception) else done.result()
         self._respond(label, request, response, keep)
-        while self._waiting and not self._busy:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer what waits; when nothing does, read on, or close if all was read."""
+        while self._waiting and not self._busy and not self._choked:
             self._waiting.popleft()()
-        if self._heard_all and not self._busy:
+        if self._busy or self._choked:
+            return
+        if self._heard_all:
             self.close()
         else:
-            self._read_on()
+            self._transport.resume_reading()
 
     def _wait(self, turn: Callable[[], None]) -> None:
         """Answer after what was asked before; where much was, read no more until then."""
         self._waiting.append(turn)
         if len(self._waiting) >= _MOST_PIPELINED:
             self._transport.pause_reading()
-
-    def _read_on(self) -> None:
-        if not self._choked and len(self._waiting) < _MOST_PIPELINED:
-            self._transport.resume_reading()
 
     def _respond(self, label: str, request: Request, response: Response, keep: bool) -> None:
         exchange = self._exchange
@@ -375,7 +379,7 @@ class Connection(asyncio.Protocol):
         request_id = self._request_id or self._exchange.request_ids()
         request = Request("-", self._url.decode("latin-1"), "", b"", request_id)
         response = response_to(HttpError(status, reason), request)
-        if self._busy:
+        if self._busy or self._choked:
             self._wait(partial(self._send_refusal, request, response))
         else:
             self._send_refusal(request, response)

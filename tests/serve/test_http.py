@@ -1,11 +1,13 @@
 """The server keeps to HTTP/1.1 whatever a client does, and no client can hold it up."""
 
 import json
+import os
 import re
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +45,24 @@ def receive(connection: socket.socket, seconds: float = 0.3) -> bytes:
     except (TimeoutError, ConnectionResetError):
         pass
     return received
+
+
+def worker(server: Server) -> Path:
+    """What the system tells of the only worker."""
+    pid = server.process.pid
+    [child] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return Path(f"/proc/{child}")
+
+
+def memory_of_worker(server: Server) -> int:
+    """Resident memory, in kB."""
+    return int((worker(server) / "status").read_text().partition("VmRSS:")[2].split()[0])
+
+
+def seconds_of_worker(server: Server) -> float:
+    """Seconds of a processor that it has used."""
+    fields = (worker(server) / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def talk(server: Server, data: bytes) -> list[tuple[int, str]]:
@@ -145,6 +165,13 @@ def test_a_body_may_come_in_pieces(server: Server) -> None:
     assert statuses(server, head + pieces + b"0\r\nx: y\r\n\r\n") == [200]
 
 
+def test_a_body_in_a_million_pieces_holds_nobody_up(server: Server) -> None:
+    head = POST + b"transfer-encoding: chunked\r\n\r\n"
+    before = seconds_of_worker(server)
+    assert statuses(server, head + b"1\r\n \r\n" * 500_000 + b"0\r\n\r\n") == [400]
+    assert seconds_of_worker(server) - before < 2
+
+
 @pytest.mark.parametrize(
     ("path", "customer"),
     [
@@ -233,12 +260,14 @@ def test_a_connection_without_requests_is_closed(server: Server) -> None:
 
 
 def test_a_client_that_reads_nothing_is_cut_off(server: Server) -> None:
+    before = memory_of_worker(server)
     with closing(connect(server)) as connection:
         connection.settimeout(0.5)
         popular = b"GET /popular?n=1000 HTTP/1.1\r\nhost: x\r\n\r\n" * 100
         with suppress(TimeoutError):
             while True:
                 connection.sendall(popular)
+        assert memory_of_worker(server) < before + 10_000
         time.sleep(3.5)
         received = receive(connection)
         connection.settimeout(1)
