@@ -36,10 +36,10 @@ class RatingSettings(RankingSettings, frozen=True, extra="forbid"):
         default=0, ge=0, description="Learning rate of mf and mlp; 0 for the model's own."
     )
     dropout: float = Field(
-        default=0.2, ge=0, lt=1, description="Part of the units of mlp left out in training."
+        default=0.5, ge=0, lt=1, description="Part of the units of mlp left out in training."
     )
     weight_decay: float = Field(
-        default=0.02, ge=0, description="L2 penalty on the embeddings of a rating, in mf."
+        default=0.05, ge=0, description="L2 penalty on the embeddings of a rating, in mf."
     )
 
 
