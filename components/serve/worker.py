@@ -159,7 +159,7 @@ class Worker:
                     label,
                     response.status,
                     len(response.body),
-                    round(seconds * 1000, 3),
+                    int(seconds * 1e6) / 1e3,
                 )
             )
 
