@@ -11,7 +11,7 @@ class Lookup:
     """A hash table over a `StringTable`.
 
     A dictionary of 100,000 ids is 13 MB of objects, which every worker would come to have for
-    itself: to look one up writes to its reference count. These are 2 MB that are never written again.
+    itself: to look one up writes to its reference count. This is 2 MB, never written again.
 
     `slots` holds places of the table: that of an id with hash h is at h or, where others have
     taken that, in the first of the slots after it that was free (linear probing); -1 is free.
