@@ -13,7 +13,7 @@ from typing import Any, cast
 import httptools
 import msgspec
 
-_MAX_HEAD_BYTES = 32 * 1024
+_MAX_HEAD_BYTES = 64 * 1024
 _MOST_PIPELINED = 32
 # After a refusal the client may still be sending; closing at once could destroy the answer.
 _LINGER_SECONDS = 2.0

@@ -24,6 +24,7 @@ _WHY = {
     400: "the body is not JSON",
     404: "there is nothing of that name",
     413: "the body is too large",
+    431: "the path or the query is too long",
     422: "a parameter or the body is not of the shape described here",
     503: "not ready: the server is about to end",
 }
@@ -80,7 +81,7 @@ OPERATIONS: dict[Handler, Operation] = {
         recommendations.Recommendations,
         query=recommendations.RecommendOptions,
         examples=(_PAIR["customer_id"],),
-        errors=(404, 422),
+        errors=(404, 422, 431),
     ),
     recommendations.recommend_many: Operation(
         "recommendations",
@@ -96,14 +97,14 @@ OPERATIONS: dict[Handler, Operation] = {
         recommendations.Products,
         query=recommendations.SimilarOptions,
         examples=(_PAIR["product_id"],),
-        errors=(404, 422),
+        errors=(404, 422, 431),
     ),
     recommendations.popular: Operation(
         "recommendations",
         "The products with most ratings",
         recommendations.Products,
         query=recommendations.PopularOptions,
-        errors=(422,),
+        errors=(422, 431),
     ),
     predictions.predict_v1: Operation(
         "predictions",

@@ -11,6 +11,9 @@ Shape = TypeVar("Shape")
 Id = str | int
 """An id in a body; sources with numeric ids are often sent as numbers."""
 
+# Each value of a list is one, and a request may have two lists of 1,000.
+_MOST_FIELDS = 2100
+
 
 def read_json(body: bytes, decoder: "msgspec.json.Decoder[Shape]") -> Shape:
     """A body of the shape that a decoder was made for.
@@ -37,7 +40,7 @@ def read_query(query: str, shape: type[Shape]) -> Shape:
     if not query:
         return shape()
     try:
-        found = parse_qs(query, keep_blank_values=True, max_num_fields=1000)
+        found = parse_qs(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
         values = {name: _value(name, given, shape) for name, given in found.items()}
         return msgspec.convert(values, shape, strict=False)
     except ValueError as error:

@@ -105,6 +105,12 @@ def test_options_leave_products_out_and_turn_pages(client: httpx.Client) -> None
     assert {product["category"] for product in drums["recommendations"]} == {"Drums"}
 
 
+def test_as_many_products_may_be_left_out_as_the_document_says(client: httpx.Client) -> None:
+    uuid = "123e4567-e89b-12d3-a456-426614174000"
+    answer = client.get("/recommend/C000003?n=3&categories=Drums" + f"&exclude={uuid}" * 1000)
+    assert len(answer.json()["recommendations"]) == 3
+
+
 def test_an_unknown_customer_gets_popular_products(client: httpx.Client) -> None:
     answer = client.get("/recommend/nobody?n=3").json()
     assert answer["cold_start"]
@@ -175,6 +181,8 @@ def test_similar_products_have_the_largest_cosine(client: httpx.Client) -> None:
         ("POST", "/recommend", b"{}", 422),
         ("GET", "/recommend/C000003?n=many", b"", 422),
         ("GET", "/recommend/C000003?m=3", b"", 422),
+        ("GET", "/recommend/C000003?" + "exclude=1&" * 1001, b"", 422),
+        ("GET", "/recommend/C000003?" + "exclude=1&" * 2200, b"", 422),
         ("GET", "/similar/gone", b"", 404),
         ("GET", "/nowhere", b"", 404),
         ("DELETE", "/popular", b"", 405),
