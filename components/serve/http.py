@@ -181,7 +181,8 @@ class Connection(asyncio.Protocol):
     def close_if_slow(self) -> None:
         """Close if the client takes too long to send a request, to read an answer, or to go on."""
         now, exchange = perf_counter(), self._exchange
-        if self._received and not self._busy and now - self._since > exchange.receive_seconds:
+        receiving = self._received and not self._busy and not self._choked
+        if receiving and now - self._since > exchange.receive_seconds:
             seconds = f"{exchange.receive_seconds:g} seconds"
             self._refuse(408, f"the request did not arrive within {seconds}")
         elif now - self._last_active < exchange.idle_seconds:
@@ -213,24 +214,15 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def data_received(self, data: bytes) -> None:
+        if self._last:
+            return
+        if len(data) > _MAX_HEAD_BYTES:
+            for start in range(0, len(data), _MAX_HEAD_BYTES):
+                self.data_received(data[start : start + _MAX_HEAD_BYTES])
+            return
         self._last_active = perf_counter()
         if not self._received:
             self._since = self._last_active
-        if len(data) <= _MAX_HEAD_BYTES:
-            self._parse(data)
-        else:
-            for start in range(0, len(data), _MAX_HEAD_BYTES):
-                self._parse(data[start : start + _MAX_HEAD_BYTES])
-
-    def eof_received(self) -> bool:
-        """The client sends no more; what it has asked is still answered."""
-        self._last = self._heard_all = True
-        self._exchange.outbox.flush()
-        return self._busy or self._choked  # whether to leave our half of the connection open
-
-    def _parse(self, data: bytes) -> None:
-        if self._last:
-            return
         self._received += len(data)
         try:
             self._parser.feed_data(data)
@@ -241,6 +233,12 @@ class Connection(asyncio.Protocol):
         else:
             if self._in_head and self._received >= _MAX_HEAD_BYTES:
                 self._refuse(431, f"the request's head is longer than {_MAX_HEAD_BYTES} bytes")
+
+    def eof_received(self) -> bool:
+        """The client sends no more; what it has asked is still answered."""
+        self._last = self._heard_all = True
+        self._exchange.outbox.flush()
+        return self._busy or self._choked  # whether to leave our half of the connection open
 
     def _decline(self, rest: bytes) -> None:
         """Go on in HTTP/1.1 where a client offers another protocol, which the parser cannot.
@@ -254,7 +252,7 @@ class Connection(asyncio.Protocol):
         head = b"%b %b HTTP/1.1\r\n%b%b\r\n" % (method, self._url, request_id, self._framing)
         self._parser = httptools.HttpRequestParser(self)
         self._begin()
-        return self._parse(head + rest)
+        return self.data_received(head + rest)
 
     # What the parser calls.
 
