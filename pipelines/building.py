@@ -48,6 +48,8 @@ def build(
     base_image: str,
     platform: str | None,
     network: str | None,
+    *,
+    no_cache: bool = False,
     say: Callable[[str], None],
 ) -> None:
     """Build one image, under the name that the pipeline gives it.
@@ -58,14 +60,15 @@ def build(
         base_image: what it is built on, a Debian with Python 3.11.
         platform: such as linux/arm64; None for the engine's own.
         network: that the build reaches the package index by, such as host; None for the default.
+        no_cache: whether to do every step again, for what Debian has mended since.
         say: told how it goes, a line a step.
 
     Raises:
         UserError: if it cannot be built.
     """
-    _check_platform(engine, name, platform)
+    check_platform(engine, name, platform)
     start = time.monotonic()
-    with _context() as context:
+    with open_context() as context:
         output = engine.api.build(
             fileobj=context,
             custom_context=True,
@@ -74,12 +77,13 @@ def build(
             buildargs={"BASE_IMAGE": base_image, "IMAGE": name, **_labels()},
             platform=platform,
             network_mode=network,
+            nocache=no_cache,
             rm=True,
             forcerm=True,
             decode=True,
         )
         try:
-            _follow(name, output, say)
+            follow(name, output, say)
         except APIError as error:
             raise UserError(f"image {name} was not built: {error.explanation or error}") from None
     size, base = (engine.images.get(image).attrs["Size"] for image in (NAMES[name], base_image))
@@ -88,7 +92,12 @@ def build(
     say(f"{name}: {size / 1e6:,.0f} MB, {beyond} ({seconds:.0f} s)")
 
 
-def _check_platform(engine: docker.DockerClient, name: str, platform: str | None) -> None:
+def check_platform(engine: docker.DockerClient, name: str, platform: str | None) -> None:
+    """Refuse to build an image for a platform that its packages are not made for.
+
+    Raises:
+        UserError: if it is one of training, and the platform, or else the engine's, not MXNet's.
+    """
     target = platform or f"linux/{engine.version()['Arch']}"
     if name.startswith("train") and target != "linux/amd64":
         raise UserError(
@@ -97,8 +106,12 @@ def _check_platform(engine: docker.DockerClient, name: str, platform: str | None
         )
 
 
-def _context() -> IO[bytes]:
-    """What the build is given: the checkout, less what .dockerignore says, and certificates."""
+def open_context() -> IO[bytes]:
+    """What the build is given: the checkout, less what .dockerignore says, and certificates.
+
+    Raises:
+        UserError: if this is an installed package, and no checkout.
+    """
     if not (_ROOT / _DOCKERFILE).exists():
         raise UserError(f"images are built in a checkout, and there is no {_ROOT / _DOCKERFILE}")
     lines = (_ROOT / ".dockerignore").read_text().splitlines()
@@ -126,8 +139,17 @@ def _labels() -> dict[str, str]:
     return {"VERSION": images.VERSION, "REVISION": revision, "SOURCE": git_source()}
 
 
-def _follow(name: str, output: Iterable[dict[str, Any]], say: Callable[[str], None]) -> None:
-    """Tell what the engine does until it is done."""
+def follow(name: str, output: Iterable[dict[str, Any]], say: Callable[[str], None]) -> None:
+    """Tell what the engine does until it is done.
+
+    Args:
+        name: of the image.
+        output: the engine's messages.
+        say: told each step, and before an error the last lines of its output.
+
+    Raises:
+        UserError: if a step fails.
+    """
     step = ""
     last: deque[str] = deque(maxlen=_LAST_LINES)
     for message in output:

@@ -38,12 +38,15 @@ def build_command(
     network: Annotated[
         str | None, typer.Option(help="Network of the build, such as host; the engine's default.")
     ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Do every step again, for what Debian has mended.")
+    ] = False,
 ) -> None:
     """Build images, each step of it from the engine's cache where nothing changed."""
     wanted = select(names or [])
     engine = connect()
     for name in wanted:
-        build(engine, name, base_image, platform, network, say=typer.echo)
+        build(engine, name, base_image, platform, network, no_cache=no_cache, say=typer.echo)
         if registry:
             repository, _, tag = f"{_checked(registry)}/{NAMES[name]}".rpartition(":")
             engine.api.tag(NAMES[name], repository, tag)
