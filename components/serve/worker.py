@@ -22,7 +22,8 @@ from components.serve.access_log import AccessLog, Line
 from components.serve.app import description, routes
 from components.serve.batching import Batcher
 from components.serve.bundle import Bundle
-from components.serve.http import Connection, Exchange, Request, Response
+from components.serve.connection import Connection, Exchange
+from components.serve.http import Request, Response
 from components.serve.metrics import Metrics
 from components.serve.routing import Router
 from components.serve.settings import ServeSettings
