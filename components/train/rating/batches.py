@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from components.artifacts.model import Floats, Integers
 from components.artifacts.splits import Ratings
@@ -77,7 +78,7 @@ def touch(indices: Integers, nobody: int) -> Touched:
         indices: by batch and rating, int32 [batches, size].
         nobody: the row to fill up with.
     """
-    order = indices.argsort(axis=1)
+    order = _ascending(indices)
     ascending = np.take_along_axis(indices, order, axis=1)
     first = np.ones(indices.shape, bool)
     first[:, 1:] = ascending[:, 1:] != ascending[:, :-1]
@@ -89,3 +90,12 @@ def touch(indices: Integers, nobody: int) -> Touched:
     rows = np.full((len(indices), most), nobody, np.int32)
     rows[np.arange(most) <= last] = ascending[first]
     return Touched(rows, places)
+
+
+def _ascending(indices: Integers) -> npt.NDArray[np.int64]:
+    """How to sort each batch: by 16 bits at a time, which NumPy does six times as fast."""
+    order = indices.astype(np.uint16).argsort(axis=1, kind="stable")
+    if indices.max() > np.iinfo(np.uint16).max:
+        high = np.take_along_axis((indices >> 16).astype(np.uint16), order, axis=1)
+        order = np.take_along_axis(order, high.argsort(axis=1, kind="stable"), axis=1)
+    return order

@@ -68,10 +68,10 @@ class GradientModel:
             learner.restore(state)
         for epoch in count(1 if state is None else int(state["epoch"][0]) + 1):
             batches = self._batches(learner, problem, offset, epoch)
-            losses = [learner.learn(batch) for batch in batches]
+            squares = [learner.learn(batch) for batch in batches]
             learner.settle()
             limit = _EXPLODED * float(np.square(problem.ratings.stars).mean())
-            loss = self._mean(losses, epoch, limit)
+            loss = self._mean(squares, epoch, limit)
             export = partial(learner.export, offset, problem.bounds)
             predict = partial(_predict, learner, offset, problem.bounds)
             yield Step(loss, export, predict, partial(_state, learner, epoch))
@@ -145,10 +145,12 @@ class GradientModel:
                     yield batch
                     progress.update()
 
-    def _mean(self, losses: list[list[Any]], epoch: int, limit: float) -> float:
+    def _mean(self, squares: list[list[Any]], epoch: int, limit: float) -> float:
         """The mean over the batches of an epoch."""
-        by_share = [nd.concat(*share, dim=0).asnumpy() for share in zip(*losses, strict=True)]
-        by_batch = np.mean(by_share, axis=0)
+        starts = np.arange(0, sum(len(first) for first, *_ in squares), len(squares[0][0]))
+        by_share = [nd.concat(*share, dim=0).asnumpy() for share in zip(*squares, strict=True)]
+        by_rating = np.mean(by_share, axis=0)
+        by_batch = np.add.reduceat(by_rating, starts) / np.diff(starts, append=len(by_rating))
         lost = np.flatnonzero(~(by_batch < limit))
         if len(lost):
             raise UserError(

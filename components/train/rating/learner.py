@@ -67,7 +67,7 @@ class Learner:
         self._keys: set[str] = set()
 
     def learn(self, batch: Batch) -> list[Any]:
-        """Take a step; the mean squared error of each share before it, NDArrays [1]."""
+        """Take a step; the squared errors of each share before it, NDArrays [n]."""
         fetched = [table.fetch(rows) for table, rows in zip(self._tables, batch.rows, strict=True)]
         with autograd.record():
             outcomes = [
@@ -80,7 +80,7 @@ class Learner:
             table.learn(rows)
         if self._trainer is not None:
             self._trainer.step(1)
-        return [squares.mean() for squares, *_ in outcomes]
+        return [squares for squares, *_ in outcomes]
 
     def _backward(self, outcomes: list[tuple[Any, Any, Any]], weights: list[Any]) -> None:
         """Gradients of the weighted squares, and of the embeddings' own."""
