@@ -14,7 +14,8 @@ const name = (reference) => reference.split("/").pop();
 function words(schema) {
   if (schema.$ref) return [make("a", { href: `#${name(schema.$ref)}` }, name(schema.$ref))];
   const choices = schema.anyOf ?? schema.oneOf;
-  if (choices) return choices.flatMap((each, place) => (place ? [" or ", ...words(each)] : words(each)));
+  if (choices)
+    return choices.flatMap((each, place) => (place ? [" or ", ...words(each)] : words(each)));
   if (schema.items) return ["list of ", ...words(schema.items), bounds(schema)];
   return [schema.type ?? "anything", bounds(schema)];
 }
@@ -27,13 +28,23 @@ function bounds(schema) {
     ["maxItems", "at most"],
     ["maxLength", "at most"],
   ];
-  const said = known.filter(([key]) => key in schema).map(([key, word]) => ` ${word} ${schema[key].toLocaleString("en")}`);
-  if (![undefined, null].includes(schema.default) && `${schema.default}`) said.push(`, by default ${schema.default}`);
+  const said = known
+    .filter(([key]) => key in schema)
+    .map(([key, word]) => ` ${word} ${schema[key].toLocaleString("en")}`);
+  if (![undefined, null].includes(schema.default) && `${schema.default}`)
+    said.push(`, by default ${schema.default}`);
   return said.join("");
 }
 
 function terms(entries) {
-  return make("dl", {}, entries.map(([term, ...details]) => [make("dt", {}, make("code", {}, term)), make("dd", {}, details)]));
+  return make(
+    "dl",
+    {},
+    entries.map(([term, ...details]) => [
+      make("dt", {}, make("code", {}, term)),
+      make("dd", {}, details),
+    ]),
+  );
 }
 
 function section(title, ...content) {
@@ -46,13 +57,22 @@ class Page {
   }
 
   resolve(value) {
-    return value.$ref ? value.$ref.slice(2).split("/").reduce((found, key) => found[key], this.api) : value;
+    return value.$ref
+      ? value.$ref
+          .slice(2)
+          .split("/")
+          .reduce((found, key) => found[key], this.api)
+      : value;
   }
 
   curl(method, path, operation) {
-    const parameter = operation.parameters.map((each) => this.resolve(each)).find((each) => each.in === "path");
+    const parameter = operation.parameters
+      .map((each) => this.resolve(each))
+      .find((each) => each.in === "path");
     const place = path.replace(/{.*}/, parameter?.example).slice(1);
-    const body = Object.values(operation.requestBody?.content["application/json"].examples ?? {})[0];
+    const body = Object.values(
+      operation.requestBody?.content["application/json"].examples ?? {},
+    )[0];
     const address = new URL(place, document.baseURI).href;
     return `curl '${address}'${body ? ` --data '${JSON.stringify(body.value)}'` : ""}`;
   }
@@ -61,14 +81,23 @@ class Page {
     return Object.entries(operation.responses).map(([status, given]) => {
       const answer = this.resolve(given);
       const [[kind, { schema }]] = Object.entries(answer.content);
-      return [status, answer.description, " · ", kind === "application/json" ? words(schema) : kind];
+      return [
+        status,
+        answer.description,
+        " · ",
+        kind === "application/json" ? words(schema) : kind,
+      ];
     });
   }
 
   body(operation) {
     if (!operation.requestBody) return [];
     const { schema, examples } = operation.requestBody.content["application/json"];
-    return section("Body", make("p", {}, words({ $ref: schema.$ref })), Object.values(examples).map((each) => json(each.value)));
+    return section(
+      "Body",
+      make("p", {}, words({ $ref: schema.$ref })),
+      Object.values(examples).map((each) => json(each.value)),
+    );
   }
 
   operation(method, path, operation) {
@@ -76,8 +105,24 @@ class Page {
     return make(
       "details",
       { id: operation.operationId },
-      make("summary", {}, make("code", {}, `${method.toUpperCase()} ${path}`), make("br"), make("span", { className: "muted" }, operation.summary)),
-      section("Parameters", terms(parameters.map((each) => [each.name, make("small", {}, `${each.in}, `), words(each.schema), each.description ? make("p", { className: "muted" }, each.description) : []]))),
+      make(
+        "summary",
+        {},
+        make("code", {}, `${method.toUpperCase()} ${path}`),
+        make("br"),
+        make("span", { className: "muted" }, operation.summary),
+      ),
+      section(
+        "Parameters",
+        terms(
+          parameters.map((each) => [
+            each.name,
+            make("small", {}, `${each.in}, `),
+            words(each.schema),
+            each.description ? make("p", { className: "muted" }, each.description) : [],
+          ]),
+        ),
+      ),
       this.body(operation),
       section("Answers", terms(this.answers(operation))),
       section("Try it", make("pre", { tabIndex: 0 }, this.curl(method, path, operation))),
@@ -86,18 +131,42 @@ class Page {
 
   group(tag) {
     const found = Object.entries(this.api.paths).flatMap(([path, methods]) =>
-      Object.entries(methods).filter(([, operation]) => operation.tags.includes(tag)).map(([method, operation]) => this.operation(method, path, operation)));
+      Object.entries(methods)
+        .filter(([, operation]) => operation.tags.includes(tag))
+        .map(([method, operation]) => this.operation(method, path, operation)),
+    );
     return [make("h2", {}, tag[0].toUpperCase() + tag.slice(1)), ...found];
   }
 
   schema([title, schema]) {
-    const entries = Object.entries(schema.properties).map(([key, shape]) => [key, words(shape), schema.required.includes(key) ? make("small", {}, ", required") : [], shape.description ? make("p", { className: "muted" }, shape.description) : []]);
-    return make("details", { id: title }, make("summary", {}, make("code", {}, title), make("br"), make("span", { className: "muted" }, schema.description)), terms(entries));
+    const entries = Object.entries(schema.properties).map(([key, shape]) => [
+      key,
+      words(shape),
+      schema.required.includes(key) ? make("small", {}, ", required") : [],
+      shape.description ? make("p", { className: "muted" }, shape.description) : [],
+    ]);
+    return make(
+      "details",
+      { id: title },
+      make(
+        "summary",
+        {},
+        make("code", {}, title),
+        make("br"),
+        make("span", { className: "muted" }, schema.description),
+      ),
+      terms(entries),
+    );
   }
 
   render() {
     const { info, tags, components } = this.api;
-    return [make("p", {}, info.description), tags.flatMap((tag) => this.group(tag.name)), make("h2", {}, "Schemas"), Object.entries(components.schemas).map((each) => this.schema(each))];
+    return [
+      make("p", {}, info.description),
+      tags.flatMap((tag) => this.group(tag.name)),
+      make("h2", {}, "Schemas"),
+      Object.entries(components.schemas).map((each) => this.schema(each)),
+    ];
   }
 }
 
@@ -113,7 +182,9 @@ function reveal() {
 async function show() {
   try {
     const response = await fetch("openapi.json");
-    document.getElementById("main").replaceChildren(...new Page(await response.json()).render().flat(Infinity));
+    document
+      .getElementById("main")
+      .replaceChildren(...new Page(await response.json()).render().flat(Infinity));
     reveal();
   } catch (error) {
     document.getElementById("status").textContent = "openapi.json cannot be read.";

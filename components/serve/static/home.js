@@ -4,7 +4,8 @@ const find = (id) => document.getElementById(id);
 const liked = new Map(); // products by id, in the order they were liked
 let asked = 0;
 
-const decimal = (value) => value.toLocaleString("en", { minimumFractionDigits: 3, maximumFractionDigits: 3 });
+const decimal = (value) =>
+  value.toLocaleString("en", { minimumFractionDigits: 3, maximumFractionDigits: 3 });
 const MEASURES = {
   score: (value) => `score ${decimal(value)}`,
   similarity: (value) => `similarity ${decimal(value)}`,
@@ -25,7 +26,8 @@ const VIEWS = {
   }),
   liked: () => ({
     heading: "Recommended for who likes these",
-    ask: () => get("recommend", { method: "POST", body: JSON.stringify({ liked: [...liked.keys()] }) }),
+    ask: () =>
+      get("recommend", { method: "POST", body: JSON.stringify({ liked: [...liked.keys()] }) }),
     measure: "score",
   }),
   popular: () => ({ heading: "Most popular", ask: () => get("popular"), measure: "ratings" }),
@@ -53,7 +55,10 @@ async function show(view) {
   try {
     answer = await view.ask();
   } catch (error) {
-    problem = error instanceof TypeError ? "The server does not answer." : `The server says: ${error.message}`;
+    problem =
+      error instanceof TypeError
+        ? "The server does not answer."
+        : `The server says: ${error.message}`;
   }
   if (turn !== asked) return; // something else was asked for meanwhile
   find("heading").textContent = view.heading;
@@ -64,8 +69,12 @@ async function show(view) {
 
 function showNote(answer) {
   const notes = [];
-  if (answer?.cold_start) notes.push("Cold start: the model knows nothing of this customer, so these are the most popular products.");
-  if (answer?.unknown_products) notes.push(`The model does not know ${answer.unknown_products.join(", ")}.`);
+  if (answer?.cold_start)
+    notes.push(
+      "Cold start: the model knows nothing of this customer, so these are the most popular products.",
+    );
+  if (answer?.unknown_products)
+    notes.push(`The model does not know ${answer.unknown_products.join(", ")}.`);
   find("note").textContent = notes.join(" ");
   find("note").hidden = !notes.length;
 }
