@@ -170,15 +170,13 @@ class Supervisor:
             os._exit(code)
 
     def _restart_dead(self) -> None:
-        for number, child in list(self._children.items()):
-            pid, status = os.waitpid(child.pid, os.WNOHANG)
-            if pid == 0:
-                continue
-            logger.error("worker %d ended (%s), starting another", pid, _describe(status))
-            os.close(child.orders)
-            del self._children[number]
-            if time.monotonic() - child.started < _SHORT_LIFE_SECONDS:
-                time.sleep(_SHORT_LIFE_SECONDS)
+        ended = self._reap()
+        for _, child, status in ended:
+            logger.error("worker %d ended (%s), starting another", child.pid, _describe(status))
+        now = time.monotonic()
+        if any(now - child.started < _SHORT_LIFE_SECONDS for _, child, _ in ended):
+            time.sleep(_SHORT_LIFE_SECONDS)
+        for number, _, _ in ended:
             self._start_worker(number)
 
     def _stamp(self) -> object:
@@ -222,10 +220,16 @@ class Supervisor:
                 self._signal_all(signal.SIGKILL)
             time.sleep(0.01)
 
-    def _reap(self) -> None:
+    def _reap(self) -> list[tuple[int, _Child, int]]:
+        """The workers that have ended, which are ours no more: number, worker, wait status."""
+        ended = []
         for number, child in list(self._children.items()):
-            if os.waitpid(child.pid, os.WNOHANG)[0]:
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid:
+                os.close(child.orders)
                 del self._children[number]
+                ended.append((number, child, status))
+        return ended
 
     def _signal_all(self, number: int) -> None:
         for child in self._children.values():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from components.serve.http import Request, response_to
 from tests.serve.bundles import make_model, write_bundle
 from tests.serve.server import Server, serve
 
@@ -294,6 +295,15 @@ def test_a_client_that_leaves_early_harms_nobody(server: Server) -> None:
         with closing(connect(server)) as connection:
             connection.sendall((COMPUTED + b"\r\n") * 3)
     assert server.client.get("/recommend/C000003").status_code == 200
+
+
+def test_a_failure_of_our_own_is_told_to_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
+    request = Request("GET", "/popular", "", b"", b"id-7")
+    response = response_to(ZeroDivisionError("in detail"), request)
+    assert response.status == 500
+    assert json.loads(response.body) == {"error": "internal error"}
+    assert "id-7" in caplog.text
+    assert "in detail" in caplog.text
 
 
 def test_nothing_of_this_made_the_server_fail(server: Server) -> None:

@@ -297,7 +297,8 @@ def test_metrics_are_of_all_workers_and_outlive_them(pair: Server) -> None:
     first = pair.client.get("/metrics").text
     assert "alsolike_workers 2" in first
     ask_often(pair, 40)
-    os.kill(children(pair)[0], signal.SIGKILL)
+    for worker in children(pair):
+        os.kill(worker, signal.SIGKILL)
     ask_often(pair, 10)
     pair.client.close()
     for _ in range(6):
