@@ -1,5 +1,6 @@
 """The running server answers in every protocol, says why it cannot, and logs every request."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -206,6 +207,28 @@ def test_a_strict_server_knows_no_strangers(tmp_path: Path) -> None:
         server.process.terminate()
         log, _ = server.process.communicate(timeout=30)
         assert "Warning" not in log
+
+
+@pytest.mark.parametrize("missing", ["rating", "ranking"])
+def test_a_model_of_one_objective_says_what_it_cannot(tmp_path: Path, missing: str) -> None:
+    changes: dict[str, Any] = {missing: None}
+    half = dataclasses.replace(MODEL, **changes)
+    pair = {"customer_id": ["C000003"], "product_id": ["P000007"]}
+    with serve(write_bundle(tmp_path / "bundle", half)) as server:
+        predicted = server.client.post(PREDICT, json=pair)
+        similar = server.client.get("/similar/P000004")
+        assert predicted.status_code == (404 if missing == "rating" else 200)
+        assert similar.status_code == (404 if missing == "ranking" else 200)
+        refused = predicted if missing == "rating" else similar
+        assert "was trained to" in refused.json()["error"]
+        for answer in (
+            server.client.get("/recommend/C000003?n=3&offset=1"),
+            server.client.get("/recommend/nobody?n=3"),
+            server.client.post("/recommend", json={"liked": ["P000001"], "n": 3}),
+            server.client.get("/popular?n=3"),
+        ):
+            [products] = [value for value in answer.json().values() if isinstance(value, list)]
+            assert len(products) == 3
 
 
 def test_lists_computed_ahead_give_the_same_answers(tmp_path: Path, client: httpx.Client) -> None:
