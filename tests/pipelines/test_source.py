@@ -1,0 +1,43 @@
+"""A container is told by variables alone what files of this machine say of S3."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.source import portable_variables
+
+
+@pytest.fixture(autouse=True)
+def _no_other_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def test_a_profile_becomes_its_keys_and_region(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "credentials").write_text(
+        "[work]\naws_access_key_id=id\naws_secret_access_key=secret\naws_session_token=token\n"
+    )
+    (tmp_path / "config").write_text("[profile work]\nregion=eu-central-1\n")
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    found = portable_variables()
+    assert found["AWS_ACCESS_KEY_ID"] == "id"
+    assert found["AWS_SECRET_ACCESS_KEY"] == "secret"
+    assert found["AWS_SESSION_TOKEN"] == "token"
+    assert found["AWS_DEFAULT_REGION"] == "eu-central-1"
+    assert found["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9"
+    assert "AWS_PROFILE" not in found
+    assert not [value for value in found.values() if str(tmp_path) in value]
+
+
+def test_without_credentials_none_are_made_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} & portable_variables().keys()
