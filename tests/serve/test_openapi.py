@@ -91,7 +91,7 @@ CHECKS = (
 
 @schema.parametrize()
 @settings(
-    max_examples=25,
+    max_examples=20,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
