@@ -15,8 +15,10 @@ done
 # The steps are modules: no command is needed, and those of kfp would not even start.
 find $environment/bin -type f -delete
 # Tests, and what only a compiler asks for.
-find $packages -type d \( -name tests -o -name include -o -path '*/numpy/distutils' \
+find $packages -type d \( -name test -o -name tests -o -name include -o -path '*/numpy/distutils' \
     -o -path '*/numpy/f2py' \) -prune -exec rm -r {} +
+find $packages \( -name '*_test.py' -o -name conftest.py -o -name '*.a' -o -name '*.[ch]' \
+    -o -name '*.[ch]pp' -o -name '*.cc' \) -delete
 # Of some 430 services of AWS, S3 alone is asked, and those that sign in to it.
 find $packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
     ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -r {} +
