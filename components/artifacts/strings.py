@@ -1,11 +1,14 @@
 """A table of strings in two flat arrays, so that a memory map serves it without a copy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+
+# Offsets that are made Python's integers at a time.
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,19 @@ class StringTable:
     def __getitem__(self, index: int) -> str:
         return self._bytes(index).decode()
 
+    def __iter__(self) -> Iterator[str]:
+        return (encoded.decode() for encoded in self.encoded())
+
+    def encoded(self) -> Iterator[bytes]:
+        """The UTF-8 bytes of every string, in order, without an object for each at a time."""
+        data = self.blob.tobytes()
+        for start in range(0, len(self), _BLOCK):
+            for begin, end in pairwise(self.offsets[start : start + _BLOCK + 1].tolist()):
+                yield data[begin:end]
+
     def to_list(self) -> list[str]:
         """Every string, in order."""
-        data, offsets = self.blob.tobytes(), self.offsets.tolist()
-        return [data[begin:end].decode() for begin, end in pairwise(offsets)]
+        return list(self)
 
     def _bytes(self, index: int) -> bytes:
         return self.blob[self.offsets[index] : self.offsets[index + 1]].tobytes()

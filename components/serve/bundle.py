@@ -67,11 +67,11 @@ class Bundle:
         self._learned = Rows(folder / FACTORS, "ranking.users") if _has_learned(model) else None
         catalogue = model.catalogue
         self.customers, self.items = Lookup(catalogue.customers), Lookup(catalogue.products)
-        ids, names = catalogue.products.to_list(), catalogue.categories.to_list()
-        categories = [names[number] for number in catalogue.category.tolist()]
+        names = catalogue.categories.to_list()
+        categories = (names[number] for number in catalogue.category.tolist())
         self.products = [
             b'},%b,"score":' % msgspec.json.encode(Product(*shown))[:-1]
-            for shown in zip(ids, catalogue.titles.to_list(), categories, strict=True)
+            for shown in zip(catalogue.products, catalogue.titles, categories, strict=True)
         ]
 
     @classmethod

@@ -1,7 +1,5 @@
 """Which place an id has in a table of ids, found in flat arrays that all workers share."""
 
-from itertools import pairwise
-
 import numpy as np
 
 from components.artifacts.strings import StringTable
@@ -20,8 +18,7 @@ class Lookup:
     def __init__(self, table: StringTable) -> None:
         self._mask = (2 << len(table).bit_length()) - 1
         self._ids = table.blob.tobytes()
-        hashes = (hash(self._ids[begin:end]) for begin, end in pairwise(table.offsets.tolist()))
-        wanted = np.fromiter(hashes, np.int64, len(table)) & self._mask
+        wanted = np.fromiter(map(hash, table.encoded()), np.int64, len(table)) & self._mask
         order = np.argsort(wanted, kind="stable")
         # In order of hash, each gets the slot that it wants or the one after its forerunner's.
         nth = np.arange(len(table))

@@ -14,3 +14,8 @@ def test_strings_come_back_in_their_order(strings: list[str]) -> None:
     assert len(table) == len(strings)
     assert table.to_list() == strings
     assert [table[index] for index in range(len(table))] == strings
+
+
+def test_a_table_of_many_strings_is_read_whole() -> None:
+    strings = [str(number) for number in range(10_000)]
+    assert list(StringTable.of(strings)) == strings
