@@ -18,7 +18,7 @@ def test_a_profile_becomes_its_keys_and_region(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "credentials").write_text(
-        "[work]\naws_access_key_id=id\naws_secret_access_key=secret\naws_session_token=token\n"
+        "[work]\naws_access_key_id=id\naws_secret_access_key=alsolike-secret\naws_session_token=token\n"
     )
     (tmp_path / "config").write_text("[profile work]\nregion=eu-central-1\n")
     monkeypatch.setenv("AWS_PROFILE", "work")
@@ -27,7 +27,7 @@ def test_a_profile_becomes_its_keys_and_region(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     found = portable_variables()
     assert found["AWS_ACCESS_KEY_ID"] == "id"
-    assert found["AWS_SECRET_ACCESS_KEY"] == "secret"
+    assert found["AWS_SECRET_ACCESS_KEY"] == "alsolike-secret"
     assert found["AWS_SESSION_TOKEN"] == "token"
     assert found["AWS_DEFAULT_REGION"] == "eu-central-1"
     assert found["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9"
