@@ -54,7 +54,7 @@ UNWANTED = re.compile(
     r"(^|/)(gcc|g\+\+|cc|cc1|clang|ld|make|pip[0-9.]*|ensurepip.*\.whl)$"
     r"|/site-packages/(pip|setuptools|wheel|pytest|hatchling)(/|$)"
     r"|/tests?(/|$)|(^|/)conftest\.py$|\.(a|h|hpp)$"
-    r"|ca-bundle|\.cache(/|$)|(^|/)build/|/apt/lists/.|\.deb$|(^|/)\.(git|aws|docker|pypirc|netrc)"
+    r"|ca-bundle|\.cache(/|$)|(^|/)build/|/apt/lists/.|\.deb$|(^|/)\.(git|aws|docker|pypirc|netrc)$"
 )
 
 
