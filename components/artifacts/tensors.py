@@ -54,9 +54,15 @@ class Rows:
         weakref.finalize(self, os.close, self._descriptor)
 
     def between(self, start: int, stop: int) -> npt.NDArray[Any]:
-        """The rows from `start` to before `stop`, which the array must have."""
+        """The rows from `start` to before `stop`, which the array must have.
+
+        Raises:
+            OSError: if they cannot be read.
+        """
         rows = np.empty((stop - start, *self._row_shape), self._dtype)
-        os.preadv(self._descriptor, [rows.data], self._begin + start * self._row_bytes)
+        place = self._begin + start * self._row_bytes
+        if os.preadv(self._descriptor, [rows.data], place) != rows.nbytes:
+            raise OSError("a file of arrays was cut while it was open")
         return rows
 
 

@@ -1,5 +1,6 @@
 """Arrays come back from a file as they were written, whole or in rows; no damaged file is read."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +64,20 @@ def test_a_file_that_is_cut_short_is_refused(file: Path) -> None:
         file.write_bytes(content[:length])
         with pytest.raises(UserError, match="is no safetensors file"):
             map_tensors(file)
+
+
+def test_a_file_is_closed_when_nobody_has_its_rows_any_more(file: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    rows = Rows(file, "numbers")
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    del rows
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_rows_that_the_file_has_no_more_are_an_error(file: Path) -> None:
+    rows = Rows(file, "nothing")
+    numbers = Rows(file, "numbers")
+    os.truncate(file, 100)
+    assert rows.between(0, 0).shape == (0, 3)
+    with pytest.raises(OSError, match="was cut while it was open"):
+        numbers.between(0, 5)
