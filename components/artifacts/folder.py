@@ -13,6 +13,7 @@ from typing import Any
 from components.errors import UserError
 
 MANIFEST = "manifest.json"
+MEASUREMENTS = "measurements.json"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hex over the manifest, and so over every byte of the artifact."""
+        """SHA-256 in hex over the manifest, and so over every byte that it vouches for."""
         return hashlib.sha256(_to_json(self).encode()).hexdigest()
 
 
@@ -53,11 +54,14 @@ class ArtifactWriter:
     Attributes:
         path: where to write the files; they show under the final name when all are whole.
         details: facts for the manifest, to be filled while writing.
+        measurements: what the run took, kept in a file of its own that the manifest does not vouch
+            for: runs that make the same make the same digest.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.details: dict[str, Any] = {}
+        self.measurements: dict[str, Any] = {}
 
 
 @contextmanager
@@ -77,10 +81,19 @@ def write_artifact(
         digests = {name: manifest.digest for name, manifest in (made_from or {}).items()}
         manifest = Manifest(kind, schema_version, _records(partial), digests, writer.details)
         (partial / MANIFEST).write_text(_to_json(manifest))
+        if writer.measurements:
+            (partial / MEASUREMENTS).write_text(json.dumps(writer.measurements, indent=1) + "\n")
         shutil.rmtree(path, ignore_errors=True)
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def read_measurements(path: Path) -> dict[str, Any]:
+    """What the run that wrote an artifact took, or nothing where that was not kept."""
+    file = path / MEASUREMENTS
+    measurements: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return measurements
 
 
 def read_manifest(path: Path, kind: str, schema_version: int) -> Manifest:

@@ -5,6 +5,7 @@
 | `factors.safetensors` | the arrays of `Model`, named as its attributes are: `rating.users` … |
 | `model.json` | model names, hyperparameters, seed, versions, validation figures |
 | `history.json` | losses by epoch or sweep |
+| `measurements.json` | time, memory and processors that training took; no part of the digest |
 
 After training each side of a network depends on one id alone, so every customer and every
 product collapses to one vector, a rating is a dot product, and the best products for a customer

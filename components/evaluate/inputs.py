@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from components.artifacts import ratings as ratings_format
 from components.artifacts import splits as splits_format
-from components.artifacts.folder import Manifest
+from components.artifacts.folder import Manifest, read_measurements
 from components.artifacts.model import DESCRIPTION, HISTORY, KIND, Model, open_model
 from components.artifacts.ratings import REJECTS, RatingsFolder
 from components.artifacts.splits import STATISTICS, Splits
@@ -27,6 +27,7 @@ class Inputs:
         splits: the ratings, held out. statistics: what the preparation found.
         model: the model to judge. model_manifest: of its artifact.
         description: its `model.json`. history: its `history.json`.
+        measurements: what its training took.
         champion: the deployed model, or None. champion_manifest: of its artifact.
     """
 
@@ -38,6 +39,7 @@ class Inputs:
     model_manifest: Manifest
     description: dict[str, Any]
     history: Any
+    measurements: dict[str, Any]
     champion: Model | None
     champion_manifest: Manifest | None
 
@@ -74,6 +76,7 @@ def open_inputs(ratings: Path, splits: Path, model: Path, champion: Path | None)
         model_manifest=manifest,
         description=json.loads((model / DESCRIPTION).read_text()),
         history=json.loads((model / HISTORY).read_text()),
+        measurements=read_measurements(model),
         champion=deployed,
         champion_manifest=deployed_manifest,
     )

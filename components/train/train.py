@@ -71,9 +71,9 @@ def train(settings: TrainSettings, splits: Path, output: Path) -> dict[str, floa
         "device": ",".join(map(str, devices)),
         "warm_start": earlier,
     }
-    resources = {"expected_memory_mib": expected, **usage.description}
     with write_artifact(output, KIND, SCHEMA_VERSION, {SPLITS: opened.manifest}) as writer:
-        write_model(writer, model, description, history | {"resources": resources})
+        write_model(writer, model, description, history)
+        writer.measurements |= {"expected_memory_mib": expected, **usage.description}
     checkpoints.clear()
     return _figures(learned)
 

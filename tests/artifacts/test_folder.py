@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts.folder import MANIFEST, read_manifest, sha256, write_artifact
+from components.artifacts.folder import (
+    MANIFEST,
+    read_manifest,
+    read_measurements,
+    sha256,
+    write_artifact,
+)
 from components.errors import UserError
 
 
@@ -39,6 +45,18 @@ def test_the_digest_changes_with_any_byte(tmp_path: Path) -> None:
         write(tmp_path / "a", content)
         digests.add(read_manifest(tmp_path / "a", "ratings", 1).digest)
     assert len(digests) == 2
+
+
+def test_the_digest_does_not_change_with_what_the_run_took(tmp_path: Path) -> None:
+    digests = set()
+    for seconds in (1.5, 2.5):
+        with write_artifact(tmp_path / "a", "ratings", 1) as artifact:
+            artifact.measurements["seconds"] = seconds
+        digests.add(read_manifest(tmp_path / "a", "ratings", 1).digest)
+        assert read_measurements(tmp_path / "a") == {"seconds": seconds}
+    assert len(digests) == 1
+    write(tmp_path / "a")
+    assert read_measurements(tmp_path / "a") == {}
 
 
 def test_a_failure_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> None:

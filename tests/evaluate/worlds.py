@@ -36,10 +36,7 @@ SAMPLES = [
     {"seconds": 0.25, "cpu_percent": 100, "memory_mib": 300.0},
     {"seconds": 0.5, "cpu_percent": 180, "memory_mib": 350.0},
 ]
-HISTORY = {
-    "resources": {"samples": SAMPLES},
-    "rating": [{"model": "bayes", "validation_mse": 1.3, "history": LOSSES}],
-}
+HISTORY = {"rating": [{"model": "bayes", "validation_mse": 1.3, "history": LOSSES}]}
 
 
 @dataclass(frozen=True)
@@ -250,6 +247,7 @@ def write_trained(
     version = model_format.SCHEMA_VERSION
     with write_artifact(path, model_format.KIND, version, made_from) as writer:
         write_model(writer, model, description or {}, HISTORY)
+        writer.measurements |= {"samples": SAMPLES}
     return path
 
 

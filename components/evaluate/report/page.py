@@ -69,7 +69,7 @@ def render(inputs: Inputs, figures: Figures, verdict: Verdict, settings: Evaluat
         learned_by_champion=int((~figures.test.fresh).sum()),
         comparisons=_comparisons(figures, settings.confidence),
         learning=_learning(inputs.history),
-        resources=_resources(inputs.history),
+        resources=_resources(inputs.measurements),
         calibration=_calibration(figures),
         slices=_slices(figures, settings),
         data=_data(inputs.statistics),
@@ -163,9 +163,9 @@ def _learning(history: Mapping[str, Any]) -> Plot | None:
     return Plot("Learning curves", svg, caption)
 
 
-def _resources(history: Mapping[str, Any]) -> list[Plot]:
+def _resources(measurements: Mapping[str, Any]) -> list[Plot]:
     """What the training took over time."""
-    samples = history.get("resources", {}).get("samples", [])
+    samples = measurements.get("samples", [])
     drawn = []
     for title, unit, suffix in (("Memory", "MiB", "memory_mib"), ("Processors", "%", "percent")):
         names = [name for name in samples[0] if name.endswith(suffix)] if samples else []

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 # A smaller gain, as a fraction of the loss, is not worth waiting for.
 _LEAST_GAIN = 1e-3
+_OTHER = "check the stars for outliers, or set rating_model to another"
 # Bounds the memory that predictions take.
 _BLOCK_ROWS = 1 << 17
 
@@ -142,9 +143,9 @@ def try_model(
         step, number = next(learning), len(losses) + 1
         mse = mean_squared_error(step.predict, validation)
         if not math.isfinite(mse):
+            advice = "lower learning_rate" if "learning_rate" in model.hyperparameters else _OTHER
             raise UserError(
-                f"the validation loss of {model.name} is {mse} after step {number}: "
-                f"lower learning_rate"
+                f"the validation loss of {model.name} is {mse} after step {number}: {advice}"
             )
         log.info("%s: step %d, MSE %.4f, on validation %.4f", title(model), number, step.loss, mse)
         losses.append(mse)

@@ -24,12 +24,9 @@ class Scripted:
 
     stars: tuple[float, ...]
     taken: list[int] = field(default_factory=list)
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
 
     name = "scripted"
-
-    @property
-    def hyperparameters(self) -> dict[str, Any]:
-        return {}
 
     def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
         done = 0 if state is None else int(state["done"][0])
@@ -74,7 +71,13 @@ def test_a_gain_below_a_thousandth_does_not_prolong_learning() -> None:
     assert trial.steps == 3
 
 
-def test_a_loss_that_is_no_number_names_the_step_and_the_remedy() -> None:
-    model = Scripted((mean(), float("nan")))
-    with pytest.raises(UserError, match=r"scripted is nan after step 2: lower learning_rate"):
+@pytest.mark.parametrize(
+    ("hyperparameters", "remedy"),
+    [({"learning_rate": 1.0}, "lower learning_rate"), ({}, "check the stars for outliers, or set")],
+)
+def test_a_loss_that_is_no_number_names_the_step_and_a_remedy_that_the_model_has(
+    hyperparameters: dict[str, float], remedy: str
+) -> None:
+    model = Scripted((mean(), float("nan")), hyperparameters=hyperparameters)
+    with pytest.raises(UserError, match=f"scripted is nan after step 2: {remedy}"):
         try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)
