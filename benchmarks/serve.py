@@ -4,7 +4,7 @@
 of 100,000 customers × 40,000 products × 64. Every server runs on one core, `wrk` on another; in
 each round all are asked in turn, and figures are medians over the rounds. Our server validates,
 counts metrics and logs every request to a file, as in production. Peers that cannot be installed
-are left out, with null for their figure.
+or started (the notebook's needs Java) are left out, with null for their figure.
 
 | figure | of |
 |---|---|
@@ -156,9 +156,11 @@ def start_all(
         "with_lists": stack.enter_context(ours(with_lists, folder, core)),
     }
     for name, requirements, peer in (("kserve", KSERVE, kserve), ("notebook", NOTEBOOK, notebook)):
-        python = environment_with(CACHE.parent / "peers-serve" / name, requirements)
-        if python is not None:
+        try:
+            python = environment_with(CACHE.parent / "peers-serve" / name, requirements)
             systems[name] = stack.enter_context(peer(python, CACHE, folder, core))
+        except (RuntimeError, subprocess.CalledProcessError) as error:
+            print(f"{requirements[0]} cannot be had here and is left out: {error}", flush=True)
     return systems
 
 

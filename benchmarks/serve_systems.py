@@ -128,16 +128,14 @@ def _low_ports(count: int) -> list[int]:
     raise RuntimeError("no port below 32,768 is free")
 
 
-def environment_with(folder: Path, requirements: tuple[str, ...]) -> Path | None:
-    """The Python of an environment with these packages, made once; None where that fails."""
+def environment_with(folder: Path, requirements: tuple[str, ...]) -> Path:
+    """The Python of an environment with these packages, made once."""
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--quiet", *requirements]
-    if subprocess.run(pip, stdout=sys.stderr).returncode == 0:
-        return python
-    print(f"{requirements[0]} could not be installed: left out", flush=True)
-    return None
+    subprocess.run(pip, check=True, stdout=sys.stderr)
+    return python
 
 
 @contextmanager
