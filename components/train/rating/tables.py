@@ -33,11 +33,12 @@ class Rule(Protocol):
 
 
 class AdaGrad(gluon.HybridBlock):  # type: ignore[misc]
-    """Rows learn the slower the more they have learned: AdaGrad with a rate a row.
+    """Rows learn the slower the more they have learned: AdaGrad with a rate for groups of columns.
 
     Duchi, Hazan, Singer 2011, "Adaptive subgradient methods for online learning and stochastic
-    optimization", with the mean square of the gradient over a row, as in MXNet's GroupAdaGrad: a
-    square root a row instead of one a cell, and one number a row to remember.
+    optimization", but with the mean square of the gradient over a group of a row's columns, as
+    MXNet's GroupAdaGrad has it over whole rows: a square root and a number to remember for each
+    group instead of for each cell.
     """
 
     # The sum of squares begins here, lest the first steps be the longest.
