@@ -126,3 +126,7 @@ bench-train: $(READY) ## time training beside the notebook's loop and PyTorch
 .PHONY: bench-serve
 bench-serve: $(READY) ## time the server beside nginx, KServe's Python server and the notebook's hosting
 	$(BIN)/python -m benchmarks.serve
+
+.PHONY: bench-images
+bench-images: $(READY) ## measure the images that the engine has
+	$(BIN)/python -m benchmarks.images

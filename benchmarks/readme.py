@@ -13,6 +13,7 @@ def main() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text()
     sections = {"quality": _quality(), "train": _train(), "data": _data(), "serve": _serve()}
+    sections["images"] = _images()
     for name, table in sections.items():
         marked = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
         text = re.sub(marked, rf"\g<1>{table}\g<2>", text, flags=re.S)
@@ -84,6 +85,22 @@ def _serve() -> str:
         "product and `argpartition` alone."
     )
     return "\n".join([*rows, "", told])
+
+
+def _images() -> str:
+    steps = {
+        "data": "resolve, ingest, prepare, evaluate, notify; the search of `make tune`",
+        "train-cpu": "train",
+        "train-gpu": "train, with CUDA 11 from PyPI",
+        "serve": "deploy, and the server",
+    }
+    rows = ["| Image | Steps | MB | Beyond its base |", "|---|---|---|---|"]
+    for name, figures in _read("images").items():
+        sizes = (figures[size] / 1e6 for size in ("bytes", "bytes_beyond_base"))
+        rows.append(
+            f"| `{name}` | {steps[name]} | {' | '.join(f'{size:,.0f}' for size in sizes)} |"
+        )
+    return "\n".join(rows)
 
 
 def _read(name: str) -> dict[str, Any]:
