@@ -94,13 +94,17 @@ def _images() -> str:
         "train-gpu": "train, with CUDA 11 from PyPI",
         "serve": "deploy, and the server",
     }
+    results = _read("images")
     rows = ["| Image | Steps | MB | Beyond its base |", "|---|---|---|---|"]
-    for name, figures in _read("images").items():
+    for name, figures in results.items():
         sizes = (figures[size] / 1e6 for size in ("bytes", "bytes_beyond_base"))
         rows.append(
             f"| `{name}` | {steps[name]} | {' | '.join(f'{size:,.0f}' for size in sizes)} |"
         )
-    return "\n".join(rows)
+    serve = results["serve"]
+    base = (serve["bytes"] - serve["bytes_beyond_base"]) / 1e6
+    units = f"MB are 10^6 bytes, uncompressed, on a base of {base:,.0f} MB (`images/base/build`)."
+    return "\n".join(rows) + f"\n\n{units}"
 
 
 def _read(name: str) -> dict[str, Any]:
