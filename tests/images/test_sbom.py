@@ -1,0 +1,45 @@
+"""The bill of materials: valid CycloneDX, of all that an image holds and nothing else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from components import images
+from pipelines.building import NAMES
+from pipelines.sbom import write_bill
+from tests.images.test_sources import FOLDER, pins
+
+pytestmark = pytest.mark.docker
+
+
+def bill(engine: docker.DockerClient, name: str, folder: Path) -> tuple[str, dict[str, Any]]:
+    file = folder / "sbom" / f"{name}.cdx.json"
+    count = write_bill(engine, NAMES[name], file)
+    text = file.read_text()
+    found: dict[str, Any] = json.loads(text)
+    assert len(found["components"]) == count
+    return text, found
+
+
+@pytest.mark.parametrize("name", ["train-cpu", "serve"])
+def test_a_bill_lists_every_package_of_python_and_of_debian(
+    engine: docker.DockerClient, tmp_path: Path, name: str
+) -> None:
+    text, found = bill(engine, name, tmp_path)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    component = found["metadata"]["component"]
+    assert (component["name"], component["version"]) == (f"alsolike/{name}", images.VERSION)
+    urls = {part["purl"].partition("?")[0].rpartition("@") for part in found["components"]}
+    python = {
+        kind.removeprefix("pkg:pypi/"): version for kind, _, version in urls if "pypi" in kind
+    }
+    requirements = pins(FOLDER / name / "requirements.txt") | pins(FOLDER / "kfp/requirements.txt")
+    assert python == requirements | {"alsolike": images.VERSION}
+    debian = {kind.removeprefix("pkg:deb/debian/") for kind, _, _ in urls if "debian" in kind}
+    assert "libc6" in debian
+    assert ("libgomp1" in debian) == (name == "train-cpu")
