@@ -107,6 +107,9 @@ def _command(folder: Path, ports: dict[str, int]) -> list[str | Path]:
         "-ip.bind=127.0.0.1",
         f"-s3.config={folder / 's3.json'}",
         *(f"-{name}.port={port}" for name, port in ports.items()),
+        # A bucket has volumes of its own; by itself it makes them so large that a disk with little
+        # free space has room for those of a few buckets alone.
+        "-master.volumeSizeLimitMB=32",
         *("-master.telemetry=false", "-webdav=false", "-admin.ui=false"),
         *("-s3.port.iceberg=0", "-s3.port.lance=0"),
         *("-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false"),
