@@ -26,7 +26,7 @@ def render(objective: Objective, results: list[Result]) -> str:
         {
             "number": int(result["number"]),
             "value": value_of(objective, result),
-            "parameters": [_short(result["parameters"].get(name)) for name in names],
+            "parameters": [_short(_shown(result).get(name)) for name in names],
             "error": result.get("error", ""),
         }
         for result in results
@@ -77,6 +77,12 @@ def _scatter(panel: Any, name: str, pairs: list[tuple[Any, float]]) -> None:
     numeric = all(isinstance(setting, int | float) and setting > 0 for setting in settings)
     if settings and numeric and max(settings) > 20 * min(settings):
         panel.set_xscale("log")
+
+
+def _shown(result: Result) -> dict[str, Any]:
+    """What a trial was given; of the one that was given nothing, what it took."""
+    shown: dict[str, Any] = result["parameters"] or result.get("settings", {})
+    return shown
 
 
 def _short(setting: Any) -> str:

@@ -1,4 +1,8 @@
-"""A search that holds no state of its own: every batch is proposed from the results so far."""
+"""A search that holds no state of its own: every batch is proposed from the results so far.
+
+The first trial takes the training step's settings as they come, so that a search never ends with
+anything that did worse on validation.
+"""
 
 import math
 from typing import Any
@@ -16,14 +20,15 @@ Result = dict[str, Any]
 
 
 def propose(objective: Objective, results: list[Result], count: int, seed: int) -> list[Proposal]:
-    """The next trials, by Optuna's tree-structured Parzen estimator; the first ones by chance.
+    """The next trials, by Optuna's tree-structured Parzen estimator, after some by chance.
 
     Raises:
         UserError: if there is no such objective.
     """
     study = _study(objective, results, seed)
-    proposals = []
-    for number in range(len(results), len(results) + count):
+    first, end = len(results), len(results) + count
+    proposals: list[Proposal] = [] if first else [{"number": 0, "parameters": {}, "search": {}}]
+    for number in range(first + len(proposals), end):
         trial = study.ask()
         parameters = SPACES[objective](trial)
         proposals.append({"number": number, "parameters": parameters, "search": trial.params})
@@ -59,7 +64,7 @@ def _study(objective: Objective, results: list[Result], seed: int) -> optuna.Stu
         seed=seed + len(results), n_startup_trials=8, constant_liar=True
     )
     study = optuna.create_study(direction=DIRECTIONS[objective], sampler=sampler)
-    study.add_trials([_told(objective, result) for result in results])
+    study.add_trials([_told(objective, result) for result in results if result["search"]])
     return study
 
 

@@ -32,6 +32,18 @@ def test_every_proposal_is_valid_for_the_training_step(objective: str) -> None:
         assert settings.model_dump().items() >= proposal["parameters"].items()
 
 
+def test_the_settings_as_they_come_are_tried_first_and_win_unless_something_is_better() -> None:
+    def only_the_defaults_are_good(settings: TrainSettings) -> dict[str, Any]:
+        figure = 1.0 if settings == TrainSettings() else 0.5
+        return {"settings": settings.model_dump(), "figures": {"validation_ndcg_at_50": figure}}
+
+    results = run("ranking", 3, only_the_defaults_are_good)
+    best = best_of("ranking", results)
+    assert best["number"] == 0
+    assert TrainSettings(**best["settings"]) == TrainSettings()
+    assert all(result["parameters"] for result in results[1:])
+
+
 def test_later_batches_are_better_than_the_first() -> None:
     results = run("ranking", 8, prefers_short_memory)
     values = [value_of("ranking", result) or 0 for result in results]
