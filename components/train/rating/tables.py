@@ -133,13 +133,13 @@ class Table:
             devices: where to put a copy.
         """
         count, width = start.shape
-        weights = np.concatenate([start, np.zeros((1, width), np.float32)])
-        remembered = rule.remember(count + 1, width)
+        shapes = (count + 1, width), *rule.remember(count + 1, width)
         self._rule, self._steps = rule, 0
         self._copies: list[Arrays] = [
-            [nd.array(weights, ctx=device), *(nd.zeros(shape, ctx=device) for shape in remembered)]
-            for device in devices
+            [_spacious(shape, device) for shape in shapes] for device in devices
         ]
+        for weights, *_ in self._copies:
+            weights[:count] = start
         self._fetched: list[Arrays] = []
 
     def fetch(self, rows: Sequence[Any]) -> list[Any]:
@@ -191,6 +191,14 @@ class Table:
         for copy in self._copies:
             for i, array in enumerate(copy):
                 array[:] = state[f"{name}.{i}"]
+
+
+def _spacious(shape: tuple[int, ...], device: mx.Context) -> Any:
+    """Zeros, on the CPU in the memory of NumPy.
+
+    It asks for huge pages where MXNet does not, with which rows far apart are fetched much faster.
+    """
+    return nd.from_numpy(np.full(shape, 0, np.float32)).as_in_context(device)
 
 
 def _room(arrays: Arrays, rows: int) -> Arrays:
