@@ -68,24 +68,25 @@ def build(
     """
     check_platform(engine, name, platform)
     start = time.monotonic()
-    with open_context() as context:
-        output = engine.api.build(
-            fileobj=context,
-            custom_context=True,
-            dockerfile=_DOCKERFILE,
-            tag=NAMES[name],
-            buildargs={"BASE_IMAGE": base_image, "IMAGE": name, **_labels()},
-            platform=platform,
-            network_mode=network,
-            nocache=no_cache,
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
-        try:
+    arguments = {"BASE_IMAGE": base_image, "IMAGE": name, **_labels()}
+    try:
+        with open_context() as context:
+            output = engine.api.build(
+                fileobj=context,
+                custom_context=True,
+                dockerfile=_DOCKERFILE,
+                tag=NAMES[name],
+                buildargs=arguments,
+                platform=platform,
+                network_mode=network,
+                nocache=no_cache,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
             follow(name, output, say)
-        except APIError as error:
-            raise UserError(f"image {name} was not built: {error.explanation or error}") from None
+    except APIError as error:
+        raise UserError(f"image {name} was not built: {error.explanation or error}") from None
     size, base = (engine.images.get(image).attrs["Size"] for image in (NAMES[name], base_image))
     seconds = time.monotonic() - start
     beyond = f"{(size - base) / 1e6:,.0f} beyond its base"
