@@ -26,6 +26,7 @@ _DOCKERFILE = "images/Dockerfile"
 _CERTIFICATES = "images/ca-bundle.pem"
 _LAST_LINES = 20
 _WIDTH = 80
+_ON_BASE = "FROM ${BASE_IMAGE}"
 _STEP = re.compile(r"Step (\d+/\d+) : ((FROM|COPY|RUN) .*)")
 
 
@@ -158,11 +159,11 @@ def follow(name: str, output: Iterable[dict[str, Any]], say: Callable[[str], Non
         if found := _STEP.match(text):
             step = " ".join(found[2].split())[:_WIDTH]
             say(f"{name}: {found[1]} {step}")
-        elif text and not text.startswith("Step "):
+        elif text and not text.startswith(("Step ", "--->")):
             last.append(text)
         if "error" in message:
             for line in last:
                 say(f"  {line}")
-            hint = "; --base-image names another" if step.startswith("FROM") else ""
+            hint = "; --base-image names another" if step.startswith(_ON_BASE) else ""
             reason = " ".join(message["error"].split())
             raise UserError(f"image {name} was not built, at {step!r}: {reason}{hint}")

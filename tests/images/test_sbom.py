@@ -10,6 +10,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from components import images
+from components.errors import UserError
 from pipelines.building import NAMES
 from pipelines.sbom import write_bill
 from tests.images.test_sources import FOLDER, pins
@@ -43,3 +44,9 @@ def test_a_bill_lists_every_package_of_python_and_of_debian(
     debian = {kind.removeprefix("pkg:deb/debian/") for kind, _, _ in urls if "debian" in kind}
     assert "libc6" in debian
     assert ("libgomp1" in debian) == (name == "train-cpu")
+
+
+def test_an_image_that_is_not_there_is_told(engine: docker.DockerClient, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"has no alsolike/none:1: build it \(make images\)"):
+        write_bill(engine, "alsolike/none:1", tmp_path / "none.json")
+    assert not (tmp_path / "none.json").exists()
