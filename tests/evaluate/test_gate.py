@@ -190,6 +190,21 @@ def test_a_slice_that_falls_against_the_champion_fails_though_the_mean_is_better
     assert check.name == "mse not fallen below champion in every slice"
 
 
+def test_equal_models_seldom_seem_to_fall_in_one_of_many_slices() -> None:
+    rows, check = 20 * 100, {"comparison": "not_fallen", "rival": "champion"}
+    slices = {f"slice {n}": np.arange(rows) // 100 == n for n in range(20)}
+    alarms = {"alone": 0, "together": 0}
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        errors = {name: random.normal(0, 0.5, rows) for name in ("model", "champion")}
+        figures = figures_of(errors, slices, rows=rows)
+        alone = [answer(figures, slice=name, **check).passed for name in slices]
+        alarms["alone"] += not all(alone)
+        alarms["together"] += not answer(figures, slice="*", **check).passed
+    assert alarms["alone"] >= 10
+    assert alarms["together"] <= 4
+
+
 def test_a_slice_too_small_to_judge_is_told() -> None:
     tiny = {"tiny": np.arange(ROWS) < 10, **SLICES}
     figures = figures_of({"model": NOISE, "champion": NOISE}, tiny)
