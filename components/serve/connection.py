@@ -91,12 +91,13 @@ class Connection(asyncio.Protocol):
         self._choked = False
         self._heard_all = False
         self._last_active = 0.0
+        self._common_headers = b""
         self._begin()
 
     @property
     def idle(self) -> bool:
         """Whether no request is being received or answered."""
-        return not self._busy and not self._url and not self._received
+        return not (self._busy or self._waiting or self._url or self._received)
 
     def close(self) -> None:
         """Close now; what was answered is still sent."""
@@ -112,7 +113,7 @@ class Connection(asyncio.Protocol):
             self._refuse(408, f"the request did not arrive within {seconds}")
         elif now - self._last_active < exchange.idle_seconds:
             return
-        elif self._choked:
+        elif self._choked or self._transport.is_closing():  # what is left to send is not read
             self._transport.abort()
         else:
             self.close()
@@ -245,6 +246,8 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, request: Request, keep: bool) -> None:
         label = "none"
+        # They name the model that answers, though another may take over before the answer is sent.
+        self._common_headers = self._exchange.common_headers
         try:
             route = self._exchange.find_route(request)
             label = route.path
@@ -287,7 +290,7 @@ class Connection(asyncio.Protocol):
     def _respond(self, label: str, request: Request, response: Response, keep: bool) -> None:
         exchange = self._exchange
         keep = keep and not exchange.closing
-        data = message(request, response, exchange.common_headers, keep)
+        data = message(request, response, self._common_headers, keep)
         exchange.outbox.send(self._transport, data)
         exchange.observe(label, request, response, perf_counter() - request.started)
         if not keep:

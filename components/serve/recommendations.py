@@ -13,7 +13,7 @@ from msgspec import Meta
 from components.artifacts.model import Integers
 from components.artifacts.top_n import Ranked
 from components.serve.bundle import Bundle, Product
-from components.serve.http import HttpError, Request, Response
+from components.serve.http import Handled, HttpError, Request, Response
 from components.serve.payloads import Id, read_json, read_query
 from components.serve.state import State
 
@@ -94,6 +94,10 @@ class ManyRecommendations(msgspec.Struct):
     results: list[Recommendations]
 
 
+Found = Recommendations | Coroutine[Any, Any, Recommendations]
+"""A list, or the computation of one by the bundle that answered when it was asked for."""
+
+
 class Products(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Products that do not depend on a customer, best first."""
 
@@ -120,7 +124,7 @@ def _recommend_options(query: str) -> RecommendOptions:
     return read_query(query, RecommendOptions)
 
 
-def recommend(state: State, request: Request) -> Response | Coroutine[Any, Any, Response]:
+def recommend(state: State, request: Request) -> Handled:
     """The best products for the customer in the path."""
     found = _for_customer(state, request.argument, _recommend_options(request.query))
     if isinstance(found, Recommendations):
@@ -128,17 +132,20 @@ def recommend(state: State, request: Request) -> Response | Coroutine[Any, Any, 
     return _later(found)
 
 
-async def recommend_many(state: State, request: Request) -> Response:
+def recommend_many(state: State, request: Request) -> Coroutine[Any, Any, Response]:
     """The best products for many customers, or for a list of liked products."""
     body = read_json(request.body, _recommend_request)
     if (body.customers is None) == (body.liked is None):
         raise HttpError(422, "send either customers or liked")
     if body.liked is not None:
-        return Response(_encode(await _for_liked(state, list(map(str, body.liked)), body)))
+        return _later(_for_liked(state, state.bundle, list(map(str, body.liked)), body))
     customers = list(map(str, body.customers or []))
     if state.settings.strict:
         _check_known(state, customers)
-    found = [_for_customer(state, customer, body) for customer in customers]
+    return _together([_for_customer(state, customer, body) for customer in customers])
+
+
+async def _together(found: list[Found]) -> Response:
     waiting = [each for each in found if not isinstance(each, Recommendations)]
     computed = iter(await asyncio.gather(*waiting))
     results = [each if isinstance(each, Recommendations) else next(computed) for each in found]
@@ -170,9 +177,7 @@ async def _later(found: Coroutine[Any, Any, Recommendations]) -> Response:
     return Response(_encode(await found))
 
 
-def _for_customer(
-    state: State, customer: str, options: RecommendOptions
-) -> Recommendations | Coroutine[Any, Any, Recommendations]:
+def _for_customer(state: State, customer: str, options: RecommendOptions) -> Found:
     """A list at once where it can be looked up, otherwise the computation of one."""
     bundle = state.bundle
     user = bundle.customers.get(customer)
@@ -213,8 +218,9 @@ async def _computed(
     return _reply(customer, _listed(bundle, ranked, options.offset))
 
 
-async def _for_liked(state: State, liked: list[str], options: RecommendOptions) -> Recommendations:
-    bundle = state.bundle
+async def _for_liked(
+    state: State, bundle: Bundle, liked: list[str], options: RecommendOptions
+) -> Recommendations:
     items = [bundle.items.get(product) for product in liked]
     known = [item for item in items if item is not None]
     unknown = [product for product, item in zip(liked, items, strict=True) if item is None]

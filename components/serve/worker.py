@@ -118,13 +118,13 @@ class Worker:
 
     def _tick(self) -> None:
         """What is done every second rather than at every request."""
+        asyncio.get_running_loop().call_later(1.0, self._tick)
         self._now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._set_common_headers()
         if self._log:
             self._log.flush()
         for connection in list(self._exchange.connections):
             connection.close_if_slow()
-        asyncio.get_running_loop().call_later(1.0, self._tick)
 
     def _set_common_headers(self) -> None:
         date, version = formatdate(usegmt=True), self._state.bundle.version
@@ -144,7 +144,7 @@ class Worker:
         async with self._switching:  # or the slower one to open would stay, old or new
             bundle = await asyncio.to_thread(Bundle.reopen, Path(folder), version)
             self._state.bundle = bundle
-        self._set_common_headers()
+            self._set_common_headers()
         self._state.metrics.add("bundle_switches")
 
     def _observe(self, label: str, request: Request, response: Response, seconds: float) -> None:
