@@ -19,7 +19,8 @@ sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
 with processes.child_process(sleep, output=subprocess.DEVNULL, environment={}) as child:
     try:
         print(child.pid, flush=True)
-        time.sleep(60)
+        while True:  # a signal just before a sleep does not cut that sleep short
+            time.sleep(0.05)
     finally:
         if sys.argv[1] == "stuck":
             lock = threading.Lock()
