@@ -20,7 +20,7 @@ from components.serve.bundle import Bundle
 from components.serve.cores import usable_cores
 from components.serve.metrics import Metrics
 from components.serve.settings import ServeSettings
-from components.serve.worker import BACKLOG, run_worker
+from components.serve.worker import BACKLOG, Worker
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 # Kubernetes kills a container 30 s after SIGTERM.
@@ -141,10 +141,13 @@ class Supervisor:
 
     def _start_worker(self, number: int) -> None:
         reader, writer = os.pipe()
+        # One sent to the child at once must wait until the child no longer handles it as we do.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid == 0:
             os.close(writer)
             self._be_worker(number, reader)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.close(reader)
         self._children[number] = _Child(pid, writer, time.monotonic())
 
@@ -156,12 +159,16 @@ class Supervisor:
             for each in _SIGNALS:
                 signal.signal(each, signal.SIG_DFL)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             for child in self._children.values():
                 os.close(child.orders)  # or the siblings would not see the supervisor's end
             for other in set(range(len(self._sockets))) - {number}:
                 self._sockets[other].close()  # or it would listen when the sibling has ended
             self._metrics.count_as(number)
-            run_worker(self._settings, self._bundle, self._metrics, self._sockets[number], orders)
+            listener = self._sockets[number]
+            worker = Worker(self._settings, self._bundle, self._metrics, listener, orders)
+            del self._bundle  # or the worker could not let go of it when another takes over
+            worker.run()
             code = 0
         except BaseException:
             traceback.print_exc()

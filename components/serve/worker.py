@@ -38,22 +38,6 @@ _LONGEST_LOGGED_PATH = 1024
 logger = logging.getLogger(__name__)
 
 
-def run_worker(
-    settings: ServeSettings, bundle: Bundle, metrics: Metrics, listener: socket.socket, orders: int
-) -> None:
-    """Answer requests until SIGTERM or SIGINT, or until the supervisor is gone.
-
-    Args:
-        settings: how to answer.
-        bundle: what to answer from at first.
-        metrics: where to count.
-        listener: a bound socket of this worker's own.
-        orders: the reading end of a pipe: a line of JSON for every bundle to switch to.
-    """
-    gc.freeze()  # what the supervisor loaded is shared; the collector must not touch it
-    uvloop.run(Worker(settings, bundle, metrics, listener, orders).serve())
-
-
 class Worker:
     """The state of one worker, and the steps of its life."""
 
@@ -65,6 +49,15 @@ class Worker:
         listener: socket.socket,
         orders: int,
     ) -> None:
+        """Make ready.
+
+        Args:
+            settings: how to answer.
+            bundle: what to answer from at first.
+            metrics: where to count.
+            listener: a bound socket of this worker's own.
+            orders: the reading end of a pipe: a line of JSON for every bundle to switch to.
+        """
         self._settings = settings
         self._listener = listener
         self._orders = orders
@@ -83,8 +76,12 @@ class Worker:
         self._now = ""
         self._stopping: asyncio.Future[float] | None = None
 
-    async def serve(self) -> None:
-        """Serve until told to end, then answer what has been asked."""
+    def run(self) -> None:
+        """Answer requests until SIGTERM or SIGINT, or until the supervisor is gone."""
+        gc.freeze()  # what the supervisor loaded is shared; the collector must not touch it
+        uvloop.run(self._serve())
+
+    async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         self._stopping = loop.create_future()
         loop.add_signal_handler(signal.SIGTERM, self._stop, self._settings.drain_seconds)

@@ -1,5 +1,6 @@
 """A running server to ask, as production starts it."""
 
+import re
 import subprocess
 import sys
 import time
@@ -10,15 +11,13 @@ from pathlib import Path
 
 import httpx
 
-from components.deploy.server import free_port
-
 
 @dataclass(frozen=True)
 class Server:
     """A server's process and a client of it.
 
     Attributes:
-        process: of the supervisor.
+        process: of the supervisor. Its output begins after the line that told the port.
         client: with the server's address as its base.
     """
 
@@ -29,28 +28,34 @@ class Server:
 @contextmanager
 def serve(bundle: Path, *arguments: str) -> Iterator[Server]:
     """Run `python -m components.serve` until the block ends."""
-    port = free_port()
-    command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", f"--port={port}"]
+    command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", "--port=0"]
     quick = ("--workers=1", "--watch-seconds=0.05", "--drain-seconds=0")
-    with (
-        subprocess.Popen(
-            [*command, *quick, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
-    ):
+    with subprocess.Popen(
+        [*command, *quick, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
         try:
-            wait_until_ready(client)
-            yield Server(process, client)
+            with httpx.Client(base_url=address(process), timeout=30) as client:
+                wait_until_ready(client)
+                yield Server(process, client)
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
+
+
+def address(process: "subprocess.Popen[str]") -> str:
+    """Where a server says that it serves, in its first line."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    found = re.search(r"serving at (http://\S+)", line)
+    assert found, line + process.stdout.read()
+    return found[1]
 
 
 def wait_until_ready(client: httpx.Client) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             if client.get("/v2/health/ready").status_code == 200:

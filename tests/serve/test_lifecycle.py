@@ -150,9 +150,9 @@ def test_new_bundles_are_taken_up_under_load_without_a_failed_request(tmp_path: 
         done = threading.Event()
 
         def load() -> None:
-            with httpx.Client(base_url=server.client.base_url) as client:
+            with httpx.Client(base_url=server.client.base_url, timeout=30) as client:
                 while not done.is_set():
-                    answer = client.get("/recommend/C000003")
+                    answer = client.post("/recommend", json={"customers": ["C000003"]})
                     version = answer.headers["model-version"]
                     answers.append((answer.status_code, version, answer.content))
 
@@ -160,7 +160,7 @@ def test_new_bundles_are_taken_up_under_load_without_a_failed_request(tmp_path: 
             return len({version for _, version, _ in answers}) == count
 
         def wait_for(condition: Callable[[], bool]) -> None:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not condition():
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
@@ -178,8 +178,30 @@ def test_new_bundles_are_taken_up_under_load_without_a_failed_request(tmp_path: 
             thread.join()
     assert {status for status, _, _ in answers} == {200}
     assert len({content for _, _, content in answers}) == 3
+    assert len({(version, content) for _, version, content in answers}) == 3
     assert len({version for _, version, _ in answers[-20:]}) == 1
     assert len(dict.fromkeys(version for _, version, _ in answers)) == 3
+
+
+def opened(worker: int, folder: Path) -> list[str]:
+    """What a process holds open, or mapped into its memory, of the files in a folder."""
+    process = Path(f"/proc/{worker}")
+    links = [os.readlink(link) for link in (process / "fd").iterdir()]
+    mapped = (process / "maps").read_text().splitlines()
+    return [each for each in links + mapped if str(folder) in each]
+
+
+def test_a_worker_lets_go_of_the_files_of_the_bundle_it_had(tmp_path: Path) -> None:
+    bundles = [write_bundle(tmp_path / str(seed), make_model(seed=seed)) for seed in range(2)]
+    link = tmp_path / "current"
+    switch(link, bundles[0])
+    with serve(link, "--no-access-log") as server:
+        [worker] = children(server)
+        assert opened(worker, bundles[0])
+        server.client.get("/recommend/C000003")
+        switch(link, bundles[1])
+        while opened(worker, bundles[0]) or not opened(worker, bundles[1]):
+            time.sleep(0.02)  # the suite's time-out ends a worker that never does
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -234,7 +256,7 @@ def started(bundle: Path, port: int, *arguments: str, **environment: str) -> Ite
             env={**os.environ, **environment},
             stdout=subprocess.DEVNULL,
         ) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
         try:
             wait_until_ready(client)
@@ -281,14 +303,17 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def children(server: Server) -> list[int]:
-    pid = server.process.pid
+    return children_of(server.process.pid)
+
+
+def children_of(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def ask_often(server: Server, count: int) -> list[int]:
     """Ask over a new connection each time, so that every worker gets some of them."""
     url = f"{server.client.base_url}/recommend/nobody"
-    return [httpx.get(url).status_code for _ in range(count)]
+    return [httpx.get(url, timeout=30).status_code for _ in range(count)]
 
 
 def test_metrics_are_of_all_workers_and_outlive_them(pair: Server) -> None:
@@ -302,7 +327,7 @@ def test_metrics_are_of_all_workers_and_outlive_them(pair: Server) -> None:
     ask_often(pair, 10)
     pair.client.close()
     for _ in range(6):
-        text = httpx.get(f"{pair.client.base_url}/metrics").text
+        text = httpx.get(f"{pair.client.base_url}/metrics", timeout=30).text
         assert sample(text, counted) - sample(first, counted) == 50
         assert sample(text, "alsolike_cold_starts_total") == sample(text, counted)
         assert sample(text, f"alsolike_request_seconds_count{{{route}}}") == sample(text, counted)
@@ -318,13 +343,12 @@ def test_a_burst_of_connections_waits_for_a_busy_worker(tmp_path: Path) -> None:
         os.kill(worker, signal.SIGSTOP)
         try:
             burst = [
-                stack.enter_context(socket.create_connection(address, timeout=0.9))
+                stack.enter_context(socket.create_connection(address, timeout=30))
                 for _ in range(400)
             ]
         finally:
             os.kill(worker, signal.SIGCONT)
         for connection in burst:
-            connection.settimeout(10)
             connection.sendall(b"GET /popular HTTP/1.1\r\nhost: x\r\n\r\n")
         assert {connection.recv(12) for connection in burst} == {b"HTTP/1.1 200"}
 
@@ -334,15 +358,16 @@ def test_workers_end_with_their_supervisor(pair: Server) -> None:
     workers = children(pair)
     pair.process.kill()
     pair.process.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 def test_termination_under_load_loses_no_answer(tmp_path: Path) -> None:
+    drain, until_idle_clients_are_dropped = 4, 8
     bundle = write_bundle(tmp_path / "bundle", MODEL)
-    with serve(bundle, "--workers=2", "--no-access-log", "--drain-seconds=2") as server:
+    with serve(bundle, "--workers=2", "--no-access-log", f"--drain-seconds={drain}") as server:
         base_url = server.client.base_url
         many = {"customers": [f"C{number:06d}" for number in range(30)], "n": 30}
         answers: list[tuple[int, bool]] = []
@@ -350,14 +375,14 @@ def test_termination_under_load_loses_no_answer(tmp_path: Path) -> None:
         def load() -> None:
             """Ask until told to close the connection, as a load balancer does."""
             closing = False
-            with httpx.Client(base_url=base_url, timeout=10) as client:
+            with httpx.Client(base_url=base_url, timeout=30) as client:
                 while not closing:
                     answer = client.post("/recommend", json=many)
                     closing = answer.headers.get("connection") == "close"
                     answers.append((answer.status_code, closing))
 
         threads = [threading.Thread(target=load) for _ in range(4)]
-        with httpx.Client(base_url=base_url) as idle:
+        with httpx.Client(base_url=base_url, timeout=30) as idle:
             idle.get("/popular")
             for thread in threads:
                 thread.start()
@@ -365,30 +390,43 @@ def test_termination_under_load_loses_no_answer(tmp_path: Path) -> None:
                 time.sleep(0.02)
             server.process.send_signal(signal.SIGTERM)
             started = time.monotonic()
+            for path in ("/v2/health/ready", "/ping", "/v1/models/recommender"):
+                while server.client.get(path).status_code != 503:
+                    pass
+            assert server.client.get("/v2/health/live").status_code == 200
             for thread in threads:
                 thread.join()
-            for path in ("/v2/health/ready", "/ping", "/v1/models/recommender"):
-                assert server.client.get(path).status_code == 503
-            assert server.client.get("/v2/health/live").status_code == 200
-            assert server.process.wait(30) == 0
-            assert time.monotonic() - started < 5  # the idle client does not hold it up
+            assert server.process.wait(60) == 0
+            assert time.monotonic() - started < drain + until_idle_clients_are_dropped
         assert {status for status, _ in answers} == {200}
         assert [closing for _, closing in answers].count(True) == 4
 
 
-def test_termination_at_the_start_is_no_failure(tmp_path: Path) -> None:
+def test_termination_while_libraries_are_loaded_is_no_failure(tmp_path: Path) -> None:
     """Nor is it lost, as a container's first process would lose it."""
-    bundle = write_bundle(tmp_path / "bundle", MODEL)
-    command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", "--port=0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    (tmp_path / "numpy.py").write_text("import time\ntime.sleep(600)\n")
+    command = [sys.executable, "-m", "components.serve", f"--bundle={tmp_path}", "--port=0"]
+    slow = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=slow) as process:
         while not catches(process.pid, signal.SIGTERM):
             time.sleep(0.001)
-        libraries = Path(f"/proc/{process.pid}/maps").read_text()
         process.terminate()
-        assert process.wait(10) == 0
-        assert process.stderr is not None
-        assert "Traceback" not in process.stderr.read()
-    assert "numpy" not in libraries
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in log
+
+
+def test_termination_while_workers_start_reaches_them_all(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", MODEL)
+    command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", "--port=0"]
+    for _ in range(3):  # which worker has not yet begun when its signal comes is by chance
+        with subprocess.Popen([*command, "--workers=8", "--drain-seconds=0"]) as process:
+            while not children_of(process.pid):
+                time.sleep(0.001)
+            started = time.monotonic()
+            process.terminate()
+            assert process.wait(60) == 0
+            assert time.monotonic() - started < 25  # they are killed after 29
 
 
 def catches(pid: int, number: int) -> bool:
@@ -409,4 +447,4 @@ def test_a_request_that_is_half_sent_does_not_hold_up_the_end(tmp_path: Path) ->
         answer = server.client.post("/recommend", content=slowly())
         assert answer.status_code == 200
         assert answer.headers["connection"] == "close"
-        assert server.process.wait(5) == 0
+        assert server.process.wait(7) == 0  # a second before it would be cut off
