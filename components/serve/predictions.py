@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from components.serve.http import HttpError, Request, Response
 from components.serve.payloads import Id, read_json
@@ -22,9 +22,9 @@ class Pair(msgspec.Struct):
 class PredictRequest(msgspec.Struct):
     """Pairs as `instances`, or as two columns of the same length."""
 
-    instances: list[Pair] | None = None
-    customer_id: list[Id] | None = None
-    product_id: list[Id] | None = None
+    instances: list[Pair] | UnsetType = UNSET
+    customer_id: list[Id] | UnsetType = UNSET
+    product_id: list[Id] | UnsetType = UNSET
 
 
 class PredictResponse(msgspec.Struct, omit_defaults=True):
@@ -98,7 +98,7 @@ def invocations(state: State, request: Request) -> Response:
     """
     body = read_json(request.body, _predict_request)
     answer = _predict(state, *_columns(body))
-    if body.instances is not None:
+    if body.instances is not UNSET:
         return Response(_encode(answer))
     headers = b""
     if answer.reasons is not None:
@@ -135,14 +135,14 @@ def infer_v2(state: State, request: Request) -> Response:
 
 
 def _columns(body: PredictRequest) -> tuple[list[str], list[str]]:
-    if body.instances is not None:
-        if body.customer_id is not None or body.product_id is not None:
+    if body.instances is not UNSET:
+        if body.customer_id is not UNSET or body.product_id is not UNSET:
             raise HttpError(422, "send either instances or the two columns")
         return (
             [str(pair.customer_id) for pair in body.instances],
             [str(pair.product_id) for pair in body.instances],
         )
-    if body.customer_id is None or body.product_id is None:
+    if body.customer_id is UNSET or body.product_id is UNSET:
         raise HttpError(422, "send instances, or the columns customer_id and product_id")
     return list(map(str, body.customer_id)), list(map(str, body.product_id))
 

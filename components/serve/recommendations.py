@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from components.artifacts.model import Integers
 from components.artifacts.top_n import Ranked
@@ -58,8 +58,8 @@ class SimilarOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class RecommendRequest(RecommendOptions, forbid_unknown_fields=True, frozen=True):
     """Many customers, or the products that one liked, oldest first."""
 
-    customers: Annotated[list[Id], Meta(min_length=1, max_length=256)] | None = None
-    liked: Annotated[list[Id], Meta(min_length=1, max_length=1000)] | None = None
+    customers: Annotated[list[Id], Meta(min_length=1, max_length=256)] | UnsetType = UNSET
+    liked: Annotated[list[Id], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
 
 
 class Recommendation(Product):
@@ -135,9 +135,9 @@ def recommend(state: State, request: Request) -> Handled:
 def recommend_many(state: State, request: Request) -> Coroutine[Any, Any, Response]:
     """The best products for many customers, or for a list of liked products."""
     body = read_json(request.body, _recommend_request)
-    if (body.customers is None) == (body.liked is None):
+    if (body.customers is UNSET) == (body.liked is UNSET):
         raise HttpError(422, "send either customers or liked")
-    if body.liked is not None:
+    if body.liked is not UNSET:
         return _later(_for_liked(state, state.bundle, list(map(str, body.liked)), body))
     customers = list(map(str, body.customers or []))
     if state.settings.strict:

@@ -179,7 +179,9 @@ def test_similar_products_have_the_largest_cosine(client: httpx.Client) -> None:
         ("POST", PREDICT, b'{"instances": 3}', 422),
         ("POST", PREDICT, b'{"customer_id": ["a"], "product_id": []}', 422),
         ("POST", PREDICT, b"[" + b"1," * 2_000_000 + b"1]", 413),
+        ("POST", PREDICT, b'{"instances": null, "customer_id": [], "product_id": []}', 422),
         ("POST", "/recommend", b"{}", 422),
+        ("POST", "/recommend", b'{"customers": null, "liked": ["P000001"]}', 422),
         ("GET", "/recommend/C000003?n=many", b"", 422),
         ("GET", "/recommend/C000003?m=3", b"", 422),
         ("GET", "/recommend/C000003?" + "exclude=1&" * 1001, b"", 422),
@@ -205,7 +207,7 @@ def test_a_strict_server_knows_no_strangers(tmp_path: Path) -> None:
         assert answer.status_code == 404
         assert answer.json() == {"error": "unknown customer 'nobody'"}
         server.process.terminate()
-        log, _ = server.process.communicate(timeout=30)
+        log, _ = server.process.communicate(timeout=60)
         assert "Warning" not in log
 
 
@@ -252,7 +254,7 @@ def test_every_request_is_logged_as_json(tmp_path: Path) -> None:
     with serve(write_bundle(tmp_path / "bundle", MODEL)) as server:
         server.client.get("/popular?n=1", headers={"x-request-id": "abc-1"})
         server.process.terminate()
-        output, _ = server.process.communicate(timeout=30)
+        output, _ = server.process.communicate(timeout=60)
     logged = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     [entry] = [line for line in logged if line["route"] == "/popular"]
     assert entry["status"] == 200
