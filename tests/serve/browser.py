@@ -66,7 +66,7 @@ class Browser:
 
     def wait_for(self, condition: str) -> None:
         """Wait until a JavaScript expression is true."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self.evaluate(condition):
             assert time.monotonic() < deadline, f"{condition} is not so: {self.text()}"
             time.sleep(0.02)
