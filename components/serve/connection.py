@@ -13,6 +13,8 @@ import httptools
 from components.serve.http import HttpError, Request, Response, Route, message, response_to
 
 _MAX_HEAD_BYTES = 64 * 1024
+# A body in chunks of one byte takes six for each; whatever else is sent after a head is waste.
+_MOST_SENT_FOR_A_BYTE = 8
 _MOST_PIPELINED = 32
 # After a refusal the client may still be sending; closing at once could destroy the answer.
 _LINGER_SECONDS = 2.0
@@ -157,8 +159,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(400, "this is not HTTP/1.1")
         else:
-            if self._in_head and self._received >= _MAX_HEAD_BYTES:
-                self._refuse(431, f"the request's head is longer than {_MAX_HEAD_BYTES} bytes")
+            self._check_waste()
 
     def eof_received(self) -> bool:
         """The client sends no more; what it has asked is still answered."""
@@ -238,6 +239,14 @@ class Connection(asyncio.Protocol):
         self._old = False
         self._received = 0
         self._in_head = True
+
+    def _check_waste(self) -> None:
+        """Refuse what the parser keeps, or searches, though it is no body: headers, trailers."""
+        if self._in_head and self._received >= _MAX_HEAD_BYTES:
+            self._refuse(431, f"the request's head is longer than {_MAX_HEAD_BYTES} bytes")
+        most = _MAX_HEAD_BYTES + _MOST_SENT_FOR_A_BYTE * self._exchange.max_body_bytes
+        if self._received > most:
+            self._refuse(413, f"the request is longer than {most} bytes")
 
     def _check_length(self, length: int) -> None:
         if length > self._exchange.max_body_bytes:

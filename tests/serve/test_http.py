@@ -144,6 +144,7 @@ def test_an_offer_of_http2_is_declined_and_the_request_answered(
         (POST + b"content-length: 2000000\r\nexpect: 100-continue\r\n\r\n", 413),
         (POST + b"transfer-encoding: chunked\r\n\r\nZZ\r\n{}\r\n0\r\n\r\n", 400),
         (POST + b"transfer-encoding: chunked\r\n\r\n" + (b"10000\r\n%065536d\r\n" % 0) * 17, 413),
+        (POST + b"transfer-encoding: chunked\r\n\r\n0\r\nx: " + b"a" * 9_000_000, 413),
         (POST + b"content-length: 20000\r\n\r\n" + b"[" * 10000 + b"]" * 10000, 422),
         (LIVE + b"x: " + b"a" * 70_000 + b"\r\n\r\n", 431),
         (LIVE + b"x: a\r\n" * 12_000 + b"\r\n", 431),
