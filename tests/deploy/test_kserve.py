@@ -18,7 +18,7 @@ MODES = ("knative", "standard")
 
 
 def settings(served: Served, **given: object) -> DeploySettings:
-    fields = {"target": "kserve", "destination": "s3://models/demo", "ready_seconds": 5}
+    fields = {"target": "kserve", "destination": "s3://models/demo", "ready_seconds": 60}
     return DeploySettings.model_validate(fields | {"probe_address": served.address} | given)
 
 

@@ -21,7 +21,7 @@ Versions = tuple[Served, Served]
 
 
 def settings(served: Served, **given: object) -> DeploySettings:
-    fields = {"target": "kubernetes", "destination": "s3://models/demo", "ready_seconds": 5}
+    fields = {"target": "kubernetes", "destination": "s3://models/demo", "ready_seconds": 60}
     return DeploySettings.model_validate(fields | {"probe_address": served.address} | given)
 
 
