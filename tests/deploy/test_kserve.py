@@ -1,6 +1,7 @@
 """The rollout to KServe: canaries, stale statuses, and that failures leave the old version."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -148,14 +149,10 @@ def test_the_old_version_comes_back_when_the_store_cannot_be_written(
     cluster: FakeCluster,
     versions: Versions,
     store: FolderStore,
-    monkeypatch: pytest.MonkeyPatch,
+    break_store: Callable[[], None],
 ) -> None:
     old, new = versions
-
-    def refuse(version: str) -> None:
-        raise UserError(f"cannot write {version}")
-
-    monkeypatch.setattr(store, "make_current", refuse)
+    break_store()
     with pytest.raises(UserError, match="cannot write"):
         roll_out(settings(new), store, new.release)
     assert cluster.shares() == {old.release.version: 100}
@@ -185,6 +182,8 @@ def test_what_is_forbidden_is_named(
 
 
 def test_a_cluster_without_kserve_is_told(fake_cluster: FakeCluster, versions: Versions) -> None:
+    """Whatever was there when it was last asked."""
+    open_target(settings(versions[0]))
     fake_cluster.installed.remove("serving.kserve.io/v1beta1")
     with pytest.raises(UserError, match=r"lacks a kind of object.*InferenceService"):
         open_target(settings(versions[0]))

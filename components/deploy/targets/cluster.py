@@ -1,6 +1,7 @@
 """Kubernetes objects as plain dicts: read, and applied by the server's own merge."""
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,8 +39,12 @@ class Cluster:
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
-        with _explained("reach", "the cluster", namespace):
-            self._client = DynamicClient(_connect())
+        with (
+            _explained("reach", "the cluster", namespace),
+            # Else the client would believe a file in /tmp that an earlier run, or anyone, wrote.
+            tempfile.TemporaryDirectory(prefix="alsolike-cluster-") as folder,
+        ):
+            self._client = DynamicClient(_connect(), cache_file=f"{folder}/kinds.json")
 
     def get(self, api_version: str, kind: str, name: str) -> Object | None:
         """An object, or None if there is none of that name."""
