@@ -1,6 +1,6 @@
 """Two versions, a server on each, and a cluster to take them to."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from components.artifacts.bundles import FolderStore
 from components.deploy.bundle import write_bundle
 from components.deploy.server import Server
 from components.deploy.targets import Release, cluster
+from components.errors import UserError
 from tests.deploy.fake_cluster import FakeCluster, serve_cluster
 from tests.serve.bundles import make_model
 from tests.serve.bundles import write_bundle as write_model
@@ -58,6 +59,16 @@ def store(tmp_path: Path, versions: tuple[Served, Served]) -> FolderStore:
     for served in versions:
         store.add(served.release.bundle)
     return store
+
+
+@pytest.fixture
+def break_store(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Call it, and the store can no longer be written."""
+
+    def refuse(version: str) -> None:
+        raise UserError(f"cannot write {version}")
+
+    return lambda: monkeypatch.setattr(store, "make_current", refuse)
 
 
 @pytest.fixture

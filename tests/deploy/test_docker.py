@@ -1,6 +1,6 @@
 """The rollout to a real Docker engine, of the image that serves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import docker
 import pytest
@@ -69,15 +69,11 @@ def test_the_old_container_comes_back_when_the_store_cannot_be_written(
     port: int,
     versions: Versions,
     store: FolderStore,
-    monkeypatch: pytest.MonkeyPatch,
+    break_store: Callable[[], None],
 ) -> None:
     old, new = versions
     roll_out(settings(port), store, old.release)
-
-    def refuse(version: str) -> None:
-        raise UserError(f"cannot write {version}")
-
-    monkeypatch.setattr(store, "make_current", refuse)
+    break_store()
     with pytest.raises(UserError, match="cannot write"):
         roll_out(settings(port), store, new.release)
     container = docker.from_env().containers.get("alsolike-test")

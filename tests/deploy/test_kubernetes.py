@@ -1,5 +1,7 @@
 """The rollout to plain Kubernetes, and that nothing that goes wrong moves the traffic."""
 
+from collections.abc import Callable
+
 import kubernetes_validate
 import pytest
 
@@ -133,14 +135,10 @@ def test_the_old_version_comes_back_when_the_store_cannot_be_written(
     cluster: FakeCluster,
     versions: Versions,
     store: FolderStore,
-    monkeypatch: pytest.MonkeyPatch,
+    break_store: Callable[[], None],
 ) -> None:
     old, new = versions
-
-    def refuse(version: str) -> None:
-        raise UserError(f"cannot write {version}")
-
-    monkeypatch.setattr(store, "make_current", refuse)
+    break_store()
     with pytest.raises(UserError, match="cannot write"):
         roll_out(settings(new), store, new.release)
     assert cluster.serving() == old.release.version == current_version(store)

@@ -27,8 +27,7 @@ def make_model(
     """A random model; customer `C007` is of index 7, and `P007` likewise.
 
     Args:
-        customers: how many. Customer i has rated i % 20 + 1 products.
-        products: how many.
+        customers, products: how many. Customer i has rated i % 20 + 1 products.
         width: length of the vectors.
         seed: another seed, another model.
         learned: whether customers have vectors of their own, rather than from histories.
