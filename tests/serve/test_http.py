@@ -146,9 +146,9 @@ def test_an_offer_of_http2_is_declined_and_the_request_answered(
         (POST + b"transfer-encoding: chunked\r\n\r\n" + (b"10000\r\n%065536d\r\n" % 0) * 17, 413),
         (POST + b"transfer-encoding: chunked\r\n\r\n0\r\nx: " + b"a" * 9_000_000, 413),
         (POST + b"content-length: 20000\r\n\r\n" + b"[" * 10000 + b"]" * 10000, 422),
-        (LIVE + b"x: " + b"a" * 70_000 + b"\r\n\r\n", 431),
-        (LIVE + b"x: a\r\n" * 12_000 + b"\r\n", 431),
-        (b"GET /recommend/" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 431),
+        (LIVE + b"x: " + b"a" * 140_000 + b"\r\n\r\n", 431),
+        (LIVE + b"x: a\r\n" * 30_000 + b"\r\n", 431),
+        (b"GET /recommend/" + b"a" * 140_000 + b" HTTP/1.1\r\n\r\n", 431),
         (LIVE + b"x-request-id: a\x01b\r\n\r\n", 400),
     ],
 )
