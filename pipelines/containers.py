@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import ImageNotFound, NotFound
+from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.types import Mount
 from kfp import local
@@ -22,7 +22,7 @@ from components import images
 from components.deploy.http import Ask, client, is_ready
 from components.deploy.server import free_port
 from components.errors import UserError
-from pipelines.engine import connect
+from pipelines.engine import connect, require_images
 from pipelines.source import portable_variables
 
 LABEL = "alsolike.run"
@@ -43,9 +43,7 @@ def run_of_containers(needed: Iterable[str]) -> Iterator[str]:
         UserError: if no engine answers, or it lacks one of the images.
     """
     engine = connect()
-    missing = sorted(name for name in set(needed) if not _has(engine, name))
-    if missing:
-        raise UserError(f"the Docker engine has no {', '.join(missing)}: build them (make images)")
+    require_images(engine, needed)
     run_id = uuid.uuid4().hex
     try:
         yield run_id
@@ -160,11 +158,3 @@ def _wait_until_ready(container: Container, address: str, seconds: float) -> Non
         if time.monotonic() > deadline:
             raise UserError(f"the server's container was not ready within {seconds:g} s")
         time.sleep(_POLL_SECONDS)
-
-
-def _has(engine: docker.DockerClient, image: str) -> bool:
-    try:
-        engine.images.get(image)
-    except ImageNotFound:
-        return False
-    return True

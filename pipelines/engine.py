@@ -1,9 +1,10 @@
 """The Docker engine of this machine."""
 
 import os
+from collections.abc import Iterable
 
 import docker
-from docker.errors import DockerException
+from docker.errors import DockerException, ImageNotFound
 
 from components.errors import UserError
 
@@ -25,3 +26,21 @@ def connect() -> docker.DockerClient:
     except DockerException:
         host = os.environ.get("DOCKER_HOST", _DEFAULT_HOST)
         raise UserError(f"no Docker engine answers at {host}: {_HOW_TO_START}") from None
+
+
+def require_images(engine: docker.DockerClient, names: Iterable[str]) -> None:
+    """See that the engine has these images.
+
+    Raises:
+        UserError: if it lacks any.
+    """
+    if missing := sorted(name for name in set(names) if not _has(engine, name)):
+        raise UserError(f"the Docker engine has no {', '.join(missing)}: build first (make images)")
+
+
+def _has(engine: docker.DockerClient, image: str) -> bool:
+    try:
+        engine.images.get(image)
+    except ImageNotFound:
+        return False
+    return True

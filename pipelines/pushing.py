@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import docker
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError
 
 from components import images
 from components.errors import UserError
+from pipelines.engine import require_images
 
 
 def push(engine: docker.DockerClient, image: str, registry: str, say: Callable[[str], None]) -> str:
@@ -24,12 +25,8 @@ def push(engine: docker.DockerClient, image: str, registry: str, say: Callable[[
         UserError: if the engine has no such image, or the registry does not take it.
     """
     repository, _, tag = f"{registry}/{image}".rpartition(":")
-    try:
-        engine.api.tag(image, repository, tag)
-    except ImageNotFound:
-        raise UserError(
-            f"the Docker engine has no {image}: build it (alsolike images build)"
-        ) from None
+    require_images(engine, [image])
+    engine.api.tag(image, repository, tag)
     say(f"{image}: to {registry}")
     digest = ""
     for message in engine.api.push(repository, tag=tag, stream=True, decode=True):

@@ -8,10 +8,9 @@ import docker
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
-from docker.errors import ImageNotFound
 from packageurl import PackageURL
 
-from components.errors import UserError
+from pipelines.engine import require_images
 
 # The image itself is asked, so that nothing is listed that is not in it, and nothing left out.
 _PYTHON = """
@@ -37,10 +36,7 @@ def write_bill(engine: docker.DockerClient, image: str, output: Path) -> int:
     Raises:
         UserError: if the engine has no such image.
     """
-    try:
-        engine.images.get(image)
-    except ImageNotFound:
-        raise UserError(f"the Docker engine has no {image}: build it (make images)") from None
+    require_images(engine, [image])
     name, _, version = image.rpartition(":")
     root = Component(name=name, version=version, type=ComponentType.CONTAINER, bom_ref=image)
     bom = Bom(components=[*_python(engine, image), *_debian(engine, image)])

@@ -129,9 +129,7 @@ def test_another_image_under_the_same_tag_has_another_digest(
 
 def test_what_was_never_built_or_pushed_is_told(registry: str, lock: Path) -> None:
     pushed = alsolike("push", "none", f"--registry={registry}")
-    assert str(pushed.exception) == (
-        f"the Docker engine has no {OTHER}: build it (alsolike images build)"
-    )
+    assert str(pushed.exception) == (f"the Docker engine has no {OTHER}: build first (make images)")
     locked = alsolike("lock", "none", f"--registry={registry}")
     assert str(locked.exception).startswith(f"{registry} has no {OTHER} to lock: ")
     assert not lock.exists()

@@ -47,6 +47,6 @@ def test_a_bill_lists_every_package_of_python_and_of_debian(
 
 
 def test_an_image_that_is_not_there_is_told(engine: docker.DockerClient, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"has no alsolike/none:1: build it \(make images\)"):
+    with pytest.raises(UserError, match=r"has no alsolike/none:1: build first \(make images\)"):
         write_bill(engine, "alsolike/none:1", tmp_path / "none.json")
     assert not (tmp_path / "none.json").exists()

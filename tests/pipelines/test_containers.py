@@ -62,7 +62,7 @@ grep CapEff /proc/self/status
 @pytest.mark.docker
 def test_an_image_that_is_not_built_is_told() -> None:
     with (
-        pytest.raises(UserError, match=r"has no alsolike/nowhere:0: build them \(make images\)"),
+        pytest.raises(UserError, match=r"has no alsolike/nowhere:0: build first \(make images\)"),
         run_of_containers({images.SERVE, "alsolike/nowhere:0"}),
     ):
         pass
