@@ -76,8 +76,8 @@ lint: $(READY) ## check style and types, the Dockerfile, and that no secret is w
 		--exclude-secrets '^(alsolike-.*|AWS_SECRET_ACCESS_KEY|FILL-IN|keys|AKIAABCDEFGHIJKLMNOP)$$'
 
 .PHONY: audit
-audit: $(READY) ## look up known vulnerabilities of what the images hold
-	@$(BIN)/alsolike images audit
+audit: $(READY) ## look up known vulnerabilities of what the images hold: OSV_URL= for a server other than OSV's
+	@$(BIN)/alsolike images audit $(if $(OSV_URL),--osv-url $(OSV_URL))
 
 .PHONY: sbom
 sbom: $(READY) ## write what the images are made of to dist/sbom, in CycloneDX

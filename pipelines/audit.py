@@ -56,29 +56,36 @@ def read_exceptions(file: Path = EXCEPTIONS) -> list[KnownFinding]:
         raise UserError(f"{file}: {describe_invalid(error)}") from None
 
 
-def audit(names: Iterable[str]) -> set[Finding]:
+def audit(names: Iterable[str], osv_url: str | None = None) -> set[Finding]:
     """Look up every package of these images.
 
     Args:
         names: the images' short names.
+        osv_url: where queries go, in the protocol of https://osv.dev; the public server of OSV
+            if not given. It has what PyPA and GitHub advise, and a package index does not stand
+            in between.
 
     Raises:
         UserError: if a package cannot be looked up.
     """
-    return set().union(*(parse(_look_up(name)) for name in names))
+    return set().union(*(parse(_look_up(name, osv_url)) for name in names))
 
 
-def _look_up(name: str) -> str:
+def _look_up(name: str, osv_url: str | None) -> str:
     files = (FOLDER / name / "requirements.txt", FOLDER / "kfp" / "requirements.txt")
     command = [
         *(sys.executable, "-m", "pip_audit", "--disable-pip", "--require-hashes"),
-        *("--format=json", "--progress-spinner=off"),
+        *("--format=json", "--progress-spinner=off", "--vulnerability-service=osv"),
+        *([f"--osv-url={osv_url}"] if osv_url else []),
         *(f"--requirement={file}" for file in files),
     ]
     run = subprocess.run(command, capture_output=True, text=True)
     if not run.stdout:
         last = run.stderr.strip().rpartition("\n")[2]
-        raise UserError(f"pip-audit could not look up the packages of {name}: {last}")
+        raise UserError(
+            f"the packages of {name} could not be looked up ({last}): where the public server of "
+            "OSV cannot be reached, name another that has its data (--osv-url, or OSV_URL= of make)"
+        )
     return run.stdout
 
 
@@ -93,7 +100,7 @@ def parse(answer: str) -> set[Finding]:
     if skipped:
         raise UserError(
             f"{len(skipped)} packages could not be looked up, {skipped[0]} among them: "
-            "the package index in use may not tell vulnerabilities, audit where it does"
+            "pip-audit -v tells why"
         )
     return {
         Finding(

@@ -92,9 +92,14 @@ def sbom_command(
 
 
 @app.command("audit")
-def audit_command() -> None:
+def audit_command(
+    osv_url: Annotated[
+        str | None,
+        typer.Option(help="Server to ask, in OSV's protocol (…/v1/query); OSV's own if not given."),
+    ] = None,
+) -> None:
     """Look up known vulnerabilities of the images' packages, less images/exceptions.yaml."""
-    problems = judge(audit(NAMES), read_exceptions())
+    problems = judge(audit(NAMES, osv_url), read_exceptions())
     for problem in problems:
         typer.echo(problem)
     if problems:

@@ -2,13 +2,19 @@
 
 import ast
 import json
+import re
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from components.errors import UserError
-from pipelines.audit import Finding, KnownFinding, judge, parse, read_exceptions
+from pipelines.audit import Finding, KnownFinding, audit, judge, parse, read_exceptions
+from pipelines.images import app
 
 ROOT = Path(__file__).parents[2]
 CLEAN = {"name": "polars", "version": "2.1.0", "vulns": []}
@@ -63,6 +69,96 @@ def test_an_exception_without_reasons_is_refused(tmp_path: Path) -> None:
 
 def test_the_exceptions_that_are_written_have_their_reasons() -> None:
     assert isinstance(read_exceptions(), list)
+
+
+WEAK_NUMPY: dict[str, object] = {
+    "id": "PYSEC-2",
+    "aliases": ["CVE-2"],
+    "summary": "…",
+    "affected": [
+        {
+            "package": {"name": "numpy", "ecosystem": "PyPI"},
+            "ranges": [
+                {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9.9.9"}]},
+            ],
+        }
+    ],
+}
+
+
+@contextmanager
+def osv(*known: dict[str, object], asked: set[tuple[str, str]] | None = None) -> Iterator[str]:
+    """The address of a server in OSV's protocol that tells all it knows of numpy."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            name = query["package"]["name"]
+            if asked is not None:
+                asked.add((name, query["version"]))
+            answer = {"vulns": known} if known and name == "numpy" else {}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{serving.server_port}/v1/query"
+        serving.shutdown()
+        thread.join()
+
+
+def test_every_package_of_an_image_is_looked_up_in_the_version_that_it_holds() -> None:
+    pins = {
+        pin
+        for image in ("train-gpu", "kfp")
+        for pin in re.findall(
+            r"^([\w.-]+)==([\w.]+)",
+            (ROOT / "images" / image / "requirements.txt").read_text(),
+            re.MULTILINE,
+        )
+    }
+    asked: set[tuple[str, str]] = set()
+    with osv(asked=asked) as url:
+        assert audit(["train-gpu"], url) == set()
+    assert asked == pins
+    assert ("mxnet-cu112", "1.9.1") in asked
+
+
+def test_what_the_server_knows_is_told_with_its_remedy() -> None:
+    with osv(WEAK_NUMPY) as url:
+        (finding,) = audit(["serve"], url)
+    assert re.fullmatch(r"numpy [\d.]+: CVE-2, PYSEC-2, fixed in 9\.9\.9", str(finding))
+
+
+def test_what_was_withdrawn_is_no_finding() -> None:
+    with osv({**WEAK_NUMPY, "withdrawn": "2026-01-01T00:00:00Z"}) as url:
+        assert audit(["serve"], url) == set()
+
+
+def test_a_server_that_does_not_answer_is_told_in_one_line() -> None:
+    with osv() as url:
+        pass
+    with pytest.raises(UserError, match=r"^the packages of serve could not .*--osv-url.*\Z"):
+        audit(["serve"], url)
+
+
+@pytest.mark.slow
+def test_the_command_fails_at_a_finding_and_passes_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipelines.images.read_exceptions", list)
+    with osv(WEAK_NUMPY) as url:
+        failed = CliRunner().invoke(app, ["audit", "--osv-url", url])
+    assert failed.exit_code == 1
+    assert re.fullmatch(r"numpy [\d.]+: CVE-2.*: update it, or write an .*\n", failed.stdout)
+    with osv() as url:
+        passed = CliRunner().invoke(app, ["audit", "--osv-url", url])
+    assert (passed.exit_code, passed.stdout) == (0, "no finding without an exception\n")
 
 
 def used_of_mxnet(source: str) -> Iterator[str]:
