@@ -3,9 +3,9 @@
 import logging
 
 import mxnet as mx
-import pynvml
 
 from components.errors import UserError
+from components.train.driver import compute_capability
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,10 @@ def _problem(number: int) -> str | None:
         count = 0
     if number >= count:
         return f"there is no GPU {number}, {count} found"
-    return unsupported(*_capability(number))
+    try:
+        return unsupported(*compute_capability(number))
+    except OSError as error:
+        return str(error)
 
 
 def unsupported(major: int, minor: int) -> str | None:
@@ -58,13 +61,3 @@ def unsupported(major: int, minor: int) -> str | None:
         f"the GPU has compute capability {major}.{minor}, MXNet 1.9.1 has code up to "
         f"{'.'.join(map(str, _NEWEST_CAPABILITY))} ({_SUPPORTED})"
     )
-
-
-def _capability(number: int) -> tuple[int, int]:
-    pynvml.nvmlInit()
-    try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(number)
-        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
-        return major, minor
-    finally:
-        pynvml.nvmlShutdown()

@@ -1,16 +1,21 @@
 """What a run takes: memory as it is expected, and memory, CPU and GPU as they are measured."""
 
+import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 import psutil
 import pynvml
 
+from components.train.driver import bus_address
 from components.train.settings import TrainSettings
+
+log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN = 0.25
 _MOST_SAMPLES = 200
@@ -30,7 +35,8 @@ class Usage:
 
     Attributes:
         samples: by time, `seconds` since the start, `cpu_percent` (100 for a core), `memory_mib`
-            resident, and on a GPU `gpu_percent` and `gpu_memory_mib`, over all GPUs used.
+            resident, and over all GPUs used, as far as they tell it, `gpu_percent` and
+            `gpu_memory_mib`.
     """
 
     samples: list[dict[str, float]] = field(default_factory=list)
@@ -80,22 +86,26 @@ def watch(gpus: Sequence[int]) -> Iterator[Usage]:
     usage, over = Usage(), threading.Event()
     process, start = psutil.Process(), time.monotonic()
     process.cpu_percent()
-
-    def sample() -> None:
-        usage.samples.append(
-            {
-                "seconds": round(time.monotonic() - start, 2),
-                "cpu_percent": process.cpu_percent(),
-                "memory_mib": round(resident_memory(), 1),
-                **_gpu_figures(handles),
-            }
-        )
-
-    def keep_sampling() -> None:
-        while not over.wait(_SECONDS_BETWEEN):
-            sample()
-
     with _opened(gpus) as handles:
+        gauges = {name: read for name, read in _GAUGES.items() if _works(name, handles)}
+
+        def sample() -> None:
+            # No training ends because its GPU cannot be read just now.
+            with suppress(pynvml.NVMLError):
+                usage.samples.append(
+                    {
+                        "seconds": round(time.monotonic() - start, 2),
+                        "cpu_percent": process.cpu_percent(),
+                        "memory_mib": round(resident_memory(), 1),
+                        **{name: read(handles) for name, read in gauges.items()},
+                    }
+                )
+
+        def keep_sampling() -> None:
+            while not over.wait(_SECONDS_BETWEEN):
+                sample()
+
+        sample()
         thread = threading.Thread(target=keep_sampling, daemon=True)
         thread.start()
         try:
@@ -106,26 +116,45 @@ def watch(gpus: Sequence[int]) -> Iterator[Usage]:
             sample()
 
 
-def _gpu_figures(handles: Sequence[Any]) -> dict[str, float]:
+def _mean_rate(handles: Sequence[Any]) -> float:
+    return fmean(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu for handle in handles)
+
+
+def _memory(handles: Sequence[Any]) -> float:
+    used: int = sum(pynvml.nvmlDeviceGetMemoryInfo(handle).used for handle in handles)
+    return round(used / 2**20, 1)
+
+
+_GAUGES: dict[str, Callable[[Sequence[Any]], float]] = {
+    "gpu_percent": _mean_rate,
+    "gpu_memory_mib": _memory,
+}
+
+
+def _works(name: str, handles: Sequence[Any]) -> bool:
+    """Whether these GPUs tell this figure: a slice of a GPU (MIG) has no rate."""
     if not handles:
-        return {}
-    rates = [pynvml.nvmlDeviceGetUtilizationRates(handle).gpu for handle in handles]
-    used = [pynvml.nvmlDeviceGetMemoryInfo(handle).used for handle in handles]
-    return {
-        "gpu_percent": sum(rates) / len(rates),
-        "gpu_memory_mib": round(sum(used) / 2**20, 1),
-    }
+        return False
+    try:
+        _GAUGES[name](handles)
+    except pynvml.NVMLError as error:
+        log.warning("%s is not measured: %s", name, error)
+        return False
+    return True
 
 
 @contextmanager
 def _opened(gpus: Sequence[int]) -> Iterator[list[Any]]:
-    """The handles of the GPUs."""
-    if not gpus:
-        yield []
-        return
-    pynvml.nvmlInit()
+    """NVML's handles of the GPUs, none where it cannot be had."""
+    handles = []
     try:
-        yield [pynvml.nvmlDeviceGetHandleByIndex(number) for number in gpus]
+        if gpus:
+            pynvml.nvmlInit()
+        handles = [pynvml.nvmlDeviceGetHandleByPciBusId(bus_address(number)) for number in gpus]
+    except (OSError, pynvml.NVMLError) as error:
+        log.warning("the GPUs are not measured: %s", error)
+    try:
+        yield handles
     finally:
         with suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()

@@ -20,22 +20,38 @@ CALLED = (
     *("cuGraphNodeGetType", "cuLaunchKernel", "cuModuleGetFunction", "cuModuleLoadData"),
     *("cuModuleLoadDataEx", "cuModuleUnload"),
 )
+# A driver with one GPU, in the signatures of cuda.h.
+DRIVER = """
+#include <string.h>
+int cuInit(unsigned flags) { return flags; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+    *value = attribute == 75 ? 8 : attribute == 76 ? 6 : -1;
+    return device ? 101 : 0;
+}
+int cuDeviceGetPCIBusId(char *address, int size, int device) {
+    strncpy(address, "0000:3b:00.0", size);
+    return device ? 101 : 0;
+}
+"""
 STUBBED = {"LD_LIBRARY_PATH": "/opt/alsolike/lib:/stub"}
 
 
 @pytest.fixture(scope="module")
 def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a stand-in for the driver's library."""
-    folder = tmp_path_factory.mktemp("stub")
     source = "".join(f"int {name}(void) {{ return 100; }}\n" for name in CALLED)
-    options = ["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", str(folder / "libcuda.so.1")]
-    subprocess.run(["cc", *options, "-x", "c", "-"], input=source, text=True, check=True)
-    return readable(folder)
+    return compiled(source, tmp_path_factory.mktemp("stub"))
 
 
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return readable(write_splits(tmp_path_factory.mktemp("gpu") / "splits"))
+
+
+def compiled(source: str, folder: Path) -> Path:
+    options = ["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", str(folder / "libcuda.so.1")]
+    subprocess.run(["cc", *options, "-x", "c", "-"], input=source, text=True, check=True)
+    return readable(folder)
 
 
 def train(
@@ -102,3 +118,22 @@ def test_device_auto_trains_without_a_gpu(
     status, lines = train(engine, splits, "auto", stub)
     assert status == 0, lines
     assert any("device=auto took cpu(0): there is no GPU 0" in line for line in lines)
+
+
+def test_the_driver_is_called_as_its_header_says(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    program = """
+from components.train.driver import bus_address, compute_capability
+print(compute_capability(0), bus_address(0))
+try:
+    compute_capability(1)
+except OSError as error:
+    print(error)
+"""
+    mounts = {"/stub": str(compiled(DRIVER, tmp_path))}
+    status, printed = run(engine, IMAGE, ["python", "-c", program], STUBBED, mounts)
+    assert (status, printed.splitlines()) == (
+        0,
+        ["(8, 6) 0000:3b:00.0", "NVIDIA's driver answers cuDeviceGetAttribute with error 101"],
+    )
