@@ -8,23 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-
 from components.errors import UserError
-from components.step import describe_invalid
+from pipelines.exceptions import KnownFinding
 
 FOLDER = Path(__file__).parents[1] / "images"
-EXCEPTIONS = FOLDER / "exceptions.yaml"
-
-
-class KnownFinding(BaseModel, frozen=True, extra="forbid"):
-    """A finding that stays, and why that is bearable."""
-
-    id: str = Field(min_length=1, description="as pip-audit names it, or one of its aliases")
-    package: str = Field(min_length=1, description="name of the package")
-    unreachable: str = Field(min_length=20, description="why the steps never come to the weak code")
-    isolation: str = Field(min_length=20, description="what stands around it, should they do so")
 
 
 @dataclass(frozen=True)
@@ -40,20 +27,6 @@ class Finding:
     def __str__(self) -> str:
         remedy = f"fixed in {', '.join(self.fixed_in)}" if self.fixed_in else "not fixed"
         return f"{self.package} {self.version}: {', '.join(sorted(self.names))}, {remedy}"
-
-
-def read_exceptions(file: Path = EXCEPTIONS) -> list[KnownFinding]:
-    """The findings that stay.
-
-    Raises:
-        UserError: if one lacks its reasons.
-    """
-    try:
-        return TypeAdapter(list[KnownFinding]).validate_python(
-            yaml.safe_load(file.read_text())["findings"]
-        )
-    except ValidationError as error:
-        raise UserError(f"{file}: {describe_invalid(error)}") from None
 
 
 def audit(names: Iterable[str], osv_url: str | None = None) -> set[Finding]:

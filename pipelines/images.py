@@ -7,10 +7,11 @@ import typer
 from pydantic import TypeAdapter
 
 from components.errors import UserError
-from pipelines.audit import audit, judge, read_exceptions
+from pipelines.audit import audit, judge
 from pipelines.building import BASE_IMAGE, NAMES, build, select
 from pipelines.engine import connect
 from pipelines.environment import LOCK, Registry
+from pipelines.exceptions import read_exceptions
 from pipelines.pushing import find_digest, push, write_lock
 
 Names = Annotated[
@@ -99,7 +100,7 @@ def audit_command(
     ] = None,
 ) -> None:
     """Look up known vulnerabilities of the images' packages, less images/exceptions.yaml."""
-    problems = judge(audit(NAMES, osv_url), read_exceptions())
+    problems = judge(audit(NAMES, osv_url), read_exceptions().findings)
     for problem in problems:
         typer.echo(problem)
     if problems:

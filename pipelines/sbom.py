@@ -11,6 +11,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from pipelines.engine import require_images
+from pipelines.exceptions import read_exceptions
 
 # The image itself is asked, so that nothing is listed that is not in it, and nothing left out.
 _PYTHON = """
@@ -31,7 +32,7 @@ def write_bill(engine: docker.DockerClient, image: str, output: Path) -> int:
         output: the JSON file.
 
     Returns:
-        The number of components: packages of Python and of Debian.
+        The number of components: packages of Python and of Debian, and libraries within MXNet.
 
     Raises:
         UserError: if the engine has no such image.
@@ -39,7 +40,9 @@ def write_bill(engine: docker.DockerClient, image: str, output: Path) -> int:
     require_images(engine, [image])
     name, _, version = image.rpartition(":")
     root = Component(name=name, version=version, type=ComponentType.CONTAINER, bom_ref=image)
-    bom = Bom(components=[*_python(engine, image), *_debian(engine, image)])
+    python = list(_python(engine, image))
+    within = _within_mxnet() if any(part.name.startswith("mxnet") for part in python) else ()
+    bom = Bom(components=[*python, *_debian(engine, image), *within])
     bom.metadata.component = root
     bom.register_dependency(root, bom.components)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -62,11 +65,18 @@ def _debian(engine: docker.DockerClient, image: str) -> Iterable[Component]:
         )
 
 
-def _component(url: PackageURL) -> Component:
+def _within_mxnet() -> Iterable[Component]:
+    for one in read_exceptions().linked_into_mxnet:
+        url = PackageURL("generic", name=one.library.lower(), version=one.version)
+        yield _component(url, f"cpe:2.3:a:{one.cpe}:{one.version}:*:*:*:*:*:*:*")
+
+
+def _component(url: PackageURL, cpe: str | None = None) -> Component:
     return Component(
         name=url.name,
         version=url.version,
         type=ComponentType.LIBRARY,
         purl=url,
+        cpe=cpe,
         bom_ref=url.to_string(),
     )

@@ -28,7 +28,7 @@ def bill(engine: docker.DockerClient, name: str, folder: Path) -> tuple[str, dic
 
 
 @pytest.mark.parametrize("name", ["train-cpu", "serve"])
-def test_a_bill_lists_every_package_of_python_and_of_debian(
+def test_a_bill_lists_every_package_and_what_is_within_mxnet(
     engine: docker.DockerClient, tmp_path: Path, name: str
 ) -> None:
     text, found = bill(engine, name, tmp_path)
@@ -44,6 +44,11 @@ def test_a_bill_lists_every_package_of_python_and_of_debian(
     debian = {kind.removeprefix("pkg:deb/debian/") for kind, _, _ in urls if "debian" in kind}
     assert "libc6" in debian
     assert ("libgomp1" in debian) == (name == "train-cpu")
+    within = {kind for kind, _, _ in urls if kind.startswith("pkg:generic/")}
+    assert ("pkg:generic/libpng" in within) == (name == "train-cpu")
+    names = {part["cpe"] for part in found["components"] if "cpe" in part}
+    assert len(names) == len(within)
+    assert ("cpe:2.3:a:libpng:libpng:1.6.35:*:*:*:*:*:*:*" in names) == (name == "train-cpu")
 
 
 def test_an_image_that_is_not_there_is_told(engine: docker.DockerClient, tmp_path: Path) -> None:
