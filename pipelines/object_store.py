@@ -21,6 +21,7 @@ from pipelines.processes import child_process
 
 # SeaweedFS opens these; for each port it also opens the one 10000 above, for gRPC.
 _PORTED = ("master", "filer", "volume", "admin", "s3")
+_GRPC = 10000
 _START_SECONDS = 30
 
 
@@ -52,11 +53,11 @@ def serve_object_store() -> Iterator[ObjectStore]:
         RuntimeError: if the server ends, or is not ready in time; its log is in the message.
     """
     folder = Path(tempfile.mkdtemp(prefix="alsolike-s3-"))
+    ports = _free_ports(len(_PORTED))
     try:
         (folder / "data").mkdir()
         access_key, secret_key = secrets.token_hex(10), secrets.token_hex(20)
         _write_keys(folder / "s3.json", access_key, secret_key)
-        ports = _free_ports(len(_PORTED))
         log = folder / "log"
         with (
             log.open("wb") as output,
@@ -74,6 +75,9 @@ def serve_object_store() -> Iterator[ObjectStore]:
             yield ObjectStore(endpoint, access_key, secret_key)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        for port in ports:
+            for socket_file in _socket_files(port):
+                socket_file.unlink(missing_ok=True)
 
 
 def _write_keys(file: Path, access_key: str, secret_key: str) -> None:
@@ -91,10 +95,16 @@ def _free_ports(count: int) -> list[int]:
         with socket.socket() as low, socket.socket() as high, suppress(OSError, OverflowError):
             low.bind(("127.0.0.1", 0))
             port = low.getsockname()[1]
-            high.bind(("127.0.0.1", port + 10000))
-            if port not in ports:
+            high.bind(("127.0.0.1", port + _GRPC))
+            if port not in ports and not _socket_files(port):
                 ports.append(port)
     return ports
+
+
+def _socket_files(port: int) -> list[Path]:
+    """What SeaweedFS puts beside a port and leaves there; what another user left is in its way."""
+    numbers = (port, port + _GRPC)
+    return [file for n in numbers for file in Path("/tmp").glob(f"seaweedfs-*-{n}.sock")]
 
 
 def _command(folder: Path, ports: dict[str, int]) -> list[str | Path]:

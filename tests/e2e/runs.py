@@ -72,7 +72,13 @@ def interrupt(
     ) as process:
         assert process.stdout is not None
         if until:
-            next(line for line in process.stdout if line.strip() == until)
+            printed = []
+            for line in process.stdout:
+                printed.append(line)
+                if line.strip() == until:
+                    break
+            else:
+                raise AssertionError("".join(["never came to ", until, ":\n", *printed]))
         else:
             time.sleep(1)
         process.send_signal(number)
