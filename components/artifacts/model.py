@@ -20,11 +20,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import save_file
 
 from components.artifacts.folder import ArtifactWriter, Manifest, read_manifest
 from components.artifacts.strings import StringTable
-from components.artifacts.tensors import map_tensors
+from components.artifacts.tensors import map_tensors, write_tensors
 from components.errors import UserError
 
 KIND = "model"
@@ -205,7 +204,7 @@ def write_model(
     writer: ArtifactWriter, model: Model, description: Mapping[str, Any], history: Any
 ) -> None:
     """Write a model's files into an artifact under construction."""
-    save_file(_scatter(model, ""), writer.path / FACTORS)
+    write_tensors(_scatter(model, ""), writer.path / FACTORS)
     _write_json(writer.path / DESCRIPTION, description)
     _write_json(writer.path / HISTORY, history)
 

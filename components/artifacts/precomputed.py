@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from components.artifacts.model import Floats, Integers, Model
-from components.artifacts.tensors import map_tensors
+from components.artifacts.tensors import map_tensors, write_tensors
 from components.artifacts.top_n import Ranker
 from components.errors import UserError
 
@@ -78,7 +77,7 @@ def precompute(model: Model, length: int) -> Precomputed:
 def write_precomputed(folder: Path, precomputed: Precomputed) -> None:
     """Write the lists into a bundle folder under construction."""
     arrays = {"items": precomputed.items, "scores": precomputed.scores}
-    save_file(arrays, folder / PRECOMPUTED)
+    write_tensors(arrays, folder / PRECOMPUTED)
 
 
 def load_precomputed(folder: Path) -> Precomputed:

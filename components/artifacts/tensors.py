@@ -1,4 +1,4 @@
-"""Arrays in safetensors files: mapped into memory whole, or read a few rows at a time.
+"""Arrays in safetensors files: written, mapped into memory whole, or read a few rows at a time.
 
 The format is an unsigned 64-bit length, that many bytes of JSON, then the arrays' bytes
 (https://huggingface.co/docs/safetensors).
@@ -13,10 +13,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors.numpy import save_file
 
 from components.errors import UserError
 
 _DTYPES = {"U8": "u1", "I32": "<i4", "I64": "<i8", "F32": "<f4"}
+
+
+def write_tensors(arrays: Mapping[str, npt.NDArray[Any]], file: Path) -> None:
+    """Write arrays, contiguous in memory, to a file that is as open to others as any new file.
+
+    By itself the library closes it to all but its owner, and a server runs as another user.
+    """
+    file.touch()
+    mode = file.stat().st_mode
+    save_file(dict(arrays), file)
+    file.chmod(mode)
 
 
 def map_tensors(file: Path) -> dict[str, npt.NDArray[Any]]:

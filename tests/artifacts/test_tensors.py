@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from safetensors.numpy import save_file
 
-from components.artifacts.tensors import Rows, map_tensors
+from components.artifacts.tensors import Rows, map_tensors, write_tensors
 from components.errors import UserError
 
 ARRAYS: dict[str, npt.NDArray[np.generic]] = {
@@ -22,7 +21,7 @@ ARRAYS: dict[str, npt.NDArray[np.generic]] = {
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    save_file(ARRAYS, tmp_path / "arrays.safetensors")
+    write_tensors(ARRAYS, tmp_path / "arrays.safetensors")
     return tmp_path / "arrays.safetensors"
 
 
@@ -30,6 +29,16 @@ def assert_same(found: npt.NDArray[np.generic], expected: npt.NDArray[np.generic
     assert found.dtype == expected.dtype
     assert found.shape == expected.shape
     assert found.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_a_file_is_as_open_as_the_user_has_new_files(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_tensors(ARRAYS, tmp_path / "arrays.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "arrays.safetensors").stat().st_mode & 0o777 == 0o666 & ~mask
 
 
 def test_mapped_arrays_are_what_was_written(file: Path) -> None:
@@ -53,7 +62,7 @@ def test_rows_are_read_from_the_file_that_was_opened_when_another_takes_its_plac
     file: Path,
 ) -> None:
     rows = Rows(file, "numbers")
-    save_file({"numbers": np.zeros(5, np.int32)}, file.with_name("new"))
+    write_tensors({"numbers": np.zeros(5, np.int32)}, file.with_name("new"))
     file.with_name("new").rename(file)
     assert rows.between(1, 3).tolist() == [7, 14]
 

@@ -53,9 +53,10 @@ def run(
 
 
 def readable(folder: Path) -> Path:
-    """Let the user of the images read a folder, which a test's own is closed to."""
+    """Let the user of the images come to the files of a folder; a test has its own for itself."""
     for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+        if path.is_dir():
+            path.chmod(0o755)
     return folder
 
 
