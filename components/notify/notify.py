@@ -4,6 +4,8 @@ import json
 import logging
 import urllib.request
 from dataclasses import asdict, dataclass
+from http.client import HTTPException, InvalidURL
+from urllib.error import HTTPError
 
 from components.errors import UserError
 
@@ -40,15 +42,36 @@ def notify(outcome: Outcome, webhook: str) -> None:
     # Chat services show `text`; programs read the rest.
     text = f"alsolike: {outcome.run} {outcome.state.lower()} {outcome.link}".strip()
     try:
-        request = urllib.request.Request(
-            webhook,
-            data=json.dumps({"text": text, **asdict(outcome)}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=_SECONDS):
-            log.info("the webhook took the outcome")
-    # Not the URL itself: webhooks carry their secret in it.
-    except ValueError:
-        raise UserError("the webhook is no URL: check its secret") from None
+        _post(webhook, {"text": text, **asdict(outcome)})
+    # Not the URL itself, nor words that may quote it: webhooks carry their secret in it.
+    except (InvalidURL, ValueError):
+        raise UserError("the webhook is no URL of http or https: check its secret") from None
+    except HTTPError as error:
+        raise UserError(f"the webhook answered {error.code}: check its URL") from None
     except OSError as error:
         raise UserError(f"the webhook did not take the outcome: {error}: check its URL") from None
+    except HTTPException:
+        raise UserError("the webhook's server does not speak HTTP: check its URL") from None
+    log.info("the webhook took the outcome")
+
+
+def _post(url: str, content: dict[str, str]) -> None:
+    """Post JSON.
+
+    Raises:
+        ValueError, InvalidURL: if the URL is none. OSError, HTTPException: if it is not taken.
+    """
+    if not url.lower().startswith(("http://", "https://")):
+        raise ValueError
+    request = urllib.request.Request(
+        url, data=json.dumps(content).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.build_opener(_NoRedirect).open(request, timeout=_SECONDS):
+        pass
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for a refusal: what is posted does not arrive where it leads."""
+
+    def redirect_request(self, *_: object) -> None:
+        """No request follows."""
