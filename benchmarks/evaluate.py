@@ -74,8 +74,8 @@ def make_inputs(folder: Path, customers: int, products: int) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         partial = Path(name) / "world"
         sets = make_sets(customers, products)
-        write_ratings(partial / "ratings")
-        write_splits(partial / "splits", sets, customers, products)
+        ratings = write_ratings(partial / "ratings")
+        write_splits(partial / "splits", ratings, sets, customers, products)
         write_trained(partial / "model", make_model(sets, customers, products), partial / "splits")
         partial.rename(folder)
 

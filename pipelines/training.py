@@ -95,6 +95,7 @@ def _training(place: Place, run_page: str) -> Callable[..., None]:
         warm_start: str = "",
         checkpoints: str = "",
         gate: list[dict[str, Any]] = [],  # noqa: B006 - KFP reads the default
+        max_test_customers: int = 100_000,
         min_test_rows: int = 100,
         min_slice_rows: int = 50,
         confidence: float = 0.95,

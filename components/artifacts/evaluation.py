@@ -5,7 +5,8 @@
 | `verdict.json` | `passed`, a `summary` sentence, and `checks`, each with figure and threshold |
 | `evaluation.json` | `metrics` (value by name), `baselines` and `champion` (likewise, or null), \
 `intervals` (lowest and highest by metric), `calibration`, `slices`, \
-`weakest_slices`, `settings` with the checks that were asked |
+`weakest_slices`, `test_customers` (how many were `judged`, of `all`), `settings` with the checks \
+that were asked |
 
 A figure that could not be computed is null.
 """

@@ -18,6 +18,7 @@ def evaluate(
     metrics: dsl.Output[dsl.Metrics],
     champion: str = "",
     gate: list[dict[str, Any]] = [],  # noqa: B006 - KFP reads the default, nothing changes it
+    max_test_customers: int = 100_000,
     min_test_rows: int = 100,
     min_slice_rows: int = 50,
     confidence: float = 0.95,
@@ -40,12 +41,14 @@ def evaluate(
             (better, not_worse, not_fallen, at_least, at_most), rival or threshold, margin and
             slice; empty for the built-in checks. Leakage alarms and the least number of test
             ratings always apply.
+        max_test_customers: Of more test customers so many are drawn at random, which bounds the
+            time that lists for all of them would take.
         min_test_rows: Fewer test ratings than this are not enough evidence.
         min_slice_rows: Smaller slices of the test ratings are not judged.
         confidence: Confidence level of the intervals.
         resamples: Bootstrap resamples of the customers.
         recent_days: Days that the recent popularity baseline looks back.
-        seed: Seed of the resamples and of ties.
+        seed: Seed of the draw, the resamples and ties.
 
     Returns:
         Whether the model may be deployed.
@@ -61,6 +64,7 @@ def evaluate(
         settings = EvaluateSettings(
             champion=champion,
             gate=tuple(CheckSettings.model_validate(check) for check in gate),
+            max_test_customers=max_test_customers,
             min_test_rows=min_test_rows,
             min_slice_rows=min_slice_rows,
             confidence=confidence,

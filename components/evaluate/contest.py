@@ -1,7 +1,7 @@
 """The model, its baselines and the champion, all asked the same questions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -44,6 +44,13 @@ class Field:
     def tested(self) -> Integers:
         """The user indices in the test, ascending."""
         return np.unique(self.test.users)
+
+    def drawn(self, most: int, seed: int) -> "Field":
+        """The same with a test of so many customers at most, drawn at random."""
+        if len(self.tested) <= most:
+            return self
+        chosen = np.random.default_rng(seed).choice(self.tested, most, replace=False)
+        return replace(self, test=self.test.where(np.isin(self.test.users, chosen)))
 
 
 def contestants(

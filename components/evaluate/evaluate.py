@@ -63,16 +63,20 @@ def evaluate(
         inputs = open_inputs(ratings, splits, model, deployed)
     settings = settings.model_copy(update={"gate": checks_for(settings, inputs.model)})
     field = _field(inputs.splits)
-    logger.info("scoring %d test ratings of %d customers", len(field.test), len(field.tested))
-    figures = _figures(field, inputs, settings)
+    judged = field.drawn(settings.max_test_customers, settings.seed)
+    logger.info(
+        "scoring %d test ratings of %d customers, of whom there are %d",
+        *(len(judged.test), len(judged.tested), len(field.tested)),
+    )
+    figures = _figures(judged, inputs, settings)
     answer = Verdict((*_alarms(field, inputs), *judge(figures, settings)))
     for check in answer.checks:
         logger.info("%s %s", "passed:" if check.passed else "FAILED:", check.reason)
-    page = render(inputs, figures, answer, settings)
+    page = render(inputs, figures, answer, settings, len(field.tested))
     with write_artifact(
         verdict, evaluation.KIND, evaluation.SCHEMA_VERSION, inputs.made_from
     ) as writer:
-        write_verdict(writer, answer, _evaluation(figures, settings))
+        write_verdict(writer, answer, _evaluation(figures, settings, len(field.tested)))
     _write_whole(report, page)
     return answer, figures.table(MODEL)
 
@@ -127,7 +131,7 @@ def _figures(field: Field, inputs: Inputs, settings: EvaluateSettings) -> Figure
     return Figures(rows, systems, background, bootstrap)
 
 
-def _evaluation(figures: Figures, settings: EvaluateSettings) -> dict[str, Any]:
+def _evaluation(figures: Figures, settings: EvaluateSettings, tested: int) -> dict[str, Any]:
     baselines = {name: figures.table(name) for name in BASELINES if name in figures.systems}
     has_champion = CHAMPION in figures.systems
     stars = figures.systems[MODEL].stars
@@ -143,6 +147,7 @@ def _evaluation(figures: Figures, settings: EvaluateSettings) -> dict[str, Any]:
             for metric in _HEADLINES
         },
         "slices": {name: _slice(figures, name) for name in figures.test.slices},
+        "test_customers": {"judged": len(figures.test.customers), "all": tested},
         "settings": settings.model_dump(mode="json"),
     }
 

@@ -60,15 +60,19 @@ def open_inputs(ratings: Path, splits: Path, model: Path, champion: Path | None)
     """Open the artifact folders.
 
     Raises:
-        UserError: if one is damaged or of another kind, or the model was not trained on `splits`.
+        UserError: if one is damaged or of another kind, the model was not trained on `splits`, or
+            those were not made from `ratings`.
     """
     opened = Splits.open(splits)
+    ingested = RatingsFolder.open(ratings).manifest
+    if opened.manifest.made_from.get(ratings_format.KIND) != ingested.digest:
+        raise UserError(f"{splits} was not made from {ratings}: give the ratings that it was")
     trained, manifest = open_model(model)
     if manifest.made_from.get(splits_format.KIND) != opened.manifest.digest:
         raise UserError(f"{model} was not trained on {splits}: train a model on these splits")
     deployed, deployed_manifest = open_model(champion) if champion else (None, None)
     return Inputs(
-        ratings=RatingsFolder.open(ratings).manifest,
+        ratings=ingested,
         rejects=_first_rejects(ratings),
         splits=opened,
         statistics=json.loads((splits / STATISTICS).read_text()),

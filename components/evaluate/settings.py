@@ -63,6 +63,12 @@ class EvaluateSettings(BaseModel, frozen=True, extra="forbid"):
         "margin and slice; empty for the built-in checks. Leakage alarms and the least number "
         "of test ratings always apply.",
     )
+    max_test_customers: int = Field(
+        default=100_000,
+        ge=1,
+        description="Of more test customers so many are drawn at random, which bounds the time "
+        "that lists for all of them would take.",
+    )
     min_test_rows: int = Field(
         default=100, ge=1, description="Fewer test ratings than this are not enough evidence."
     )
@@ -78,4 +84,4 @@ class EvaluateSettings(BaseModel, frozen=True, extra="forbid"):
     recent_days: int = Field(
         default=90, ge=1, description="Days that the recent popularity baseline looks back."
     )
-    seed: int = Field(default=0, ge=0, description="Seed of the resamples and of ties.")
+    seed: int = Field(default=0, ge=0, description="Seed of the draw, the resamples and ties.")

@@ -58,6 +58,27 @@ def names_of_failed(verdict: Verdict) -> list[str]:
     return [check.name for check in verdict.checks if not check.passed]
 
 
+def test_of_many_test_customers_some_are_drawn_and_it_is_said(world: World, tmp_path: Path) -> None:
+    everyone = judge(world, tmp_path / "everyone")[1]["test_customers"]
+    assert everyone["judged"] == everyone["all"] > 40
+    _, drawn = judge(world, tmp_path / "drawn", max_test_customers=40)
+    assert drawn["test_customers"] == {"judged": 40, "all": everyone["all"]}
+    assert (
+        f"of 40 customers, drawn from {everyone['all']}"
+        in (tmp_path / "drawn" / "report.html").read_text()
+    )
+    _, again = judge(world, tmp_path / "again", max_test_customers=40)
+    assert again["metrics"] == drawn["metrics"]
+    _, other = judge(world, tmp_path / "other", max_test_customers=40, seed=1)
+    assert other["metrics"]["mse"] != drawn["metrics"]["mse"]
+
+
+def test_splits_of_other_ratings_are_refused(world: World, tmp_path: Path) -> None:
+    other = write_ratings(tmp_path / "other", rows=1)
+    with pytest.raises(UserError, match="was not made from"):
+        judge(replace(world, ratings=other), tmp_path)
+
+
 def test_a_model_that_knows_the_tastes_passes(world: World, tmp_path: Path) -> None:
     verdict, measured = judge(world, tmp_path)
     assert verdict.passed
@@ -153,9 +174,10 @@ def test_a_tiny_test_set_is_not_enough_evidence(tmp_path: Path) -> None:
 
 def custom_world(folder: Path, sets: tuple[Ratings, Ratings, Ratings], **changes: Any) -> World:
     model: Model = replace(make_model(make_sets(240, 60, 0), 240, 60), **changes)
-    splits = write_splits(folder / "splits", sets, 240, 60)
+    ratings = write_ratings(folder / "ratings")
+    splits = write_splits(folder / "splits", ratings, sets, 240, 60)
     trained = write_trained(folder / "model", model, splits)
-    return World(write_ratings(folder / "ratings"), splits, trained, model)
+    return World(ratings, splits, trained, model)
 
 
 def deploy(model: Path, store: Path) -> str:

@@ -24,6 +24,7 @@ from components.artifacts.model import (
     Seen,
     write_model,
 )
+from components.artifacts.ratings import RatingsFolder
 from components.artifacts.splits import Ratings, Splits
 from components.artifacts.strings import StringTable
 
@@ -58,7 +59,8 @@ def make_world(
     """
     train, validation, test = make_sets(customers, products, seed)
     ratings = write_ratings(folder / "ratings")
-    splits = write_splits(folder / "splits", (train, validation, test), customers, products)
+    sets = (train, validation, test)
+    splits = write_splits(folder / "splits", ratings, sets, customers, products)
     trained = replace(make_model((train, validation, test), customers, products), **changes)
     model = write_trained(folder / "model", trained, splits)
     return World(ratings, splits, model, trained)
@@ -150,7 +152,7 @@ def make_seen(everything: Ratings, test: Ratings, customers: int) -> Seen:
     return Seen(offsets, everything.items, everything.stars, np.array(held_out, np.int32))
 
 
-def write_ratings(path: Path) -> Path:
+def write_ratings(path: Path, rows: int = 2000) -> Path:
     """A ratings artifact without rows, for its lineage."""
     with write_artifact(path, ratings_format.KIND, ratings_format.SCHEMA_VERSION) as writer:
         for name, schema in (
@@ -168,17 +170,20 @@ def write_ratings(path: Path) -> Path:
         }
         writer.details |= {
             "sources": [source],
-            "rows": 2000,
+            "rows": rows,
             "rejects": {"wrong number of columns": 3},
             "scale": [1.0, 5.0],
         }
     return path
 
 
-def write_splits(path: Path, sets: Sequence[Ratings], customers: int, products: int) -> Path:
-    """A splits artifact of these three sets."""
+def write_splits(
+    path: Path, ratings: Path, sets: Sequence[Ratings], customers: int, products: int
+) -> Path:
+    """A splits artifact of these three sets, made from a ratings artifact."""
     version = splits_format.SCHEMA_VERSION
-    with write_artifact(path, splits_format.KIND, version) as writer:
+    made_from = {ratings_format.KIND: RatingsFolder.open(ratings).manifest}
+    with write_artifact(path, splits_format.KIND, version, made_from) as writer:
         names = (splits_format.TRAIN, splits_format.VALIDATION, splits_format.TEST)
         for name, rows in zip(names, sets, strict=True):
             columns = [rows.users, rows.items, rows.stars]

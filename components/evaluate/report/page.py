@@ -50,8 +50,18 @@ class Plot:
     caption: str
 
 
-def render(inputs: Inputs, figures: Figures, verdict: Verdict, settings: EvaluateSettings) -> str:
-    """The page as HTML; whatever comes from data is escaped."""
+def render(
+    inputs: Inputs, figures: Figures, verdict: Verdict, settings: EvaluateSettings, tested: int
+) -> str:
+    """The page as HTML; whatever comes from data is escaped.
+
+    Args:
+        inputs: the artifacts.
+        figures: what was measured.
+        verdict: what came of it.
+        settings: of the step.
+        tested: how many customers have test ratings, those who were not drawn included.
+    """
     environment = Environment(
         loader=PackageLoader("components.evaluate.report", package_path=""),
         autoescape=True,
@@ -63,7 +73,7 @@ def render(inputs: Inputs, figures: Figures, verdict: Verdict, settings: Evaluat
     return environment.get_template("page.html.jinja").render(
         verdict=verdict,
         number=number,
-        tiles=_tiles(figures),
+        tiles=_tiles(figures, tested),
         tables=_tables(figures, settings.confidence),
         confidence=f"{settings.confidence:.0%}",
         learned_by_champion=int((~figures.test.fresh).sum()),
@@ -84,7 +94,7 @@ def render(inputs: Inputs, figures: Figures, verdict: Verdict, settings: Evaluat
     )
 
 
-def _tiles(figures: Figures) -> list[tuple[str, str, str]]:
+def _tiles(figures: Figures, tested: int) -> list[tuple[str, str, str]]:
     """The few figures to remember: a name, a value and what it means."""
     tiles = []
     for metric, rival in _RIVALS.items():
@@ -101,7 +111,8 @@ def _tiles(figures: Figures) -> list[tuple[str, str, str]]:
     if covered := figures.of(MODEL, "coverage_at_10"):
         tiles.append((label("coverage_at_10"), f"{covered.value:.0%}", "of products are shown"))
     customers, rows = len(figures.test.customers), len(figures.test.ratings)
-    tiles.append(("Test ratings", f"{rows:,}", f"of {customers:,} customers"))
+    drawn = f", drawn from {tested:,}" if customers < tested else ""
+    tiles.append(("Test ratings", f"{rows:,}", f"of {customers:,} customers{drawn}"))
     return tiles
 
 
