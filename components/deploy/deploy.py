@@ -24,8 +24,8 @@ def deploy(settings: DeploySettings, model: Path, output: Path) -> dict[str, Any
     """Store a model as a new version and let it serve; whatever fails, the old one stays.
 
     Returns:
-        What `endpoint.json` in `output` holds: target, version, location, previous version and
-        the share of the requests that go to the version.
+        What `endpoint.json` in `output` holds: target, version, location, the share of the
+        requests that go to the version, and the previous version where another one served.
 
     Raises:
         UserError: if the model is damaged, the store cannot be written, or the rollout fails.
@@ -39,13 +39,15 @@ def deploy(settings: DeploySettings, model: Path, output: Path) -> dict[str, Any
         version = store.add(bundle)
         log.info("version %s is stored at %s", version, store.location)
         roll_out(settings, store, Release(version, bundle, store.location_of(version)))
-    endpoint = {
+    endpoint: dict[str, Any] = {
         "target": settings.target,
         "version": version,
         "location": store.location,
-        "previous": previous if previous != version else None,
         "traffic_percent": settings.canary_percent,
     }
+    # Left out where there is none: Kubeflow fails a step whose artifact says null of anything.
+    if previous not in (None, version):
+        endpoint["previous"] = previous
     with write_artifact(output, ENDPOINT, ENDPOINT_VERSION, {KIND: manifest}) as writer:
         (writer.path / "endpoint.json").write_text(json.dumps(endpoint, indent=1) + "\n")
     return endpoint

@@ -1,5 +1,6 @@
 """The whole pipeline from a shell, as a newcomer runs it: from ratings to a served answer."""
 
+import json
 import signal
 import time
 from pathlib import Path
@@ -12,9 +13,20 @@ from tests.e2e.runs import QUICK, STEPS, Run, interrupt, run
 pytestmark = pytest.mark.slow
 
 
+# A proxy that nobody answers for, and that is excepted for nothing.
+DEAD_PROXY = {
+    **{name: "http://127.0.0.1:9" for name in ("http_proxy", "HTTP_PROXY", "https_proxy")},
+    **{"no_proxy": "", "NO_PROXY": "", "AWS_EC2_METADATA_DISABLED": "true"},
+}
+
+
 @pytest.fixture(scope="module")
 def passed(ratings: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run(tmp_path_factory.mktemp("passed"), str(ratings))
+    return run(tmp_path_factory.mktemp("passed"), str(ratings), environment=DEAD_PROXY)
+
+
+def test_a_proxy_is_not_asked_for_what_is_on_this_machine(passed: Run) -> None:
+    assert passed.code == 0, passed.errors
 
 
 def test_a_model_that_passes_is_deployed_and_answers(passed: Run) -> None:
@@ -28,6 +40,17 @@ def test_a_model_that_passes_is_deployed_and_answers(passed: Run) -> None:
     assert len(summary["recommendations"]) == 10
     assert all(product["title"] for product in summary["recommendations"])
     assert summary["liked"]
+
+
+def test_kubeflow_can_store_what_is_said_of_every_artifact(passed: Run) -> None:
+    """Its launcher fails a step that says null of an artifact, and reads no NaN or Infinity."""
+    outputs = {file.parent.name: file for file in passed.folder.rglob("executor_output.json")}
+    assert set(outputs) == STEPS
+    for step, file in outputs.items():
+        output = json.loads(file.read_text(), parse_constant=pytest.fail)
+        for artifacts in output.get("artifacts", {}).values():
+            for artifact in artifacts["artifacts"]:
+                assert None not in artifact["metadata"].values(), (step, artifact)
 
 
 def test_the_model_beats_its_baselines(passed: Run) -> None:
