@@ -24,7 +24,7 @@ from components.deploy.server import serving
 from components.errors import UserError
 from pipelines import containers
 from pipelines.compile import SHIPPED
-from pipelines.object_store import serve_object_store
+from pipelines.object_store import direct_loopback, serve_object_store
 from pipelines.package import Package, read_package
 from pipelines.processes import child_process
 from pipelines.progress import StepRun, follow, settle
@@ -119,7 +119,7 @@ def _new_run(runs: Path) -> Path:
 def _reachable(source: str | None, runs: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """The source's `s3://` URI, and the variables by which a step reaches it."""
     if source and source.startswith("s3://"):
-        yield source, {}
+        yield source, direct_loopback(os.environ)
         return
     file = Path(source) if source else sample(runs / "sample")
     with serve_object_store() as store:

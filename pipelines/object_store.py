@@ -10,13 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
+from components.errors import UserError
 from pipelines.processes import child_process
 
 # SeaweedFS opens these; for each port it also opens the one 10000 above, for gRPC.
@@ -42,7 +42,20 @@ class ObjectStore:
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
+            **direct_loopback(os.environ),
         }
+
+
+def direct_loopback(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that keep the surroundings' proxy away from what stays on this machine.
+
+    Args:
+        environment: the surroundings, whose other exceptions from the proxy are kept.
+    """
+    excepted = environment.get("no_proxy", environment.get("NO_PROXY", ""))
+    if excepted != "*":
+        excepted = ",".join(filter(None, (excepted, "127.0.0.1", "localhost")))
+    return {"NO_PROXY": excepted, "no_proxy": excepted}
 
 
 @contextmanager
@@ -50,7 +63,7 @@ def serve_object_store() -> Iterator[ObjectStore]:
     """Run an S3 server on free ports, with keys made for this run, until the block ends.
 
     Raises:
-        RuntimeError: if the server ends, or is not ready in time; its log is in the message.
+        UserError: if the server ends, or is not ready in time; its last words are in the message.
     """
     folder = Path(tempfile.mkdtemp(prefix="alsolike-s3-"))
     ports = _free_ports(len(_PORTED))
@@ -127,11 +140,13 @@ def _command(folder: Path, ports: dict[str, int]) -> list[str | Path]:
 
 
 def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    direct = build_opener(ProxyHandler({}))
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(URLError, OSError), urlopen(f"{endpoint}/healthz", timeout=1) as answer:
+        with suppress(OSError), direct.open(f"{endpoint}/healthz", timeout=1) as answer:
             if answer.status == 200:
                 return
         time.sleep(0.05)
-    tail = log.read_text(errors="replace")[-2000:]
-    raise RuntimeError(f"the S3 server did not start at {endpoint}:\n{tail}")
+    last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+    how = "ended" if process.poll() is not None else f"was not ready within {_START_SECONDS} s"
+    raise UserError(f"the S3 server of this run {how}: {last or 'it said nothing'}: run it again")

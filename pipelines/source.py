@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
 
 from components.errors import UserError
 from pipelines.object_store import ObjectStore
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 BUCKET = "ratings"
 SAMPLE_ROWS = 200_000
 
+_OF_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 # An interrupt may leave a lock held, which other threads would wait for without end.
 _ONE_THREAD = TransferConfig(use_threads=False)
 
@@ -66,7 +68,7 @@ def portable_variables() -> dict[str, str]:
     found = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith("AWS_") and not name.endswith(of_files)
+        if name.lower() in _OF_PROXIES or (name.startswith("AWS_") and not name.endswith(of_files))
     }
     session = boto3.Session()
     if session.region_name:
@@ -89,4 +91,5 @@ def _client(store: ObjectStore) -> "S3Client":
         aws_access_key_id=store.access_key,
         aws_secret_access_key=store.secret_key,
         region_name="us-east-1",
+        config=Config(proxies={}),
     )

@@ -15,8 +15,10 @@ pytestmark = pytest.mark.slow
 
 # A proxy that nobody answers for, and that is excepted for nothing.
 DEAD_PROXY = {
-    **{name: "http://127.0.0.1:9" for name in ("http_proxy", "HTTP_PROXY", "https_proxy")},
-    **{"no_proxy": "", "NO_PROXY": "", "AWS_EC2_METADATA_DISABLED": "true"},
+    **dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy"), "http://127.0.0.1:9"),
+    "no_proxy": "",
+    "NO_PROXY": "",
+    "AWS_EC2_METADATA_DISABLED": "true",
 }
 
 

@@ -41,3 +41,13 @@ def test_without_credentials_none_are_made_up(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} & portable_variables().keys()
+
+
+def test_a_proxy_and_its_exceptions_are_those_of_this_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    found = portable_variables()
+    assert found["HTTPS_PROXY"] == "http://proxy.example.com:3128"
+    assert found["no_proxy"] == "127.0.0.1"
