@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -12,6 +13,17 @@ from pipelines import platform
 from pipelines.environment import load_environment
 
 FOLDER = Path(platform.__file__).with_name("manifests")
+
+# What the pods of a run call of Kubeflow Pipelines, and the port of the pod behind it: the Services
+# in its manifests/kustomize, of 2.17 and, for its object store, of the releases before.
+SERVICES = {
+    ("ml-pipeline", 8887): 8887,
+    ("ml-pipeline", 8888): 8888,
+    ("metadata-grpc-service", 8080): 8080,
+    ("seaweedfs", 8333): 8333,
+    ("seaweedfs", 9000): 8333,
+}
+EARLIER_STORES = {"2.15, SeaweedFS": 8333, "2.14, MinIO": 9000}
 
 
 def objects() -> Iterator[dict[str, Any]]:
@@ -82,6 +94,25 @@ def test_the_environments_use_the_accounts_and_secrets_that_the_manifests_name()
         assert secret is not None
         shape = named("Secret")[secret.secret]
         assert set(secret.variables) == set(shape["stringData"])
+
+
+@pytest.mark.parametrize("pod_port", sorted({*SERVICES.values(), *EARLIER_STORES.values()}))
+def test_the_policy_lets_runs_come_to_what_kubeflow_ships(pod_port: int) -> None:
+    """A policy is held against the pod's port, after the Service's was exchanged for it."""
+    rules = named("NetworkPolicy")["alsolike-runs"]["spec"]["egress"]
+    kubeflow = {"matchLabels": {"kubernetes.io/metadata.name": "kubeflow"}}
+    (ports,) = [
+        rule["ports"] for rule in rules if {"namespaceSelector": kubeflow} in rule.get("to", [])
+    ]
+    assert {"protocol": "TCP", "port": pod_port} in ports
+
+
+def test_the_store_of_dev_is_one_that_kubeflow_ships() -> None:
+    dev = load_environment("dev")
+    endpoint = urlsplit(dev.s3_endpoint or "")
+    service, _, namespace = (endpoint.hostname or "").partition(".")
+    assert (service, endpoint.port) in SERVICES
+    assert namespace == dev.kubeflow.system_namespace
 
 
 def test_no_secret_is_filled_in() -> None:
