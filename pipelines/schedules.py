@@ -248,8 +248,10 @@ def _parameters(
 ) -> dict[str, Any]:
     if "run_date" in schedule.parameters:
         raise UserError(f"schedule {name} sets run_date: leave it out, each tick is its own date")
-    values = environment.parameters | schedule.parameters | {"run_date": _SCHEDULED_TIME}
-    return package.parameters(values)
+    values = environment.parameters | schedule.parameters
+    # A date that nothing depends on would only keep Kubeflow from taking steps from its cache.
+    date = {"run_date": _SCHEDULED_TIME} if values.get("window_days") else {}
+    return package.parameters(values | date)
 
 
 def _plan(name: str, wanted: RecurringRun | None, copies: tuple[RecurringRun, ...]) -> Change:

@@ -78,6 +78,15 @@ def test_the_moment_of_the_tick_is_the_date_of_the_run(
     }
 
 
+def test_without_a_window_no_date_keeps_a_run_from_the_cache(
+    run: Run, write: Write, fake: FakeKubeflow
+) -> None:
+    write({"weekly": WEEKLY | {"parameters": {"window_days": 0}}})
+    run("apply")
+    (made,) = fake.recurring.values()
+    assert "run_date" not in made.runtime_config.parameters
+
+
 def test_a_plan_shows_the_differences_and_changes_nothing(
     run: Run, write: Write, fake: FakeKubeflow
 ) -> None:
