@@ -17,6 +17,7 @@ from google.protobuf import json_format
 from kubernetes.client import ApiException
 from kubernetes.utils import parse_quantity
 
+from components.deploy.settings import DeploySettings
 from components.errors import UserError
 from pipelines.environment import Environment, Gpu, SecretKeys
 from pipelines.kubeflow import Session, connect
@@ -89,6 +90,8 @@ def cluster_checks(environment: Environment) -> Iterator[Check]:
     if environment.gpu:
         yield "GPU nodes", partial(check_gpu_nodes, environment.gpu)
     yield "KServe", check_kserve
+    if environment.s3_endpoint and _deploy_parameter(environment, "target") == "kserve":
+        yield "KServe's store", partial(check_kserve_store, environment)
 
 
 def check_endpoint(session: Session) -> str:
@@ -140,7 +143,7 @@ def check_service_account(environment: Environment) -> str:
 def check_secret(environment: Environment, secret: SecretKeys) -> str:
     """A secret exists and has its keys; an optional one may be missing whole."""
     try:
-        found = _read_secret(environment, secret.secret)
+        found = _read_secret(environment.kubeflow.namespace, secret.secret)
     except UnseenError:
         raise
     except UserError:
@@ -157,7 +160,7 @@ def check_secret(environment: Environment, secret: SecretKeys) -> str:
 
 def check_pull_secret(environment: Environment, name: str) -> str:
     """A secret for the registry exists and is one."""
-    found = _read_secret(environment, name)
+    found = _read_secret(environment.kubeflow.namespace, name)
     if found.type != "kubernetes.io/dockerconfigjson":
         raise UserError(
             f"secret {name} is of type {found.type}: make it with kubectl create secret "
@@ -204,6 +207,26 @@ def check_kserve() -> str:
     if "inferenceservices" not in {resource.name for resource in found.resources}:
         raise UserError(remedy)
     return "serving.kserve.io/v1beta1"
+
+
+def check_kserve_store(environment: Environment) -> str:
+    """KServe, which fetches the model by itself, knows a store that is not AWS S3."""
+    namespace = _deploy_parameter(environment, "namespace")
+    name = _deploy_parameter(environment, "s3_secret")
+    if not name:
+        raise UserError(
+            "KServe learns s3_endpoint from the annotations of a secret, or asks AWS: name the "
+            "secret in the parameter s3_secret"
+        )
+    wanted = _kserve_annotations(environment)
+    found = _read_secret(namespace, name).metadata.annotations or {}
+    if not wanted.items() <= found.items():
+        words = " ".join(f"{key}={value}" for key, value in wanted.items())
+        raise UserError(
+            f"secret {name} does not tell KServe of {environment.s3_endpoint}, and it would ask "
+            f"AWS: kubectl annotate --overwrite --namespace {namespace} secret {name} {words}"
+        )
+    return f"{environment.s3_endpoint}, by secret {name}"
 
 
 def check_bucket(environment: Environment) -> str:
@@ -271,13 +294,28 @@ def _cluster(remedy: str, read: Callable[[], T]) -> T:
         raise UnseenError(f"the cluster does not answer ({type(error).__name__})") from None
 
 
-def _read_secret(environment: Environment, name: str) -> Any:
-    namespace = environment.kubeflow.namespace
+def _deploy_parameter(environment: Environment, name: str) -> str:
+    """What a parameter of the deploy step is, unless a run says otherwise."""
+    return str(environment.parameters.get(name, DeploySettings.model_fields[name].default))
+
+
+def _read_secret(namespace: str, name: str) -> Any:
     remedy = f"there is no secret {name} in {namespace}: see pipelines/manifests/secrets.yaml"
     core = kubernetes.client.CoreV1Api
     return _cluster(
         remedy, lambda: core().read_namespaced_secret(name, namespace, _request_timeout=_SECONDS)
     )
+
+
+def _kserve_annotations(environment: Environment) -> dict[str, str]:
+    """How KServe wants to be told of the environment's store."""
+    scheme, _, place = str(environment.s3_endpoint).partition("://")
+    told = {
+        "s3-endpoint": place,
+        "s3-usehttps": "1" if scheme == "https" else "0",
+        "s3-region": environment.region,
+    }
+    return {f"serving.kserve.io/{name}": value for name, value in told.items()}
 
 
 def _repelling(node: Any, gpu: Gpu) -> list[Any]:

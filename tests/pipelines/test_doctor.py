@@ -170,6 +170,66 @@ def test_kserve_is_found_or_missed(cluster: Answers) -> None:
     assert look(doctor.check_kserve).state == "ok"
 
 
+def with_kserve(environment: Environment, endpoint: str, **parameters: str) -> Environment:
+    """The environment with a store of its own, deploying to KServe."""
+    given = environment.parameters | {"target": "kserve", "namespace": "shop"} | parameters
+    return environment.model_copy(update={"s3_endpoint": endpoint, "parameters": given})
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "place", "https"),
+    [
+        ("http://seaweedfs.kubeflow:8333", "seaweedfs.kubeflow:8333", "0"),
+        ("https://store.example.com", "store.example.com", "1"),
+    ],
+)
+def test_kserve_must_be_told_of_a_store_that_is_not_aws(
+    cluster: Answers, environment: Environment, endpoint: str, place: str, https: str
+) -> None:
+    ours = with_kserve(environment, endpoint, s3_secret="keys")
+    told = {
+        "serving.kserve.io/s3-endpoint": place,
+        "serving.kserve.io/s3-usehttps": https,
+        "serving.kserve.io/s3-region": "us-east-1",
+    }
+    path = "/api/v1/namespaces/shop/secrets/keys"
+    for annotations in ({}, told | {"serving.kserve.io/s3-endpoint": f"https://{place}"}):
+        cluster[path] = (200, {"metadata": {"name": "keys", "annotations": annotations}})
+        finding = look(doctor.check_kserve_store, ours)
+        assert finding.state == "failed"
+        assert "kubectl annotate --overwrite --namespace shop secret keys" in finding.text
+        assert all(f"{key}={value}" in finding.text for key, value in told.items())
+    cluster[path] = (200, {"metadata": {"name": "keys", "annotations": told | {"team": "x"}}})
+    assert look(doctor.check_kserve_store, ours) == Finding(
+        "check", "ok", f"{endpoint}, by secret keys"
+    )
+
+
+def test_kserve_cannot_be_told_without_a_secret(environment: Environment) -> None:
+    ours = with_kserve(environment, "https://store.example.com")
+    assert (
+        "name the secret in the parameter s3_secret" in look(doctor.check_kserve_store, ours).text
+    )
+
+
+def test_kserve_is_asked_for_its_store_only_where_it_serves_from_one_of_ones_own(
+    environment: Environment,
+) -> None:
+    def checks(ours: Environment) -> set[str]:
+        return {name for name, _ in doctor.cluster_checks(ours)}
+
+    ours = with_kserve(environment, "https://store.example.com")
+    assert "KServe's store" in checks(ours)
+    assert "KServe's store" not in checks(ours.model_copy(update={"s3_endpoint": None}))
+    assert "KServe's store" not in checks(environment)
+
+
+def test_the_shape_of_the_secret_shows_what_kserve_must_be_told(environment: Environment) -> None:
+    shape = Path(doctor.__file__).with_name("manifests") / "secrets.yaml"
+    shown = {line.strip("# ").partition(": ")[0] for line in shape.read_text().splitlines()}
+    assert doctor._kserve_annotations(environment).keys() <= shown
+
+
 def test_what_may_not_be_seen_is_no_failure(
     cluster: Answers, environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
