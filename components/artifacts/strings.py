@@ -51,5 +51,10 @@ class StringTable:
         """Every string, in order."""
         return list(self)
 
+    def places(self, strings: Iterable[str]) -> npt.NDArray[np.int64]:
+        """Where each of these strings stands in the table, -1 if it is not there."""
+        places = {encoded: place for place, encoded in enumerate(self.encoded())}
+        return np.array([places.get(string.encode(), -1) for string in strings], dtype=np.int64)
+
     def _bytes(self, index: int) -> bytes:
         return self.blob[self.offsets[index] : self.offsets[index + 1]].tobytes()

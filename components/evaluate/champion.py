@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from components.artifacts.model import Floats, Model, RankingFactors, RatingFactors, Seen
 from components.artifacts.splits import Ratings
-from components.artifacts.strings import StringTable
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +43,8 @@ def align(model: Model, customers: Sequence[str], products: Sequence[str]) -> Al
     Returns:
         None for a model of another catalogue, which knows none of the products: it is no rival.
     """
-    users = _places(model.catalogue.customers, customers)
-    items = _places(model.catalogue.products, products)
+    users = model.catalogue.customers.places(customers)
+    items = model.catalogue.products.places(products)
     if not (items >= 0).any():
         logger.info("the deployed model knows none of these products: it is no rival")
         return None
@@ -56,12 +55,6 @@ def align(model: Model, customers: Sequence[str], products: Sequence[str]) -> Al
         learned=_learned(model.seen, users, items),
         products=len(products),
     )
-
-
-def _places(table: StringTable, wanted: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Where each string stands in the table, or -1."""
-    places = {table[index]: index for index in range(len(table))}
-    return np.array([places.get(string, -1) for string in wanted], dtype=np.int64)
 
 
 def _align_rating(

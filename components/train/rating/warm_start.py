@@ -19,7 +19,6 @@ from components.artifacts.model import (
     open_model,
 )
 from components.artifacts.splits import Splits
-from components.artifacts.strings import StringTable
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +64,8 @@ def carry_over(earlier: Model, splits: Splits) -> RatingFactors | None:
     if earlier.rating is None:
         return None
     catalogue = earlier.catalogue
-    users = _places(splits.customers["customer_id"].to_pylist(), catalogue.customers)
-    items = _places(splits.products["product_id"].to_pylist(), catalogue.products)
+    users = catalogue.customers.places(splits.customers["customer_id"].to_pylist())
+    items = catalogue.products.places(splits.products["product_id"].to_pylist())
     users[_remembered(earlier.seen, catalogue, splits, users, items)] = -1
     rating = earlier.rating
     return RatingFactors(
@@ -88,12 +87,6 @@ def overlay(table: npt.NDArray[Any], vectors: Floats, biases: Floats) -> None:
     width = min(table.shape[1] - 1, vectors.shape[1])
     table[known, :width] = vectors[known, :width]
     table[known, -1] = biases[known]
-
-
-def _places(ids: list[str], table: StringTable) -> npt.NDArray[np.int64]:
-    """The index of every id in a table, -1 if it is not there."""
-    place = {name: index for index, name in enumerate(table.to_list())}
-    return np.array([place.get(name, -1) for name in ids], np.int64)
 
 
 def _taken(values: Floats, places: npt.NDArray[np.int64]) -> Floats:
