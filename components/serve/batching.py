@@ -10,7 +10,7 @@ from components.artifacts.model import Floats
 from components.artifacts.top_n import Ranked, Ranker
 from components.serve.metrics import Metrics
 
-# The scores of so many customers still fit the processor's cache.
+# Bounds the memory of the scores, 128 bytes a product, and how long nothing else is answered.
 _LARGEST = 32
 
 
