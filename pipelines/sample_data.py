@@ -5,7 +5,8 @@ the ones that stand next to their last) and how they star them, so a model that 
 beats one that knows averages, and one that knows the order of a history beats popularity.
 """
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -91,7 +92,7 @@ def write_sample(
     order: Literal["shuffled", "newest_first"] = "shuffled",
     review_text: bool = True,
 ) -> None:
-    """Write a TSV.gz of so many ratings, and a few malformed lines besides.
+    """Write a TSV.gz of so many ratings, and a few malformed lines besides; whole or not at all.
 
     The same arguments give the same bytes. By default there are 12 ratings a customer and 80 a
     product. A few ratings are given twice, on different days; a few fields hold a stray quote.
@@ -103,11 +104,19 @@ def write_sample(
         table = table[generator.permutation(rows)]
     else:
         table = table[np.argsort(-table["day"], kind="stable")]
-    blocks = chain(
+    blocks: Iterable[bytes | memoryview] = chain(
         ["\t".join(COLUMNS).encode() + b"\n"],
         _lines(generator, table, _product_fields(len(shop)), review_text),
         _malformed_lines(max(3, 3 * rows // 1_000_000)),
     )
+    # In a folder of its own, which an interrupt takes along and two that write never share.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        partial = Path(folder) / path.name
+        _compress(partial, blocks)
+        partial.replace(path)
+
+
+def _compress(path: Path, blocks: Iterable[bytes | memoryview]) -> None:
     compressor = isal_zlib.compressobj(2, wbits=_GZIP)
     with path.open("wb") as file:
         for block in blocks:

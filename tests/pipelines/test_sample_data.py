@@ -1,12 +1,19 @@
 """The generated ratings look like real ones, and hold something to learn."""
 
 import gzip
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from pipelines.sample_data import COLUMNS, write_sample
+from pipelines.source import SAMPLE_ROWS
 
 ROWS = 100_000
 
@@ -93,3 +100,44 @@ def test_customers_agree_about_products_and_differ_by_taste(ratings: pl.DataFram
     )
     explained = 1 - deviations["rest"].var() / deviations["star_rating"].var()  # type: ignore[operator]
     assert 0.15 < explained < 0.6
+
+
+def test_an_interrupt_leaves_nothing_that_a_later_run_would_read(tmp_path: Path) -> None:
+    with making_a_sample(tmp_path) as process:
+        while size_of_all(tmp_path) < 1_000_000:
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() != 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_that_make_the_sample_at_once_neither_sees_a_part(tmp_path: Path) -> None:
+    target = tmp_path / f"sample-{SAMPLE_ROWS}.tsv.gz"
+    sizes = []
+    with making_a_sample(tmp_path) as first, making_a_sample(tmp_path) as second:
+        while first.poll() is None or second.poll() is None:
+            if target.exists():
+                sizes.append(target.stat().st_size)
+            time.sleep(0.001)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert {*sizes, target.stat().st_size} == {target.stat().st_size}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@contextmanager
+def making_a_sample(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    code = "import pathlib, sys, pipelines.source as s; s.sample(pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        yield process
+        process.kill()
+
+
+def size_of_all(folder: Path) -> int:
+    """Bytes of all files below, of which some may go while we look."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
