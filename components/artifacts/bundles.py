@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from components.artifacts.folder import MANIFEST, read_manifest
@@ -137,10 +138,15 @@ class FolderStore:
         version = version_of(bundle)
         target = self._folder / VERSIONS / version
         if not target.exists():
-            partial = target.with_name(f".{version}.partial-{os.getpid()}")
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(bundle, partial)
-            partial.rename(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _aside(target.parent) as partial:
+                shutil.copytree(bundle, partial / version)
+                try:
+                    (partial / version).rename(target)
+                except OSError:
+                    # A deployment of the same bundle at the same time was faster.
+                    if not target.exists():
+                        raise
         return version
 
     def fetch(self, version: str, into: Path) -> Path:  # noqa: ARG002
@@ -153,13 +159,12 @@ class FolderStore:
     def make_current(self, version: str) -> None:
         """Switch the link in one rename; of deployments at the same time, one after the other."""
         self.fetch(version, self._folder)
-        with _locked(self._folder):
+        with _locked(self._folder), _aside(self._folder) as partial:
             history = _with_last(self.history(), version)
-            _replace(self._folder / HISTORY, json.dumps(history) + "\n")
-            link = self.current.with_name(f".{CURRENT}.partial-{os.getpid()}")
-            link.unlink(missing_ok=True)
-            link.symlink_to(Path(VERSIONS) / version)
-            link.replace(self.current)
+            (partial / HISTORY).write_text(json.dumps(history) + "\n")
+            (partial / HISTORY).replace(self._folder / HISTORY)
+            (partial / CURRENT).symlink_to(Path(VERSIONS) / version)
+            (partial / CURRENT).replace(self.current)
 
 
 class S3Store:
@@ -288,6 +293,13 @@ def _explained(location: str) -> Iterator[None]:
 
 
 @contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """A folder in `folder` of nobody else's, not even of a container with the same process id."""
+    with TemporaryDirectory(prefix=".partial-", dir=folder) as aside:
+        yield Path(aside)
+
+
+@contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Alone among the processes that change a folder, while the block lasts."""
     handle = os.open(folder, os.O_RDONLY)
@@ -304,9 +316,3 @@ def _with_last(history: list[str], version: str) -> list[str]:
 
 def _names(store: BundleStore) -> str:
     return ", ".join(store.versions()) or "none"
-
-
-def _replace(file: Path, text: str) -> None:
-    partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
-    partial.write_text(text)
-    partial.replace(file)

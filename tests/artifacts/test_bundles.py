@@ -1,5 +1,6 @@
 """The bundle store keeps every version, and changes what is current in one piece."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -85,6 +86,24 @@ def test_of_deployments_at_the_same_time_none_is_lost(
     with ThreadPoolExecutor(len(versions)) as pool:
         list(pool.map(deploy, versions))
     assert sorted(store.history()) == sorted(versions)
+
+
+def test_of_the_same_bundle_stored_twice_at_the_same_time_one_is_kept(
+    bundles: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By threads, which share a process id as the first processes of two containers do."""
+    together, copy = Barrier(2), shutil.copytree
+
+    def copy_together(source: Path, target: Path) -> None:
+        copy(source, target)
+        together.wait(10)
+
+    monkeypatch.setattr(shutil, "copytree", copy_together)
+    with ThreadPoolExecutor(2) as pool:
+        stored = list(pool.map(FolderStore(tmp_path / "store").add, [bundles[0]] * 2))
+    assert stored == [version_of(bundles[0])] * 2
+    assert [path.name for path in (tmp_path / "store" / "versions").iterdir()] == stored[:1]
+    assert version_of(tmp_path / "store" / "versions" / stored[0]) == stored[0]
 
 
 def test_an_unknown_version_is_refused_with_those_there_are(
