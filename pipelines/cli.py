@@ -40,14 +40,13 @@ def run(
     ] = False,
 ) -> None:
     """Run the whole pipeline on this machine and ask the deployed server."""
-    console = Console()
-    summary = run_locally(source or None, read_parameters(params), console, docker=docker)
-    console.print(f"\nReport   {summary['report']}")
-    console.print(f"Summary  {(RUNS / 'latest' / 'summary.json').resolve()}")
+    summary = run_locally(source or None, read_parameters(params), Console(), docker=docker)
+    typer.echo(f"\nReport   {summary['report']}")
+    typer.echo(f"Summary  {(RUNS / 'latest' / 'summary.json').resolve()}")
     if summary["endpoint"]["checked"]:
-        console.print("Serve it [bold]make serve[/bold]")
+        typer.echo("Serve it make serve")
     else:
-        console.print(f"Nothing was deployed: {summary['verdict']['summary']}")
+        typer.echo(f"Nothing was deployed: {summary['verdict']['summary']}")
 
 
 @app.command()
@@ -63,9 +62,8 @@ def tune(
     """Search settings of the training step on this machine, then run the pipeline with the best."""
     from pipelines.tuning import tune_locally
 
-    console = Console()
-    trials = tune_locally(source or None, read_parameters(params), console)
-    console.print(f"\nTrials   {trials}")
+    trials = tune_locally(source or None, read_parameters(params), Console())
+    typer.echo(f"\nTrials   {trials}")
 
 
 @app.command("compile")

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from components.artifacts.evaluation import LOWER_IS_BETTER, METRICS
 from components.errors import UserError
@@ -52,20 +52,22 @@ def _parameters(run: Path) -> dict[str, Any]:
 
 
 def _settings(names: tuple[str, str], parameters: tuple[dict[str, Any], dict[str, Any]]) -> Table:
-    table = Table("setting", *map(escape, names), title="Settings that differ")
+    table = Table("setting", title="Settings that differ")
+    for name in names:
+        table.add_column(Text(name))
     ours, theirs = parameters
     for name in sorted(ours.keys() | theirs.keys()):
         before, after = ours.get(name), theirs.get(name)
         if before != after:
-            table.add_row(name, escape(_text(before)), escape(_text(after)))
+            table.add_row(Text(name), _text(before), _text(after))
     return table
 
 
 def _metrics(names: tuple[str, str], summaries: tuple[dict[str, Any], dict[str, Any]]) -> Table:
     table = Table(title="Metrics")
     table.add_column("metric", no_wrap=True)
-    for column in (*map(escape, names), "difference"):
-        table.add_column(column, justify="right", overflow="fold")
+    for column in (*names, "difference"):
+        table.add_column(Text(column), justify="right", overflow="fold")
     before, after = (summary["metrics"] for summary in summaries)
     for metric in METRICS:
         if metric in before or metric in after:
@@ -78,25 +80,25 @@ def _verdicts(names: tuple[str, str], summaries: tuple[dict[str, Any], dict[str,
     table = Table("run", "verdict", title="Verdicts")
     for name, summary in zip(names, summaries, strict=True):
         verdict = summary["verdict"]
-        table.add_row(escape(name), escape(verdict["summary"]) if verdict else "not evaluated")
+        table.add_row(Text(name), Text(verdict["summary"] if verdict else "not evaluated"))
     return table
 
 
-def _difference(metric: str, before: float | None, after: float | None) -> str:
+def _difference(metric: str, before: float | None, after: float | None) -> Text:
     """The change, green where it is for the better; nothing where a figure is missing."""
     if before is None or after is None:
-        return ""
+        return Text()
     change = after - before
     if change == 0:
-        return "0"
+        return Text("0")
     colour = "green" if (change < 0) == (metric in LOWER_IS_BETTER) else "red"
     relative = f" ({change / before:+.1%})" if before else ""
-    return f"[{colour}]{change:+.4f}{relative}[/]"
+    return Text(f"{change:+.4f}{relative}", colour)
 
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+def _text(value: Any) -> Text:
+    return Text("" if value is None else str(value))

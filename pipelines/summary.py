@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from components.artifacts.evaluation import (
     EVALUATION,
@@ -74,7 +74,7 @@ def summarize(
 
 
 def show(summary: dict[str, Any], console: Console) -> None:
-    """Print a summary for people."""
+    """Print a summary for people; what looks like markup in the data is printed as it is."""
     console.print()
     console.print(_steps(summary["steps"]))
     if summary["verdict"]:
@@ -111,10 +111,11 @@ def _against_baselines(
     table = Table(title.capitalize(), title_justify="left")
     for name in metrics:
         table.add_column(name, justify="right")
-    rows = {"[bold]model[/bold]": summary["metrics"]}
+    rows = {"model": summary["metrics"]}
     rows |= {name: summary["baselines"].get(name, {}) for name in baselines}
     for name, figures in rows.items():
-        table.add_row(name, *(_figure(figures.get(metric)) for metric in metrics))
+        label = Text(name, "bold" if name == "model" else "")
+        table.add_row(label, *(_figure(figures.get(metric)) for metric in metrics))
     return table
 
 
@@ -123,24 +124,23 @@ def _figure(value: float | None) -> str:
 
 
 def _verdict(verdict: dict[str, Any]) -> RenderableType:
-    table = Table(
-        "", "reason", title=f"Verdict: {escape(verdict['summary'])}", title_justify="left"
-    )
+    title = Text(f"Verdict: {verdict['summary']}", "table.title")
+    table = Table("", "reason", title=title, title_justify="left")
     for check in verdict["checks"]:
-        table.add_row("[green]✓[/]" if check["passed"] else "[red]✗[/]", escape(check["reason"]))
+        mark = Text("✓", "green") if check["passed"] else Text("✗", "red")
+        table.add_row(mark, Text(check["reason"]))
     return table
 
 
 def _recommendations(summary: dict[str, Any]) -> RenderableType:
-    liked = Table(
-        f"Customer {summary['customer']} liked", title_justify="left", title="From the live server"
-    )
+    liked = Table(title="From the live server", title_justify="left")
+    liked.add_column(Text(f"Customer {summary['customer']} liked"))
     for title in summary["liked"]:
-        liked.add_row(escape(title))
+        liked.add_row(Text(title))
     recommended = Table("and may also like")
     recommended.add_column("score", justify="right")
     for product in summary["recommendations"]:
         recommended.add_row(
-            escape(product["title"] or product["product_id"]), f"{product['score']:.3f}"
+            Text(product["title"] or product["product_id"]), f"{product['score']:.3f}"
         )
     return Group(liked, recommended)

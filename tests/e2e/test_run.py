@@ -69,7 +69,7 @@ def test_a_person_reads_steps_figures_verdict_titles_and_what_to_do_next(passed:
 
 
 def test_a_gate_that_says_no_ends_well_and_deploys_nothing(ratings: Path, tmp_path: Path) -> None:
-    gate = '[{"metric":"mse","comparison":"at_most","threshold":0.01}]'
+    gate = '[{"metric":"mse","comparison":"at_most","threshold":0.01,"slice":"[/Music]"}]'
     ended = run(tmp_path, str(ratings), f"{QUICK} 'gate={gate}'")
     assert ended.code == 0, ended.errors
     assert not ended.summary["verdict"]["passed"]
@@ -77,7 +77,8 @@ def test_a_gate_that_says_no_ends_well_and_deploys_nothing(ratings: Path, tmp_pa
     assert ended.summary["recommendations"] == []
     assert not (tmp_path / "runs" / "endpoint").exists()
     assert "Nothing was deployed" in ended.output
-    assert "mse" in ended.output
+    assert "No slice is called '[/Music]'" in ended.output.partition("Nothing was deployed")[2]
+    assert f"Report   {ended.summary['report']}\n" in ended.output
 
 
 def test_a_step_that_fails_has_the_last_word(ratings: Path, tmp_path: Path) -> None:

@@ -64,6 +64,16 @@ def test_prints_both_verdicts(tmp_path: Path) -> None:
     assert "Failed." in line(text, "second")
 
 
+@pytest.mark.parametrize("odd", ["[bold]x[/]", "[/Music]", "[a]", ":heart:"])
+def test_nothing_of_a_run_is_taken_for_markup(tmp_path: Path, odd: str) -> None:
+    first = write_run(tmp_path / odd.replace("/", ""), {"source": odd}, {"mse": 1}, f"No {odd}.")
+    second = write_run(tmp_path / "second", {}, {"mse": 1})
+    text = printed(first, second)
+    assert f" {odd} " in line(text, "source")
+    assert f"No {odd}." in text
+    assert text.count(first.name) >= 3
+
+
 def test_a_folder_without_a_run_is_a_mistake_of_the_user(tmp_path: Path) -> None:
     run = write_run(tmp_path / "first", {}, {})
     with pytest.raises(UserError, match="holds no run"):
