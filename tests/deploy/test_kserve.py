@@ -154,10 +154,11 @@ def test_the_old_version_comes_back_when_the_store_cannot_be_written(
     old, new = versions
     break_store()
     with pytest.raises(UserError, match="cannot write"):
-        roll_out(settings(new), store, new.release)
+        roll_out(settings(new, ready_seconds=900), store, new.release)
     assert cluster.shares() == {old.release.version: 100}
-    predictor = cluster.objects["InferenceService", "recommender"]["spec"]["predictor"]
-    assert "canaryTrafficPercent" not in predictor
+    service = cluster.objects["InferenceService", "recommender"]
+    assert "canaryTrafficPercent" not in service["spec"]["predictor"]
+    assert service["metadata"]["annotations"]["serving.knative.dev/progress-deadline"] == "600s"
 
 
 def test_a_first_version_that_fails_is_stopped_and_can_be_tried_again(

@@ -12,11 +12,21 @@ from components.deploy.settings import DeploySettings
 from components.deploy.targets import Release
 from components.deploy.targets.cluster import Cluster, condition, is_observed, poll
 from components.deploy.targets.kubernetes import wait_for_deployment
-from components.deploy.targets.manifests import SERVING, STOP, VERSION, Object, inference_service
+from components.deploy.targets.manifests import (
+    PROGRESS_DEADLINE,
+    SERVING,
+    STOP,
+    VERSION,
+    Object,
+    inference_service,
+)
 
 _KIND = "InferenceService"
 _POD_LABEL = "serving.kserve.io/inferenceservice"
-_OWN = ("deploymentMode", "enable-tag-routing", "stop", "storageSecretName")
+_OWN = {
+    *("serving.kserve.io/deploymentMode", "serving.kserve.io/enable-tag-routing"),
+    *("serving.kserve.io/storageSecretName", PROGRESS_DEADLINE, STOP),
+}
 
 
 class KServeTarget:
@@ -116,7 +126,6 @@ class KServeTarget:
 def _as_it_was(service: Object, *, held_back: bool = False) -> Object:
     """The manifest that makes a service again what it was; no request goes to it if held back."""
     metadata = service["metadata"]
-    ours = {f"serving.kserve.io/{name}" for name in _OWN}
     annotations = metadata.get("annotations", {})
     share = {"canaryTrafficPercent": 0} if held_back else {}
     return {
@@ -125,7 +134,7 @@ def _as_it_was(service: Object, *, held_back: bool = False) -> Object:
         "metadata": {
             "name": metadata["name"],
             "labels": metadata.get("labels", {}),
-            "annotations": {name: annotations[name] for name in ours & annotations.keys()},
+            "annotations": {name: annotations[name] for name in _OWN & annotations.keys()},
         },
         "spec": {"predictor": service["spec"]["predictor"] | share},
     }

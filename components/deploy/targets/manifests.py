@@ -1,6 +1,7 @@
 """The Kubernetes objects of an endpoint, as plain dicts."""
 
 import os
+from math import ceil
 from typing import Any
 
 from components.deploy.settings import DeploySettings
@@ -13,12 +14,14 @@ VERSION = "app.kubernetes.io/version"
 SLOT = "alsolike/slot"
 SERVING = "serving.kserve.io/v1beta1"
 STOP = "serving.kserve.io/stop"
+PROGRESS_DEADLINE = "serving.knative.dev/progress-deadline"
 
 # Not secret, and the same for the step and for the servers: where the store is.
 _STORE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION")
 # A Service forgets a pod that ends some seconds after its SIGTERM.
 _DRAIN_SECONDS = 10
 _BUSY_PERCENT = 70
+_USUAL_DEADLINE = 600
 
 
 def endpoint_labels(settings: DeploySettings) -> dict[str, str]:
@@ -65,6 +68,7 @@ def deployment(settings: DeploySettings, slot: str, release: Release, replicas: 
         "metadata": {"name": name, "labels": labels},
         "spec": {
             "replicas": replicas,
+            "progressDeadlineSeconds": _deadline(settings),
             "selector": {"matchLabels": labels},
             "strategy": {"rollingUpdate": {"maxUnavailable": 0}, "type": "RollingUpdate"},
             "template": {
@@ -150,6 +154,7 @@ def inference_service(
         "serving.kserve.io/deploymentMode": mode,
         # Gives the newest revision an address of its own, to be asked before it takes requests.
         "serving.kserve.io/enable-tag-routing": "true",
+        PROGRESS_DEADLINE: f"{_deadline(settings)}s",
         STOP: "false",
     }
     if settings.s3_secret:
@@ -174,6 +179,7 @@ _UNPRIVILEGED = {
 
 
 def _server(settings: DeploySettings, bundle: str) -> Object:
+    live = {"httpGet": {"path": "/v2/health/live", "port": PORT}}
     command = ["python", "-m", "components.serve", f"--bundle={bundle}"]
     return {
         "image": settings.serve_image,
@@ -188,11 +194,19 @@ def _server(settings: DeploySettings, bundle: str) -> Object:
             "httpGet": {"path": "/v2/health/ready", "port": PORT},
             "periodSeconds": 2,
         },
-        "livenessProbe": {
-            "httpGet": {"path": "/v2/health/live", "port": PORT},
-            "initialDelaySeconds": 10,
+        # Nothing is answered until every byte of the bundle is checked; the others count from then.
+        "startupProbe": {
+            **live,
+            "periodSeconds": 1,
+            "failureThreshold": ceil(settings.ready_seconds),
         },
+        "livenessProbe": live,
     }
+
+
+def _deadline(settings: DeploySettings) -> int:
+    """After how many seconds without progress Kubernetes and Knative give a version up."""
+    return max(ceil(settings.ready_seconds), _USUAL_DEADLINE)
 
 
 def _resources(settings: DeploySettings) -> Object:
