@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from components.errors import UserError
@@ -72,10 +72,11 @@ def write_artifact(
 
     What stood at `path` before is replaced. If the body raises, nothing is left behind.
     """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Nobody else's, not even of a container with the same process id.
+    with TemporaryDirectory(prefix=f".{path.name}.partial-", dir=path.parent) as aside:
+        partial = Path(aside) / path.name
+        partial.mkdir()
         writer = ArtifactWriter(partial)
         yield writer
         digests = {name: manifest.digest for name, manifest in (made_from or {}).items()}
@@ -85,8 +86,6 @@ def write_artifact(
             (partial / MEASUREMENTS).write_text(json.dumps(writer.measurements, indent=1) + "\n")
         shutil.rmtree(path, ignore_errors=True)
         partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def read_measurements(path: Path) -> dict[str, Any]:

@@ -68,6 +68,17 @@ def test_a_failure_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> No
     assert (tmp_path / "a" / "sub" / "file").read_text() == "old"
 
 
+def test_of_two_that_are_written_at_the_same_time_neither_touches_the_other(
+    tmp_path: Path,
+) -> None:
+    with write_artifact(tmp_path / "a", "ratings", 1) as first:
+        (first.path / "file").write_text("first")
+        write(tmp_path / "a", "second")
+        assert read_manifest(tmp_path / "a", "ratings", 1).files.keys() == {"sub/file"}
+    assert read_manifest(tmp_path / "a", "ratings", 1).files.keys() == {"file"}
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 def cut(folder: Path) -> None:
     (folder / "sub" / "file").write_text("cont")
 
