@@ -2,8 +2,9 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -13,10 +14,11 @@ from components.errors import UserError
 from components.step import describe_invalid
 from pipelines import deployments, images, remote
 from pipelines.difference import diff
-from pipelines.local import ENDPOINT, RUNS, StepFailed
+from pipelines.local import ENDPOINT, TRIALS, StepFailed
 from pipelines.local import run as run_locally
 from pipelines.parameters import read_parameters
 from pipelines.processes import interrupt_on_termination
+from pipelines.summary import SUMMARY
 
 app = typer.Typer(
     help="Star ratings in S3 to a live recommendation endpoint.",
@@ -41,12 +43,8 @@ def run(
 ) -> None:
     """Run the whole pipeline on this machine and ask the deployed server."""
     summary = run_locally(source or None, read_parameters(params), Console(), docker=docker)
-    typer.echo(f"\nReport   {summary['report']}")
-    typer.echo(f"Summary  {(RUNS / 'latest' / 'summary.json').resolve()}")
-    if summary["endpoint"]["checked"]:
-        typer.echo("Serve it make serve")
-    else:
-        typer.echo(f"Nothing was deployed: {summary['verdict']['summary']}")
+    typer.echo()
+    _show_end(summary)
 
 
 @app.command()
@@ -62,8 +60,19 @@ def tune(
     """Search settings of the training step on this machine, then run the pipeline with the best."""
     from pipelines.tuning import tune_locally
 
-    trials = tune_locally(source or None, read_parameters(params), Console())
-    typer.echo(f"\nTrials   {trials}")
+    summary = tune_locally(source or None, read_parameters(params), Console())
+    typer.echo(f"\nTrials   {Path(summary['folder']) / TRIALS}")
+    _show_end(summary)
+
+
+def _show_end(summary: Mapping[str, Any]) -> None:
+    """Say where a run left what it made, and what to do next."""
+    typer.echo(f"Report   {summary['report']}")
+    typer.echo(f"Summary  {Path(summary['folder']) / SUMMARY}")
+    if summary["endpoint"]["checked"]:
+        typer.echo("Serve it make serve")
+    else:
+        typer.echo(f"Nothing was deployed: {summary['verdict']['summary']}")
 
 
 @app.command("compile")

@@ -18,10 +18,9 @@ from urllib.parse import quote
 from rich.console import Console
 
 from components import images
-from components.artifacts.bundles import open_current
+from components.artifacts.bundles import open_store
 from components.artifacts.model import Model
 from components.deploy.server import serving
-from components.errors import UserError
 from pipelines import containers
 from pipelines.compile import SHIPPED
 from pipelines.object_store import direct_loopback, serve_object_store
@@ -29,11 +28,14 @@ from pipelines.package import Package, read_package
 from pipelines.processes import child_process
 from pipelines.progress import StepRun, follow, settle
 from pipelines.source import sample, upload
-from pipelines.summary import SUMMARY, Answer, show, summarize
+from pipelines.summary import REPORT, SUMMARY, Answer, show, summarize
 
 RUNS = Path("runs")
 ENDPOINT = RUNS / "endpoint"
+TRIALS = "trials.html"
 
+# What a run folder has at hand for people, from whichever step made it.
+_PAGES = {REPORT: ("evaluate", "report"), TRIALS: ("conclude", "report")}
 _SERVER_SECONDS = 60
 _LISTED = 10
 
@@ -74,12 +76,12 @@ def run(
         source: a file, a folder, or an `s3://` URI of ratings; None makes some up.
         given: pipeline parameters by name, as text or typed.
         console: where people read along.
-        runs: the folder of all runs; this one's is `runs/latest`.
+        runs: the folder of all runs; `latest` in it is the one that began last.
         pipeline: the compiled YAML: the training pipeline, or one that ends with it.
         docker: run each step in its image, and the server too.
 
     Returns:
-        The summary, also written to `runs/latest/summary.json`.
+        The summary, also written to `summary.json` in the run's folder, which it names.
 
     Raises:
         UserError: if a parameter or the source is not usable, or the Docker engine is not.
@@ -108,10 +110,10 @@ def run(
 def _new_run(runs: Path) -> Path:
     folder = runs / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
     folder.mkdir(parents=True)
-    link = runs / ".latest.partial"
-    link.unlink(missing_ok=True)
-    link.symlink_to(folder.name)
-    link.replace(runs / "latest")
+    with tempfile.TemporaryDirectory(prefix=".latest-", dir=runs) as aside:
+        link = Path(aside) / "latest"
+        link.symlink_to(folder.name)
+        link.replace(runs / "latest")
     return folder.resolve()
 
 
@@ -163,13 +165,12 @@ def _execute(this: _Run, console: Console) -> list[StepRun]:
 
 def _conclude(this: _Run, steps: list[StepRun]) -> dict[str, Any]:
     skipped = sorted(set(this.package.steps()) - {step.name for step in steps})
+    for name, made_by in _PAGES.items():
+        if page := _output(this.folder, *made_by):
+            shutil.copy(page, this.folder / name)
     verdict = _output(this.folder, "evaluate", "verdict")
-    report = _output(this.folder, "evaluate", "report")
-    if report:
-        report = Path(shutil.copy(report, this.folder / "report.html"))
     deployed = any(step.name == "deploy" and step.state == "SUCCEEDED" for step in steps)
-    answer = _ask(this) if deployed else None
-    return summarize(steps, skipped, verdict, report, answer)
+    return summarize(this.folder, steps, skipped, verdict, _ask(this) if deployed else None)
 
 
 def _output(folder: Path, step: str, name: str) -> Path | None:
@@ -178,13 +179,14 @@ def _output(folder: Path, step: str, name: str) -> Path | None:
 
 
 def _ask(this: _Run) -> Answer:
-    """Serve what was deployed and ask it for recommendations."""
-    destination = str(this.parameters["destination"])
+    """Serve the version that this run deployed and ask it for recommendations."""
+    endpoint = _output(this.folder, "deploy", "endpoint")
+    assert endpoint is not None
+    version = json.loads((endpoint / "endpoint.json").read_text())["version"]
+    store = open_store(str(this.parameters["destination"]))
     serve = partial(containers.serving, this.containers) if this.containers else serving
     with tempfile.TemporaryDirectory(prefix="alsolike-") as work, _variables(this.environment):
-        bundle = open_current(destination, Path(work))
-        if bundle is None:
-            raise UserError(f"nothing is deployed at {destination}")
+        bundle = store.fetch(version, Path(work))
         model = Model.load(bundle)
         user = _someone(model)
         customer = model.catalogue.customers[user]

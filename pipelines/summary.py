@@ -19,6 +19,7 @@ from components.artifacts.evaluation import (
 from pipelines.progress import StepRun
 
 SUMMARY = "summary.json"
+REPORT = "report.html"
 
 _SHOWN = (
     ("rating", ("mse", "rmse", "mae"), RATING_BASELINES),
@@ -41,26 +42,28 @@ class Answer:
 
 
 def summarize(
+    folder: Path,
     steps: Sequence[StepRun],
     skipped: Sequence[str],
     verdict: Path | None,
-    report: Path | None,
     answer: Answer | None,
 ) -> dict[str, Any]:
     """The end result of a run.
 
     Args:
+        folder: the run's, which has the report if evaluation came that far.
         steps: the steps that ran.
         skipped: names of those that did not.
-        verdict: the folder of the verdict artifact, if evaluation came that far.
-        report: the HTML report, likewise.
+        verdict: the folder of the verdict artifact, likewise.
         answer: what the server answered, if the model was deployed.
     """
     states = {step.name: {"state": step.state, "seconds": step.seconds} for step in steps}
     states |= {name: {"state": "SKIPPED", "seconds": 0.0} for name in skipped}
     evaluation = json.loads((verdict / EVALUATION).read_text()) if verdict else {}
     judged = json.loads((verdict / VERDICT).read_text()) if verdict else None
+    report = folder / REPORT
     return {
+        "folder": str(folder),
         "steps": states,
         "metrics": evaluation.get("metrics", {}),
         "baselines": evaluation.get("baselines", {}),
@@ -69,7 +72,7 @@ def summarize(
         "liked": answer.liked if answer else [],
         "recommendations": answer.recommendations if answer else [],
         "endpoint": {"checked": answer is not None},
-        "report": str(report) if report else None,
+        "report": str(report) if report.exists() else None,
     }
 
 

@@ -8,7 +8,6 @@
 6. the training pipeline, with the best trial's settings; on a cluster, 1. comes from the cache.
 """
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from functools import partial
@@ -144,19 +143,13 @@ def tune_locally(
     console: Console,
     runs: Path = RUNS,
     rounds: int = ROUNDS,
-) -> Path:
+) -> dict[str, Any]:
     """Run the pipeline on this machine, as `pipelines.local.run` does the training pipeline.
 
     Returns:
-        The page with all trials, which is there too if a step after them fails.
+        The summary. The run's folder has a page with all trials, also if a step after them fails.
     """
-    trials = runs / "latest" / "trials.html"
     with tempfile.TemporaryDirectory() as folder:
         pipeline = Path(folder) / "tuning.yaml"
         compile_pipeline(pipeline, build=partial(tuning_pipeline, rounds=rounds))
-        try:
-            run(source, given, console, runs, pipeline)
-        finally:
-            for page in (runs / "latest").glob("artifacts/*/conclude/report"):
-                shutil.copy(page, trials)
-    return trials
+        return run(source, given, console, runs, pipeline)

@@ -65,6 +65,8 @@ def test_the_model_beats_its_baselines(passed: Run) -> None:
 def test_a_person_reads_steps_figures_verdict_titles_and_what_to_do_next(passed: Run) -> None:
     for shown in ("evaluate", "ndcg_at_10", "Verdict", "and may also like", "make serve"):
         assert shown in passed.output
+    folder = (passed.folder / "runs" / "latest").resolve()
+    assert f"Report   {folder}/report.html\nSummary  {folder}/summary.json\n" in passed.output
     assert Path(passed.summary["report"]).read_text().startswith("<!doctype html>")
 
 

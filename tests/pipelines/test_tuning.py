@@ -10,6 +10,7 @@ from rich.console import Console
 
 from components.artifacts.model import DESCRIPTION
 from pipelines.compile import compile_pipeline
+from pipelines.local import TRIALS
 from pipelines.package import read_package
 from pipelines.sample_data import write_sample
 from pipelines.tuning import tune_locally, tuning_pipeline
@@ -37,8 +38,8 @@ def test_a_search_on_this_machine_ends_in_a_model_with_the_best_settings(tmp_pat
     given = {"objective": "ranking", "batch": "2", "epochs": "2"}
     source = str(tmp_path / "ratings.tsv.gz")
     runs = tmp_path / "runs"
-    trials = tune_locally(source, given, Console(quiet=True), runs, rounds=2)
-    page = trials.read_text()
+    summary = tune_locally(source, given, Console(quiet=True), runs, rounds=2)
+    page = (Path(summary["folder"]) / TRIALS).read_text()
     rows = re.findall(r"<tr(?: class=\"best\")?><td>(\d+)</td>", page)
     assert rows == ["0", "1", "2", "3"]
     (description,) = (runs / "latest" / "artifacts").glob(f"*/train/model/{DESCRIPTION}")

@@ -1,0 +1,79 @@
+"""Runs that share a folder of runs each have what is their own."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from kfp import compiler, dsl
+from rich.console import Console
+
+from components.artifacts.bundles import FolderStore
+from components.artifacts.model import Model
+from pipelines import local
+from pipelines.local import run
+from pipelines.package import Package, read_package
+from tests.serve.bundles import make_model, write_bundle
+
+
+@dsl.component(base_image="alsolike/data:1", install_kfp_package=False)
+def say(source: str, destination: str) -> None:
+    print(source, destination)  # noqa: T201
+
+
+@dsl.pipeline(name="small")
+def small_pipeline(source: str, destination: str) -> None:
+    say(source=source, destination=destination)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    file = tmp_path_factory.mktemp("compiled") / "small.yaml"
+    compiler.Compiler().compile(small_pipeline, str(file))
+    return read_package(file)
+
+
+def test_runs_that_begin_at_the_same_time_have_folders_of_their_own(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(local._new_run, [tmp_path] * 200))
+    assert len({*folders}) == 200
+    assert (tmp_path / "latest").resolve() in folders
+    assert {path.name for path in tmp_path.iterdir()} == {"latest", *(f.name for f in folders)}
+
+
+@pytest.mark.slow
+def test_each_of_two_runs_at_the_same_time_is_told_of_its_own_folder(
+    small: Package, tmp_path: Path
+) -> None:
+    def one(source: str) -> tuple[str, Path]:
+        summary = run(source, {}, Console(quiet=True), tmp_path / "runs", small.path)
+        return source, Path(summary["folder"])
+
+    with ThreadPoolExecutor(2) as pool:
+        ended = dict(pool.map(one, ["s3://shop/a", "s3://shop/b"]))
+    for source, folder in ended.items():
+        assert json.loads((folder / "parameters.json").read_text())["source"] == source
+        summary = json.loads((folder / "summary.json").read_text())
+        assert summary["folder"] == str(folder)
+        assert summary["steps"]["say"]["state"] == "SUCCEEDED"
+    assert (tmp_path / "runs" / "latest").resolve() in ended.values()
+
+
+def test_a_run_asks_the_model_that_it_deployed_whatever_is_current(
+    small: Package, tmp_path: Path
+) -> None:
+    store = FolderStore(tmp_path / "store")
+    own, other = (
+        store.add(write_bundle(tmp_path / f"bundle-{seed}", make_model(seed=seed)))
+        for seed in range(2)
+    )
+    store.make_current(own)
+    store.make_current(other)
+    endpoint = tmp_path / "run" / "artifacts" / "small" / "deploy" / "endpoint"
+    endpoint.mkdir(parents=True)
+    (endpoint / "endpoint.json").write_text(json.dumps({"version": own}))
+    destination = {"destination": store.location}
+    answer = local._ask(local._Run(small, destination, tmp_path / "run", {}, ""))
+    model = Model.load(Path(store.location_of(own)))
+    assert answer.liked == local._liked(model, local._someone(model))
+    assert len(answer.recommendations) == 10
