@@ -14,7 +14,7 @@ from components.artifacts.evaluation import (
     EVALUATION,
     RANKING_BASELINES,
     RATING_BASELINES,
-    VERDICT,
+    read_verdict,
 )
 from pipelines.progress import StepRun
 
@@ -59,8 +59,8 @@ def summarize(
     """
     states = {step.name: {"state": step.state, "seconds": step.seconds} for step in steps}
     states |= {name: {"state": "SKIPPED", "seconds": 0.0} for name in skipped}
+    judged = read_verdict(verdict).content if verdict else None
     evaluation = json.loads((verdict / EVALUATION).read_text()) if verdict else {}
-    judged = json.loads((verdict / VERDICT).read_text()) if verdict else None
     report = folder / REPORT
     return {
         "folder": str(folder),

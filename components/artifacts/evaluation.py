@@ -84,15 +84,16 @@ class Verdict:
         reasons = " ".join(check.reason for check in failed)
         return f"The model failed {len(failed)} of {len(self.checks)} checks: {reasons}"
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """What `verdict.json` holds, as plain values."""
+        checks = [asdict(check) for check in self.checks]
+        return {"passed": self.passed, "summary": self.summary, "checks": checks}
+
 
 def write_verdict(writer: ArtifactWriter, verdict: Verdict, evaluation: Mapping[str, Any]) -> None:
     """Write a verdict's files into an artifact under construction."""
-    answer = {
-        "passed": verdict.passed,
-        "summary": verdict.summary,
-        "checks": [asdict(check) for check in verdict.checks],
-    }
-    _write_json(writer.path / VERDICT, answer)
+    _write_json(writer.path / VERDICT, verdict.content)
     _write_json(writer.path / EVALUATION, evaluation)
 
 
