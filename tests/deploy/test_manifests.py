@@ -29,7 +29,7 @@ def pod(given: dict[str, Any]) -> dict[str, Any]:
     predictor = inference_service(settings(given), "recommender", RELEASE, None)["spec"][
         "predictor"
     ]
-    ours = ("containers", "serviceAccountName")
+    ours = ("containers", "volumes", "serviceAccountName")
     return {name: predictor[name] for name in ours}
 
 
@@ -61,3 +61,20 @@ def test_a_version_is_not_given_up_by_the_cluster_before_ready_seconds(
     served = inference_service(given, "recommender", RELEASE, None)["metadata"]["annotations"]
     assert rolled["progressDeadlineSeconds"] == deadline
     assert served["serving.knative.dev/progress-deadline"] == f"{deadline}s"
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_every_container_is_confined_and_writes_to_volumes_alone(target: dict[str, str]) -> None:
+    spec = pod(target)
+    volatile = [volume["name"] for volume in spec["volumes"] if "emptyDir" in volume]
+    for container in (*spec.get("initContainers", []), *spec["containers"]):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+        assert mounts["/tmp"]["name"] in volatile
+        assert "readOnly" not in mounts["/tmp"]

@@ -40,7 +40,6 @@ def deployment(settings: DeploySettings, slot: str, release: Release, replicas: 
     fetch = ["python", "-m", "components.deploy.fetch"]
     pod = {
         "serviceAccountName": settings.service_account,
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "initContainers": [
             {
                 "name": "fetch",
@@ -50,17 +49,17 @@ def deployment(settings: DeploySettings, slot: str, release: Release, replicas: 
                 "envFrom": _store_keys(settings),
                 "resources": _resources(settings),
                 "securityContext": _UNPRIVILEGED,
-                "volumeMounts": [volume],
+                "volumeMounts": [volume, _SCRATCH_MOUNT],
             }
         ],
         "containers": [
             {
                 "name": "serve",
                 **_server(settings, f"/bundle/{release.version}"),
-                "volumeMounts": [volume | {"readOnly": True}],
+                "volumeMounts": [volume | {"readOnly": True}, _SCRATCH_MOUNT],
             }
         ],
-        "volumes": [{"name": "bundle", "emptyDir": {}}],
+        "volumes": [{"name": "bundle", "emptyDir": {}}, _SCRATCH],
     }
     return {
         "apiVersion": "apps/v1",
@@ -146,7 +145,8 @@ def inference_service(
         "minReplicas": settings.min_replicas,
         "maxReplicas": settings.max_replicas,
         "labels": {VERSION: release.version},
-        "containers": [{"name": "kserve-container", **server}],
+        "containers": [{"name": "kserve-container", **server, "volumeMounts": [_SCRATCH_MOUNT]}],
+        "volumes": [_SCRATCH],
     }
     if traffic_percent is not None:
         predictor["canaryTrafficPercent"] = traffic_percent
@@ -174,8 +174,12 @@ def inference_service(
 _UNPRIVILEGED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
     "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
 }
+_SCRATCH = {"name": "scratch", "emptyDir": {}}
+_SCRATCH_MOUNT = {"name": "scratch", "mountPath": "/tmp"}
 
 
 def _server(settings: DeploySettings, bundle: str) -> Object:
