@@ -12,7 +12,8 @@ DECODE_FLAW = "id is not UTF-8"
 RATING_FLAW = "rating is no number in range"
 DATE_FLAW = "bad date"
 
-_MILLISECONDS_FROM = 100_000_000_000  # as seconds, a day in the year 5138
+_DAYS = date(1900, 1, 1), date(2100, 12, 31)  # any other is a mistake or stands for none
+_YEAR_10000 = 253_402_300_800  # in seconds since 1970
 
 
 @dataclass(frozen=True)
@@ -86,27 +87,44 @@ def _flaw(limits: Limits) -> pl.Expr:
 def _to_date(column: pl.Series) -> pl.Series:
     """Days, from dates, timestamps, or numbers as `_from_number` takes them; or else null."""
     if column.dtype.is_temporal():
-        return column.cast(pl.Date)
-    if column.dtype.is_numeric():
-        return _from_number(column)
-    days = column.str.slice(0, len("2015-08-31")).str.to_date("%Y-%m-%d", strict=False)
-    if days.null_count() == 0:
-        return days
-    return days.zip_with(days.is_not_null(), _from_number(column))
+        days = column.cast(pl.Date)
+    elif column.dtype.is_numeric():
+        days = _from_number(column)
+    else:
+        text = column.cast(pl.String, strict=False)
+        days = text.str.slice(0, len("2015-08-31")).str.to_date("%Y-%m-%d", strict=False)
+        if days.null_count():
+            days = days.zip_with(days.is_not_null(), _from_number(text))
+    meant = days.is_between(*_DAYS)
+    return days if meant.all() else days.set(~meant, None)
 
 
 def _from_number(column: pl.Series) -> pl.Series:
-    """Days, from seconds or milliseconds since 1970, or from a date's eight digits."""
-    number = column.cast(pl.Float64, strict=False)
-    number = number.set(number.is_infinite() | number.is_nan(), None)
-    seconds = number.zip_with(number.abs() < _MILLISECONDS_FROM, number / 1000)
-    days = (seconds / 86_400).floor().cast(pl.Int32, strict=False).cast(pl.Date)
+    """Days, from a date's eight digits, or from a time since 1970 in seconds or a part of them.
+
+    Parts are milliseconds, microseconds, nanoseconds: the first that means a year before 10000.
+    """
+    number = _round_down(column)
+    seconds = number
+    for _ in ("milliseconds", "microseconds", "nanoseconds"):
+        seconds = seconds.zip_with(seconds.abs() < _YEAR_10000, seconds // 1000)
+    days = (seconds // 86_400).cast(pl.Int32, strict=False).cast(pl.Date)
     # As seconds, these are a few weeks of 1970.
     digits = number.is_between(19000101, 21001231).fill_null(value=False)
     if not digits.any():
         return days
-    written = number.cast(pl.Int64, strict=False).cast(pl.String)
-    return days.zip_with(~digits, written.str.to_date("%Y%m%d", strict=False))
+    return days.zip_with(~digits, number.cast(pl.String).str.to_date("%Y%m%d", strict=False))
+
+
+def _round_down(column: pl.Series) -> pl.Series:
+    """Whole numbers of 64 bits, exact where they are written as such, or else null."""
+    if column.dtype.is_integer():
+        return column.cast(pl.Int64, strict=False)
+    floors = column.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
+    if column.dtype.is_numeric():
+        return floors
+    whole = column.cast(pl.Int64, strict=False)
+    return whole.zip_with(whole.is_not_null(), floors)
 
 
 def _in_window(ratings: pl.DataFrame, limits: Limits) -> pl.DataFrame:

@@ -92,7 +92,7 @@ def ingest(
         customer_column: Column of the customer's id; empty for the format's own.
         product_column: Column of the product's id; empty for the format's own.
         rating_column: Column of the rating; empty for the format's own.
-        date_column: Column of the date, or of seconds or milliseconds since 1970; empty for the
+        date_column: Column of the date, or of seconds or smaller units since 1970; empty for the
             format's own.
         title_column: Column of the product's title; empty for the format's own.
         category_column: Column of the product's category; empty for the format's own.

@@ -18,7 +18,7 @@ class Columns:
 
     Attributes:
         customer: the customer's id. product: the product's. rating: the stars.
-        date: a date, or seconds or milliseconds since 1970.
+        date: a date, or seconds, milliseconds, microseconds or nanoseconds since 1970.
         title: the product's title. category: the product's category.
     """
 

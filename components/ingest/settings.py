@@ -106,8 +106,9 @@ class IngestSettings(SourceSettings, frozen=True, extra="forbid"):
     )
     date_column: str = Field(
         default="",
-        description="Column of the date (2015-08-31 or 20150831), or of seconds or milliseconds "
-        "since 1970; empty: the format's own.",
+        description="Column of the date (2015-08-31 or 20150831), or of seconds, milliseconds, "
+        "microseconds or nanoseconds since 1970; dates before 1900 or after 2100 are rejected. "
+        "Empty: the format's own.",
     )
     title_column: str = Field(
         default="",

@@ -3,7 +3,7 @@
 import gzip
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -118,16 +118,19 @@ def _number(text: str) -> float | None:
 
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text[:10]) if text[4:5] == "-" else _from_number(float(text))
-    except ValueError:
+        day = date.fromisoformat(text[:10]) if text[4:5] == "-" else _from_number(float(text))
+    except (ValueError, OverflowError):
         return None
+    return day if 1900 <= day.year <= 2100 else None
 
 
 def _from_number(number: float) -> date:
     if 19000101 <= number <= 21001231:
         return date.fromisoformat(f"{number:.0f}")
-    seconds = number if abs(number) < 1e11 else number / 1000
-    return date(1970, 1, 1) + timedelta(days=int(seconds // 86_400))
+    for parts in (1, 1000, 1_000_000, 1_000_000_000):
+        with suppress(OverflowError):  # no year of four digits
+            return date(1970, 1, 1) + timedelta(days=number / parts // 86_400)
+    raise ValueError(number)
 
 
 @contextmanager

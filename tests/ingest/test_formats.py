@@ -2,15 +2,19 @@
 
 import io
 import json
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from components.errors import UserError
 from components.ingest.checks import Limits, check
 from components.ingest.formats import FORMATS, format_of
+from components.ingest.parsing import parquet_cells
 from tests.ingest.sources import amazon_line, cells_of, read, settings
 
 DAY = date(2018, 1, 1)
@@ -71,6 +75,56 @@ def test_every_format_has_such_a_file() -> None:
 def test_dates_are_read_whatever_their_type(day: object) -> None:
     content = parquet(customer_id=[1], product_id=["B1"], star_rating=[4], review_date=[day])
     assert read(content, format="parquet").ratings == [("1", "B1", 4.0, DAY)]
+
+
+@given(
+    st.dates(date(1980, 1, 1), date(2100, 12, 31)),
+    st.integers(0, 86_400 * 10**9 - 1),
+    st.sampled_from([10**9, 10**6, 10**3, 1]),
+    st.sampled_from([int, str]),
+)
+def test_a_time_is_read_whatever_its_unit(
+    day: date, nanoseconds: int, unit: int, kind: Callable[[int], object]
+) -> None:
+    time = ((day - date(1970, 1, 1)).days * 86_400 * 10**9 + nanoseconds) // unit
+    assume(time < 2**63)
+    assert dates([kind(time)]) == [day]
+
+
+@given(st.integers(-(2**63), 2**63 - 1) | st.floats() | st.integers() | st.text() | st.datetimes())
+def test_whatever_stands_for_a_date_is_a_day_that_may_be_meant_or_rejected(value: object) -> None:
+    kinds = (
+        [value, str(value)] if not isinstance(value, int) or abs(value) < 2**63 else [str(value)]
+    )
+    for one in kinds:
+        (day,) = dates([one])
+        assert day is None or 1900 <= day.year <= 2100
+
+
+@pytest.mark.parametrize("value", [None, True, b"soon"])
+def test_a_column_of_no_dates_costs_its_rows(value: object) -> None:
+    assert dates([value, value]) == [None, None]
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6])
+def test_the_last_day_of_all_stands_for_no_date(unit: int) -> None:
+    """Databases write 9999-12-31 for never."""
+    never = (date(9999, 12, 31) - date(1970, 1, 1)).days * 86_400 * unit
+    assert dates([never]) == dates(["9999-12-31"]) == [None]
+
+
+def dates(values: Sequence[object]) -> list[date | None]:
+    """The dates of rows as they are read, None for a rejected one."""
+    cells = parquet_cells(
+        pl.DataFrame({"id": ["1"] * len(values), "stars": 1, "date": values}),
+        {"customer": "id", "product": "id", "rating": "stars", "date": "date"},
+    )
+    checked = check(cells, Limits(None, None, None, None))
+    found: list[date | None] = checked.ratings["date"].to_list()
+    for row, reason in checked.rejects.rows():
+        assert reason == "bad date"
+        found.insert(row, None)
+    return found
 
 
 def test_parquet_rejects_are_told_by_row() -> None:

@@ -88,6 +88,20 @@ def test_a_window_leaves_other_days_out(s3: "S3Client", bucket: str, tmp_path: P
     assert (details["rows"], details["outside_window"]) == (2, 2)
 
 
+def test_a_date_that_cannot_be_meant_is_rejected_and_not_outside_the_window(
+    s3: "S3Client", bucket: str, tmp_path: Path
+) -> None:
+    days = ["2015-08-31", "1440979200000000", "9999-12-31", "99999999999999999", "0001-01-01"]
+    uri = put(s3, bucket, "a.tsv.gz", amazon_file(*(amazon_line(day=day) for day in days)))
+    wanted = settings(uri, since="2015-01-01", until="2015-12-31", max_rejected_fraction=1)
+    details = ingest(wanted, tmp_path / "ratings")
+    assert (details["rows"], details["outside_window"]) == (2, 0)
+    assert details["rejects"] == {"bad date": 3}
+    assert [row["raw"][-10:] for row in rows(tmp_path / "ratings", ratings_format.REJECTS)] == [
+        one[-10:] for one in days[2:]
+    ]
+
+
 def test_the_same_source_gives_the_same_artifact(
     s3: "S3Client", bucket: str, tmp_path: Path
 ) -> None:
