@@ -62,6 +62,19 @@ def test_a_job_that_may_write_to_pull_requests_runs_no_code_of_theirs() -> None:
                 assert not any("uses" in step for step in job["steps"])
 
 
+@pytest.mark.parametrize(
+    "told", ["docs/runbook.md", "pipelines/manifests/service-accounts.yaml"], ids=str
+)
+def test_the_token_for_ci_that_is_told_outlasts_a_whole_release(told: str) -> None:
+    """It is stored before the release, and nothing in it renews the token."""
+    release = jobs(FOLDER / "release.yml").values()
+    assert any("secrets.ALSOLIKE_KFP_TOKEN" in str(job) for job in release)
+    durations = re.findall(r"--duration=(\d+)h", (ROOT / told).read_text())
+    assert durations
+    minutes = sum(job["timeout-minutes"] for job in release)
+    assert all(60 * int(hours) > minutes for hours in durations)
+
+
 def test_secrets_go_to_the_steps_that_need_them_and_never_into_a_script() -> None:
     for file in WORKFLOWS:
         for job in jobs(file).values():
