@@ -7,7 +7,6 @@ strings or as the source's own types, and `flaw`: null, or why the line is none.
 import csv
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,6 +22,8 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # stands for what could not be decode
 CELLS = ("customer", "product", "rating", "date", "title", "category")
 
 Parser = Callable[[bytes], pl.DataFrame]
+Reader = Callable[[bytes], pl.DataFrame | None]
+"""Gives the cells of a text, or None where some line of it cannot be read."""
 
 
 def delimited_parser(names: list[str], chosen: dict[str, str], separator: str) -> Parser:
@@ -42,7 +43,11 @@ def delimited_parser(names: list[str], chosen: dict[str, str], separator: str) -
 
 
 def json_parser(chosen: dict[str, str]) -> Parser:
-    """A parser of JSON Lines, of whose keys it reads the chosen ones."""
+    """A parser of JSON Lines, of whose keys it reads the chosen ones.
+
+    A value that is no string becomes the text that it has in JSON, 1 for 1.0: the same in every
+    block, whatever other lines there are in it.
+    """
     schema = dict.fromkeys(chosen.values(), pl.String)
     # Polars reads an escape of half a character as NUL.
     cells = [
@@ -50,14 +55,16 @@ def json_parser(chosen: dict[str, str]) -> Parser:
         for what, name in chosen.items()
     ]
 
-    def parse(text: bytes) -> pl.DataFrame:
+    def read(text: bytes) -> pl.DataFrame | None:
         try:
             frame = pl.read_ndjson(text, schema=schema)
         except pl.exceptions.PolarsError:
-            return _parse_json_lines(text, chosen)
-        if len(frame) != text.count(b"\n"):
-            return _parse_json_lines(text, chosen)
-        return _completed(frame.select(cells))
+            return None
+        return _completed(frame.select(cells)) if len(frame) == text.count(b"\n") else None
+
+    def parse(text: bytes) -> pl.DataFrame:
+        cells = read(text)
+        return _parse_flawed_json(text, read) if cells is None else cells
 
     return parse
 
@@ -143,28 +150,51 @@ def _unquote(line: str, separator: str) -> list[str]:
         return []
 
 
-def _parse_json_lines(text: bytes, chosen: dict[str, str]) -> pl.DataFrame:
-    rows: list[dict[str, str]] = []
-    for line in _lines(text):
+def _parse_flawed_json(text: bytes, read: Reader) -> pl.DataFrame:
+    """Cells of lines that are not all objects; those that are, as `read` has them."""
+    lines = _lines(text)
+    objects = _objects(lines)
+    flaws = [
+        None if entry else JSON_FLAW if line.strip() else BLANK
+        for entry, line in zip(objects, lines, strict=True)
+    ]
+    cells = _read_apart([entry or "{}" for entry in objects], read)
+    return cells.with_columns(flaw=pl.coalesce("flaw", pl.Series(flaws, dtype=pl.String)))
+
+
+def _objects(lines: list[str]) -> list[str]:
+    """The lines that are JSON objects, null in them for the NaN that Python writes, or else ""."""
+    constants: list[str] = []
+    decoder = json.JSONDecoder(parse_constant=constants.append)
+
+    def as_object(line: str) -> str:
+        constants.clear()
         try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            entry = None
-        if isinstance(entry, dict):
-            rows.append({what: _as_text(entry.get(name)) for what, name in chosen.items()})
-        else:
-            rows.append({"flaw": JSON_FLAW if line.strip() else BLANK})
-    return _from_rows(rows, chosen)
+            entry = decoder.decode(line)
+            if not isinstance(entry, dict):
+                return ""
+            return json.dumps(entry) if constants else line
+        except ValueError:
+            return ""
+        except RecursionError:  # others go deeper than Python
+            return line
+
+    return [as_object(line) for line in lines]
+
+
+def _read_apart(objects: list[str], read: Reader) -> pl.DataFrame:
+    """Cells of lines, read in ever smaller parts until one that cannot be read is alone."""
+    cells = read("".join(f"{entry}\n" for entry in objects).encode())
+    if cells is not None:
+        return cells
+    if len(objects) == 1:
+        return _read_apart(["{}"], read).with_columns(flaw=pl.lit(JSON_FLAW))
+    half = len(objects) // 2
+    return pl.concat([_read_apart(objects[:half], read), _read_apart(objects[half:], read)])
 
 
 def _lines(text: bytes) -> list[str]:
     return text.removesuffix(b"\n").decode(errors="replace").split("\n")
-
-
-def _as_text(value: Any) -> str:
-    # An escape may stand for half a character, which is no text that could be written.
-    text = "" if value is None else str(value)
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _from_rows(rows: list[dict[str, str]], columns: Iterable[str]) -> pl.DataFrame:
