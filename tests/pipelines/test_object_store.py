@@ -59,7 +59,7 @@ def test_a_proxy_is_not_asked_for_what_is_on_this_machine(
         assert upload(tmp_path / "ratings.csv", store) == "s3://ratings/ratings.csv"
         for name, value in store.environment.items():
             monkeypatch.setenv(name, value)
-        # A session of its own: the usual one keeps the keys of the first store that it was asked for.
+        # A session of its own: the usual one keeps the keys of the first store it came to.
         s3 = boto3.Session().client("s3")
         found = s3.get_object(Bucket="ratings", Key="ratings.csv")
         assert found["Body"].read() == b"kept"
