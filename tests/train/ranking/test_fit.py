@@ -12,7 +12,7 @@ from components.artifacts.splits import TEST, Ratings, Splits
 from components.errors import UserError
 from components.train.ranking.fit import fit_ranking
 from components.train.ranking.settings import RankingSettings
-from tests.evaluate.worlds import make_sets, to_ratings, write_splits
+from tests.evaluate.worlds import make_sets, to_ratings, write_ratings, write_splits
 
 CUSTOMERS, PRODUCTS = 300, 60
 SMALL = RankingSettings(ranking_dimensions=16)
@@ -54,7 +54,8 @@ def fashions() -> tuple[Ratings, Ratings, Ratings]:
 @pytest.fixture
 def make_splits(tmp_path: Path) -> Callable[..., Splits]:
     def make(sets: tuple[Ratings, Ratings, Ratings]) -> Splits:
-        return Splits.open(write_splits(tmp_path / "splits", sets, CUSTOMERS, PRODUCTS))
+        ratings = write_ratings(tmp_path / "ratings")
+        return Splits.open(write_splits(tmp_path / "splits", ratings, sets, CUSTOMERS, PRODUCTS))
 
     return make
 
