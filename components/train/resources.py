@@ -14,14 +14,20 @@ import pynvml
 
 from components.train.driver import bus_address
 from components.train.settings import TrainSettings
+from components.train.sizes import GROUP_ROWS
 
 log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN = 0.25
 _MOST_SAMPLES = 200
 _FLOAT = 4
-# The widest system of normal equations that bayes tries, 16 factors and a bias.
-_BAYES_CELLS = 17 * 17
+# Numbers that bayes keeps at rank 16, of a customer (means and features) and of a product (what
+# its vectors add to the customers' systems), and a system of normal equations.
+_BAYES_CUSTOMER, _BAYES_PRODUCT, _BAYES_SYSTEM = 17 + 19, 17 * 18 // 2 + 17, 17 * 17
+_BAYES_BLOCK = 1 << 16
+# The widest vectors of als and what they add to the systems of the other side.
+_ALS_WIDTH = 32
+_ALS_PRODUCT = 32 * 33 // 2
 # Vectors, gradients, the optimizer's state and the export of a table, each as large as the table.
 _COPIES = 4
 _COPIES_OF_RATINGS = 16
@@ -62,13 +68,16 @@ def expected_memory(customers: int, products: int, ratings: int, settings: Train
         ratings: how many there are to learn from.
         settings: of the step.
     """
-    rows = customers + products
-    network = _COPIES * rows * (settings.num_embeddings + 1)
-    bayes = _COPIES * rows * _BAYES_CELLS
+    network = (customers + products) * (settings.num_embeddings + 1)
+    group, block = min(customers, GROUP_ROWS), min(customers, _BAYES_BLOCK)
+    bayes = customers * _BAYES_CUSTOMER + products * _BAYES_PRODUCT
+    bayes += group * _BAYES_PRODUCT // 2 + block * _BAYES_SYSTEM
     by_model = {"mf": network, "mlp": network, "bayes": bayes, "auto": max(network, bayes)}
+    als = customers * _ALS_WIDTH // 2 + (products + group * 3 // 4) * _ALS_PRODUCT
+    linear = products * settings.ranking_dimensions
     by_objective = {
-        "rating": by_model[settings.rating_model],
-        "ranking": (_COPIES * rows + _WORKSPACE_ROWS) * settings.ranking_dimensions,
+        "rating": _COPIES * by_model[settings.rating_model],
+        "ranking": _COPIES * max(als, linear) + _WORKSPACE_ROWS * settings.ranking_dimensions,
     }
     largest = max(by_objective[name] for name in settings.chosen)
     return (largest + _COPIES_OF_RATINGS * ratings) * _FLOAT / 2**20

@@ -12,6 +12,11 @@ import numpy.typing as npt
 from mxnet import nd
 
 
+def packed_width(k: int) -> int:
+    """How many numbers a symmetric matrix k x k is packed into."""
+    return k * (k + 1) // 2
+
+
 class Packing:
     """Packs matrices k x k into k (k + 1) / 2 numbers, and unpacks them."""
 
@@ -23,7 +28,7 @@ class Packing:
         self._rows, self._columns = self._indices(rows), self._indices(columns)
         self._upper = self._indices(rows * k + columns)
         self._places = self._indices(np.maximum(places, places.T).ravel())
-        self.width = len(rows)
+        self.width = packed_width(k)
 
     def outer(self, vectors: Any) -> Any:
         """`v v'` of every vector of an NDArray [n, k], packed: [n, width]."""

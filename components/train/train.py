@@ -27,7 +27,7 @@ except OSError as error:  # the build for GPUs, where their driver is missing
 from components.train.checkpoints import Checkpoints
 from components.train.device import choose_devices
 from components.train.export import export_catalogue, export_seen
-from components.train.ranking.fit import fit_ranking
+from components.train.ranking.fit import choose_candidates, fit_ranking
 from components.train.rating.fit import fit_rating
 from components.train.rating.warm_start import open_start
 from components.train.resources import expected_memory, resident_memory, watch
@@ -47,11 +47,13 @@ def train(settings: TrainSettings, splits: Path, output: Path) -> dict[str, floa
 
     Raises:
         UserError: if the artifact is damaged or empty, the device is not there or too small, or
-            a loss is no longer a number.
+            a loss is no longer a number, or what is asked for needs too large an array.
     """
     opened = Splits.open(splits)
     if not len(opened.train):
         raise UserError(f"{splits} has no training ratings: prepare with lower minimum counts")
+    if "ranking" in settings.chosen:
+        choose_candidates(settings, len(opened.products))  # refuses before hours of the rating
     devices = choose_devices(settings.device)
     own = settings.model_dump(include=set(TrainSettings.model_fields))
     origin = {"settings": own, "seed": settings.seed, "versions": _versions()}

@@ -1,8 +1,10 @@
 """Implicit alternating least squares: a customer likes what similar customers rated."""
 
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
 from typing import Any
 
+import mxnet as mx
 import numpy as np
 from mxnet import nd
 
@@ -11,7 +13,8 @@ from components.train.ranking.histories import Histories, blocks, window
 from components.train.ranking.linear import solve, solve_each
 from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.ranking.training_set import TrainingSet
-from components.train.symmetric import Packing
+from components.train.sizes import GROUP_ROWS, Size
+from components.train.symmetric import Packing, packed_width
 
 _WIDEST = 32
 _SWEEPS = 6
@@ -45,6 +48,11 @@ class ImplicitAls:
             recency=cls.recencies,
         )
 
+    @classmethod
+    def size(cls, products: int, parameters: Parameters) -> Size:
+        """Its largest array: the outer products of the items' vectors."""
+        return Size("products", products, packed_width(int(parameters["dimensions"])))
+
     def fit(self, dimensions: int, recency: float, regularization: float) -> RankingFactors:
         """Learn vectors of both sides.
 
@@ -53,14 +61,16 @@ class ImplicitAls:
         """
         items = self._items(dimensions, regularization)
         histories, device = self._data.histories, self._data.device
-        equations = _Equations(items, regularization)
+        packing = Packing(dimensions, device)
+        equations = _Equations(packing, _gram(items), histories.products, regularization)
+        outer = packing.outer(items)
         users = []
         mean = nd.zeros((dimensions, dimensions), ctx=device)
         for block in blocks(histories.customers, histories.products):
             starts, ends = histories.offsets[:-1][block], histories.offsets[1:][block]
             rows = histories.before(starts, ends, recency, device)
-            systems = equations.of(rows, histories.lengths[block])
-            users.append(solve_each(systems, nd.sparse.dot(rows, items)))
+            systems = equations.of(nd.sparse.dot(rows, outer), histories.lengths[block])
+            users.append(solve_each(systems, nd.sparse.dot(rows, items)).asnumpy())
             mean += systems.sum(axis=0) / histories.customers
         return RankingFactors(
             items=items.asnumpy(),
@@ -68,56 +78,99 @@ class ImplicitAls:
             histories=solve(mean, items).asnumpy(),
             recency=np.array([recency], np.float32),
             window=np.array([window(recency)], np.int32),
-            users=nd.concat(*users, dim=0).asnumpy(),
+            users=np.concatenate(users),
         )
 
     def _learn_items(self, dimensions: int, regularization: float) -> Any:
         """Item vectors, NDArray [products, k], by sweeps over both sides from a random start."""
-        by_user = self._data.histories
-        by_item = by_user.transposed
+        products = self._data.histories.products
         start = np.random.default_rng(self._data.seed).normal(
-            0, _SPREAD / dimensions**0.5, (by_user.products, dimensions)
+            0, _SPREAD / dimensions**0.5, (products, dimensions)
         )
         items = nd.array(start, ctx=self._data.device)
         for _ in range(_SWEEPS):
-            users = self._half_sweep(by_user, items, regularization)
-            items = self._half_sweep(by_item, users, regularization)
+            items = self._sweep(items, regularization)
         return items
 
-    def _half_sweep(self, histories: Histories, others: Any, regularization: float) -> Any:
-        """Vectors of one side, given those of the other."""
-        equations = _Equations(others, regularization)
-        ones = np.ones(histories.customers), np.ones(histories.products)
-        solved = [
-            solve_each(equations.of(rows, histories.lengths[block]), nd.sparse.dot(rows, others))
-            for block, rows in zip(
-                blocks(histories.customers, histories.products),
-                histories.matrix(*ones, self._data.device),
-                strict=True,
+    def _sweep(self, items: Any, regularization: float) -> Any:
+        """Item vectors, given those before: every customer is solved for, and then every item.
+
+        The customers come in groups, and what a group adds to the items' equations is added up:
+        all customers' outer products together would take too much memory.
+        """
+        products, k = items.shape
+        device, packing = items.context, Packing(k, items.context)
+        equations = _Equations(packing, _gram(items), products, regularization)
+        outer = packing.outer(items)
+        gram, targets = nd.zeros((k, k), ctx=device), nd.zeros((products, k), ctx=device)
+        sums = nd.zeros((products, packing.width), ctx=device)
+        for histories, transposed in self._groups:
+            users = nd.concat(
+                *(
+                    solve_each(
+                        equations.of(nd.sparse.dot(rows, outer), histories.lengths[block]),
+                        nd.sparse.dot(rows, items),
+                    )
+                    for block, rows in _ones(histories, device)
+                ),
+                dim=0,
             )
-        ]
+            gram += _gram(users)
+            user_outer = packing.outer(users)
+            for block, rows in _ones(transposed, device):
+                sums[block] += nd.sparse.dot(rows, user_outer)
+                targets[block] += nd.sparse.dot(rows, users)
+        histories = self._data.histories
+        equations = _Equations(packing, gram, histories.customers, regularization)
+        solved = (
+            solve_each(equations.of(sums[block], histories.popularity[block]), targets[block])
+            for block in blocks(products, 1)
+        )
         return nd.concat(*solved, dim=0)
+
+    @cached_property
+    def _groups(self) -> list[tuple[Histories, Histories]]:
+        """The histories of some customers at a time, and the same transposed."""
+        histories = self._data.histories
+        starts = range(0, histories.customers, GROUP_ROWS)
+        groups = [histories.part(slice(start, start + GROUP_ROWS)) for start in starts]
+        return [(group, group.transposed) for group in groups]
 
 
 class _Equations:
     """The matrices of the normal equations of one side, given the vectors of the other."""
 
-    def __init__(self, others: Any, regularization: float) -> None:
-        rows, k = others.shape
-        self._device, self._packing = others.context, Packing(k, others.context)
-        self._outer = self._packing.outer(others)
-        self._identity = nd.eye(k, ctx=self._device)
-        self._regularization = regularization
-        self._shared = _UNRATED * nd.linalg.syrk(others, transpose=True)
-        self._shared += regularization * _UNRATED * rows * self._identity
+    def __init__(self, packing: Packing, gram: Any, others: int, regularization: float) -> None:
+        """See `of`.
 
-    def of(self, weights: Any, ratings: Offsets) -> Any:
+        Args:
+            packing: of k x k matrices.
+            gram: of the vectors of the other side, NDArray [k, k].
+            others: how many those are.
+            regularization: as the model has it.
+        """
+        self._packing, self._regularization = packing, regularization
+        self._identity = nd.eye(len(gram), ctx=gram.context)
+        self._shared = _UNRATED * gram
+        self._shared += regularization * _UNRATED * others * self._identity
+
+    def of(self, sums: Any, ratings: Offsets) -> Any:
         """For each row, NDArray [n, k, k].
 
         Args:
-            weights: CSR NDArray [n, others], of the rated pairs.
+            sums: of the outer products of the vectors that a row rated, packed, NDArray [n, m].
             ratings: [n], how many each row has.
         """
-        systems = self._packing.unpack(nd.sparse.dot(weights, self._outer))
-        own = nd.array(self._regularization * ratings, ctx=self._device).reshape((-1, 1, 1))
-        return systems + self._shared + own * self._identity
+        own = nd.array(self._regularization * ratings, ctx=sums.context).reshape((-1, 1, 1))
+        return self._packing.unpack(sums) + self._shared + own * self._identity
+
+
+def _gram(vectors: Any) -> Any:
+    return nd.linalg.syrk(vectors, transpose=True)
+
+
+def _ones(histories: Histories, device: mx.Context) -> Iterator[tuple[slice, Any]]:
+    """Blocks of rows, and a CSR NDArray each with a one wherever there is a rating."""
+    ones = np.ones(histories.customers), np.ones(histories.products)
+    rows = histories.matrix(*ones, device)
+    return zip(blocks(histories.customers, histories.products), rows, strict=True)

@@ -9,7 +9,12 @@ from mxnet import nd
 from components.artifacts.model import RankingFactors
 from components.train.ranking.linear import regularized, root_mean_square, solve, transposed
 from components.train.ranking.settings import Parameters, RankingSettings
-from components.train.ranking.training_set import TrainingSet, history_factors
+from components.train.ranking.training_set import (
+    TrainingSet,
+    embedding_size,
+    history_factors,
+)
+from components.train.sizes import Size
 
 
 class Autoencoder:
@@ -34,6 +39,11 @@ class Autoencoder:
         return settings.choices(
             recency=cls.recencies, dimensions=settings.widths, regularization=cls.regularizations
         )
+
+    @classmethod
+    def size(cls, products: int, parameters: Parameters) -> Size:
+        """Its largest array, the embedding in the making."""
+        return embedding_size(products, int(parameters["dimensions"]))
 
     def fit(self, dimensions: int, recency: float, regularization: float) -> RankingFactors:
         """Learn item vectors; recency only enters the customers' vectors."""

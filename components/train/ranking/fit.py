@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Protocol
 
 import mxnet as mx
@@ -17,12 +19,16 @@ from components.train.ranking.ridge import Ridge
 from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.ranking.training_set import TrainingSet
 from components.train.ranking.validation import Validation
+from components.train.sizes import Size
 
 # A longer list than is shown tells more of the same number of ratings: on small sets the choice by
 # 50 places makes for better first 10 places than the choice by 10.
 _CHOSEN_BY = "ndcg_at_50"
 
 log = logging.getLogger(__name__)
+
+Candidate = tuple[str, Parameters]
+"""A model by its name, and what to call its `fit` with."""
 
 
 class RankingModel(Protocol):
@@ -33,6 +39,10 @@ class RankingModel(Protocol):
     @classmethod
     def candidates(cls, settings: RankingSettings) -> list[Parameters]:
         """What to call `fit` with, those that share most of the work next to each other."""
+
+    @classmethod
+    def size(cls, products: int, parameters: Parameters) -> Size:
+        """The largest array that it takes to call `fit` with these."""
 
     @property
     def fit(self) -> Callable[..., RankingFactors]:
@@ -54,41 +64,71 @@ def fit_ranking(
 
     Returns:
         The factors; the chosen model with its parameters and its NDCG@10 and NDCG@50 on the
-        validation ratings; and the same of every candidate, in the order tried.
+        validation ratings; and the same of every candidate, in the order tried, but for those
+        that were left out: of these, why.
 
     Raises:
-        UserError: if there are no validation ratings.
+        UserError: if there are no validation ratings, or as `choose_candidates`.
     """
     if not len(splits.validation):
         raise UserError(
             "no validation ratings to choose a ranking by: prepare with lower minimum counts or "
             "another split"
         )
-    trials = list(_trials(_training_set(splits, splits.train, settings, device), splits, settings))
+    tried, left_out = choose_candidates(settings, len(splits.products))
+    for name, excess in dict.fromkeys((trial["model"], trial["left_out"]) for trial in left_out):
+        log.warning("ranking: %s is left out: %s", name, excess)
+    # The embedding is shared, the narrower ones being its leading columns.
+    widest = max(int(parameters.get("dimensions", 1)) for _, parameters in tried)
+
+    def training_set(ratings: Ratings) -> TrainingSet:
+        customers, products = len(splits.customers), len(splits.products)
+        histories = Histories.of(ratings, customers, products, settings.seed)
+        return TrainingSet(histories, widest, settings.seed, device)
+
+    trials = list(_trials(training_set(splits.train), splits.validation, tried))
     best = max(trials, key=lambda trial: trial[_CHOSEN_BY])
     log.info("ranking: %s is best, NDCG@10 %.4f", best["model"], best["ndcg_at_10"])
     known = splits.train.merged_with(splits.validation)
-    model = MODELS[best["model"]](_training_set(splits, known, settings, device))
-    return model.fit(**best["parameters"]), best, trials
+    model = MODELS[best["model"]](training_set(known))
+    return model.fit(**best["parameters"]), best, trials + left_out
+
+
+def choose_candidates(
+    settings: RankingSettings, products: int
+) -> tuple[list[Candidate], list[dict[str, Any]]]:
+    """What to try, and what is left out because it needs a larger array than there can be.
+
+    Raises:
+        UserError: if nothing is left.
+    """
+    chosen = MODELS if settings.ranking_model == "auto" else [settings.ranking_model]
+    tried: list[Candidate] = []
+    left_out: list[dict[str, Any]] = []
+    for name in chosen:
+        for parameters in MODELS[name].candidates(settings):
+            if excess := MODELS[name].size(products, parameters).excess:
+                left_out.append({"model": name, "parameters": parameters, "left_out": excess})
+            else:
+                tried.append((name, parameters))
+    if not tried:
+        raise UserError(
+            f"ranking_model={settings.ranking_model}: {left_out[-1]['left_out']}: lower "
+            f"ranking_dimensions={settings.ranking_dimensions}, set ranking_model=auto or prepare "
+            f"with higher minimum counts"
+        )
+    return tried, left_out
 
 
 def _trials(
-    data: TrainingSet, splits: Splits, settings: RankingSettings
+    data: TrainingSet, held_out: Ratings, tried: list[Candidate]
 ) -> Iterator[dict[str, Any]]:
-    validation = Validation.of(data, splits.validation)
-    chosen = MODELS if settings.ranking_model == "auto" else [settings.ranking_model]
-    for name in chosen:
+    validation = Validation.of(data, held_out)
+    for name, candidates in groupby(tried, key=itemgetter(0)):
         model = MODELS[name](data)
         best = 0.0
-        for parameters in MODELS[name].candidates(settings):
+        for _, parameters in candidates:
             figures = validation.measure(model.fit(**parameters))
             best = max(best, figures["ndcg_at_10"])
             yield {"model": name, "parameters": parameters, **figures}
         log.info("ranking: %s reaches NDCG@10 %.4f on validation", name, best)
-
-
-def _training_set(
-    splits: Splits, ratings: Ratings, settings: RankingSettings, device: mx.Context
-) -> TrainingSet:
-    histories = Histories.of(ratings, len(splits.customers), len(splits.products), settings.seed)
-    return TrainingSet(histories, settings.ranking_dimensions, settings.seed, device)

@@ -11,12 +11,12 @@ from mxnet import nd
 
 from components.artifacts.model import Integers, Offsets
 from components.artifacts.splits import Ratings
+from components.train.sizes import MOST_CELLS
 
 # An older item, or one of less weight, hardly tells what comes next.
 _LONGEST_WINDOW = 1000
 _LEAST_WEIGHT = 1e-3
-# MXNet's sparse product fails from this many cells on; fewer rows bound the memory of a block.
-_MOST_CELLS = 2**31 - 1
+# Bounds the memory of a block.
 _BLOCK_ROWS = 1 << 15
 
 
@@ -74,6 +74,12 @@ class Histories:
         offsets = np.searchsorted(self.items[order], np.arange(self.products + 1))
         customers = np.arange(self.customers, dtype=np.int32).repeat(self.lengths)
         return Histories(offsets, customers[order], self.days[order], self.customers)
+
+    def part(self, customers: slice) -> "Histories":
+        """Those of some customers."""
+        offsets = self.offsets[customers.start : customers.stop + 1]
+        rows = slice(offsets[0], offsets[-1])
+        return Histories(offsets - offsets[0], self.items[rows], self.days[rows], self.products)
 
     def matrix(
         self, by_customer: npt.NDArray[Any], by_product: npt.NDArray[Any], device: mx.Context
@@ -144,6 +150,6 @@ def sparse_rows(
 
 def blocks(rows: int, width: int) -> Iterator[slice]:
     """Slices of that many rows, each small enough for one sparse product of this width."""
-    step = max(1, min(_BLOCK_ROWS, _MOST_CELLS // width))
+    step = max(1, min(_BLOCK_ROWS, MOST_CELLS // width))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))

@@ -5,6 +5,7 @@ import numpy as np
 from components.artifacts.model import RankingFactors
 from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.ranking.training_set import TrainingSet
+from components.train.sizes import Size
 
 # One rating of all time, against a rating of the latest days: it orders what is else equal.
 _ALL_TIME = 1e-3
@@ -22,6 +23,11 @@ class Popularity:
     def candidates(cls, settings: RankingSettings) -> list[Parameters]:  # noqa: ARG003
         """What to try."""
         return [{"days": days} for days in cls.days]
+
+    @classmethod
+    def size(cls, products: int, parameters: Parameters) -> Size:  # noqa: ARG003
+        """The counts."""
+        return Size("products", products, 1)
 
     def fit(self, days: int) -> RankingFactors:
         """Count the ratings of the latest days, those before for little; of all if days is 0."""

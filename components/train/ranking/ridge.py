@@ -10,7 +10,12 @@ from components.artifacts.model import RankingFactors
 from components.train.ranking.histories import Histories, blocks, sparse_rows
 from components.train.ranking.linear import regularized, root_mean_square, solve, transposed
 from components.train.ranking.settings import Parameters, RankingSettings
-from components.train.ranking.training_set import TrainingSet, history_factors
+from components.train.ranking.training_set import (
+    TrainingSet,
+    embedding_size,
+    history_factors,
+)
+from components.train.sizes import Size
 
 # What came after an item tells less of it than what came before, and yet something.
 _WEIGHT_OF_LATER = 0.3
@@ -38,6 +43,11 @@ class Ridge:
         return settings.choices(
             recency=cls.recencies, dimensions=settings.widths, regularization=cls.regularizations
         )
+
+    @classmethod
+    def size(cls, products: int, parameters: Parameters) -> Size:
+        """Its largest array, the embedding in the making."""
+        return embedding_size(products, int(parameters["dimensions"]))
 
     def fit(self, dimensions: int, recency: float, regularization: float) -> RankingFactors:
         """Learn item vectors; a customer's vector is their context at the end of their history."""

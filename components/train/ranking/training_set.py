@@ -11,6 +11,7 @@ from mxnet import nd
 from components.artifacts.model import RankingFactors
 from components.train.ranking.histories import Histories, window
 from components.train.ranking.linear import orthonormal, transposed
+from components.train.sizes import Size
 
 _OVERSAMPLING = 16
 _POWER_ITERATIONS = 4
@@ -48,7 +49,7 @@ class TrainingSet:
         )
         matrix = [(block, transposed(block)) for block in rows]
         kept = min(self.dimensions, histories.products)
-        width = min(kept + _OVERSAMPLING, histories.products)
+        width = embedding_size(histories.products, self.dimensions).width
         start = np.random.default_rng(self.seed).standard_normal(
             (width, histories.products), np.float32
         )
@@ -60,6 +61,11 @@ class TrainingSet:
         leading = nd.dot(rotation[width - kept :], basis)
         roots = nd.maximum(squares[width - kept :], 0) ** 0.25
         return nd.reverse(leading * roots.expand_dims(1), axis=0).T
+
+
+def embedding_size(products: int, dimensions: int) -> Size:
+    """What finding the embedding takes: a few columns more than are kept."""
+    return Size("products", products, min(dimensions + _OVERSAMPLING, products))
 
 
 def _gram_product(matrix: list[tuple[Any, Any]], vectors: Any) -> Any:

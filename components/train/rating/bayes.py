@@ -10,9 +10,9 @@ of normal equations that also counts how uncertain the other side still is. Dete
 means are a plain factor model.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import mxnet as mx
@@ -26,11 +26,11 @@ from components.train.checkpoints import State
 from components.train.rating.learning import Problem, Step, mean_squared_error
 from components.train.rating.signals import implicit_signals
 from components.train.rating.warm_start import overlay
-from components.train.symmetric import Packing
+from components.train.sizes import GROUP_ROWS, MOST_CELLS, Size
+from components.train.symmetric import Packing, packed_width
 
 _START = 0.1
-# MXNet's sparse product fails from 2^31 cells on; fewer rows also bound the memory of a block.
-_MOST_CELLS = 2**31 - 1
+# Bounds the memory that it takes to solve rows.
 _BLOCK_ROWS = 1 << 16
 
 Array = npt.NDArray[np.float64]
@@ -67,28 +67,37 @@ class Bayes:
             "signals": self.signals,
         }
 
+    def sizes(self, customers: int, products: int) -> list[Size]:
+        """Its largest arrays: means or features of customers, and moments of products."""
+        size = self.rank + 1
+        features = (3 if self.counts else 1) + self.signals
+        return [
+            Size("customers", customers, max(size, features)),
+            Size("products", products, max(packed_width(size) + size, features)),
+        ]
+
     def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
         """Learn without end, a sweep over both sides a step; go on from a state if there is one."""
         ratings, mean = problem.ratings, float(problem.ratings.stars.mean(dtype=np.float64))
-        users, items = (
-            _Side.of(ratings, mean, by_user, problem, self) for by_user in (True, False)
-        )
-        user_rows: _Rows | None = None
-        item_rows: _Rows | None = None
+        sweep = _Sweep(self, problem, mean)
+        users: _Rows | None = None
+        items: _Rows | None = None
         if state is not None:
-            user_rows, item_rows = (self._restored(state, side) for side in ("users", "items"))
-        start = items.start(np.random.default_rng(self.seed), problem.start)
+            users, items = (self._restored(state, side) for side in ("users", "items"))
+        start = sweep.start(problem.start)
         while True:
-            user_rows = users.update(item_rows or start, user_rows)
-            item_rows = items.update(user_rows, item_rows)
-            export = partial(_export, user_rows, item_rows, mean, problem.bounds)
-            predict = partial(_predict, user_rows, item_rows, mean, problem.bounds)
+            users, items = sweep(users, items, start)
+            export = partial(_export, users, items, mean, problem.bounds)
+            predict = partial(_predict, users, items, mean, problem.bounds)
             loss = mean_squared_error(predict, ratings)
-            yield Step(loss, export, predict, partial(_state, user_rows, item_rows))
+            yield Step(loss, export, predict, partial(_state, users, items))
 
     def _restored(self, state: State, side: str) -> "_Rows":
-        parts = (state[f"{side}.{part}"] for part in ("means", "covariances"))
-        return _Rows(*(nd.array(part, ctx=self.device) for part in parts))
+        means, moments = (
+            nd.array(state[name], ctx=self.device) if name in state else None
+            for name in (f"{side}.means", f"{side}.moments")
+        )
+        return _Rows(means, state[f"{side}.spread"], moments)
 
 
 @dataclass(frozen=True)
@@ -97,127 +106,169 @@ class _Rows:
 
     Attributes:
         means: NDArray [rows, k + 1], vectors and biases.
-        covariances: NDArray [rows, k + 1, k + 1].
+        spread: the sum of their covariances, [k + 1, k + 1].
+        moments: what the other side needs of them, NDArray [rows, m] as `_Side` makes them; None
+            of all customers together, lest it take too much memory.
     """
 
     means: Any
-    covariances: Any
+    spread: Array
+    moments: Any = None
+
+    @cached_property
+    def vectors(self) -> Any:
+        """[q, 1], NDArray [rows, k + 1]."""
+        return _vectors(self.means)
 
 
-class _Side:
-    """The customers, or the products, with their ratings."""
+@dataclass(frozen=True)
+class _Block:
+    """The ratings of some rows.
 
-    def __init__(
-        self, blocks: list[tuple[Any, Any]], features: Any, rank: int, precision: float
-    ) -> None:
-        """See `of`.
+    Attributes:
+        rows: which of their side.
+        rated: where their ratings are, CSR NDArray [n, columns]. stars: what they are, likewise.
+    """
 
-        Args:
-            blocks: for runs of rows, where they rated and what, CSR NDArrays [n, other rows].
-            features: NDArray [rows, f], what the prior mean is linear in.
-            rank: length of the vectors.
-            precision: of the noise.
-        """
-        self._blocks, self._features = blocks, features
-        self._rank, self._size, self._precision = rank, rank + 1, precision
-        self._device = features.context
-        self._packing = Packing(self._size, self._device)
+    rows: slice
+    rated: Any
+    stars: Any
 
-    @classmethod
-    def of(
-        cls, ratings: Ratings, mean: float, by_user: bool, problem: Problem, model: Bayes
-    ) -> "_Side":
-        """The ratings above the mean, in rows of customers or of products."""
-        rows, columns = ratings.users, ratings.items
-        shape = problem.customers, problem.products
-        if not by_user:
-            rows, columns, shape = columns, rows, shape[::-1]
-        order = np.argsort(rows, kind="stable")
-        counts = np.bincount(rows, minlength=shape[0])
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        stars = (ratings.stars - np.float32(mean))[order]
-        height = min(_BLOCK_ROWS, max(1, _MOST_CELLS // shape[1]))
-        blocks = []
-        for start in range(0, shape[0], height):
-            within = offsets[start : start + height + 1]
-            cells = slice(within[0], within[-1])
-            indices, pointers = columns[order[cells]], within - within[0]
-            block = tuple(
-                nd.sparse.csr_matrix(
-                    (values, indices, pointers),
-                    shape=(len(pointers) - 1, shape[1]),
-                    ctx=model.device,
-                    dtype="float32",
-                )
-                for values in (np.ones(len(indices), np.float32), stars[cells])
-            )
-            blocks.append(block)
-        features = nd.array(_features(counts, model.counts), ctx=model.device)
+    def equations(self, others: _Rows) -> "_Equations":
+        """What those in the columns add to the normal equations of the rows."""
+        moments = nd.sparse.dot(self.rated, others.moments)
+        return self.rows, moments, nd.sparse.dot(self.stars, others.vectors)
+
+
+_Equations = tuple[slice, Any, Any]
+"""Rows, the sums of the others' moments, and of their vectors times the stars above the mean."""
+
+
+class _Sweep:
+    """A pass over both sides.
+
+    The customers come in groups: as soon as a group is solved, what it adds to the equations of
+    the products is added up, so that of all customers nothing but the means needs to be kept.
+    """
+
+    def __init__(self, model: Bayes, problem: Problem, mean: float) -> None:
+        self._model, self._products = model, problem.products
+        ratings, counts = problem.ratings, (problem.customers, problem.products)
+        features = [
+            nd.array(_features(np.bincount(rows, minlength=count), model.counts), ctx=model.device)
+            for rows, count in zip((ratings.users, ratings.items), counts, strict=True)
+        ]
         if model.signals:
             signals = implicit_signals(problem, model.signals, model.seed, model.device)
-            features = nd.concat(features, signals[0 if by_user else 1], dim=1)
-        return cls(blocks, features, model.rank, model.precision)
+            features = [nd.concat(*pair, dim=1) for pair in zip(features, signals, strict=True)]
+        self._users, self._items = (_Side(side, model) for side in features)
+        self._groups = [
+            _group(ratings, mean, customers, problem.products, model.device)
+            for customers in _runs(problem.customers, GROUP_ROWS)
+        ]
 
-    def start(self, random: np.random.Generator, factors: RatingFactors | None) -> _Rows:
+    def start(self, factors: RatingFactors | None) -> _Rows:
         """What products begin with: small random vectors and no biases, or those of a model.
 
         Nothing is uncertain. Customers need no start, theirs follow from the products.
         """
-        rows = len(self._features)
-        means = random.normal(0, _START, (rows, self._size))
-        means[:, self._rank] = 0
+        random, rank = np.random.default_rng(self._model.seed), self._model.rank
+        means = random.normal(0, _START, (self._products, rank + 1))
+        means[:, rank] = 0
         if factors is not None:
             overlay(means, factors.items, factors.item_biases)
-        shape = (rows, self._size, self._size)
-        return _Rows(nd.array(means, ctx=self._device), nd.zeros(shape, ctx=self._device))
+        return self._items.certain(nd.array(means, ctx=self._model.device))
 
-    def update(self, other: _Rows, own: _Rows | None) -> _Rows:
-        """Solve every row of this side, given the rows of the other.
+    def __call__(
+        self, users: _Rows | None, items: _Rows | None, start: _Rows
+    ) -> tuple[_Rows, _Rows]:
+        """Solve every customer, given the products, and then every product.
 
         Args:
-            other: the rows of the other side.
-            own: what was believed of this side, to learn the prior from; None at the start.
+            users: what was believed of them, to learn the prior from; None at the start.
+            items: likewise.
+            start: what to take for the products at the start.
         """
-        weights, covariance_inverse = self._prior(own)
-        precision = nd.array(covariance_inverse, ctx=self._device)
-        towards = nd.dot(self._features, nd.array(weights @ covariance_inverse, ctx=self._device))
-        vectors, moments = self._moments(other)
-        width = self._packing.width
-        means, covariances, start = [], [], 0
-        for rated, stars in self._blocks:
-            stop = start + rated.shape[0]
-            sums = nd.sparse.dot(rated, moments)
+        known, prior, solved = items or start, self._users.prior(users), []
+        sums, pulls = (
+            nd.zeros((self._products, columns.shape[1]), ctx=self._model.device)
+            for columns in (known.moments, known.vectors)
+        )
+        for by_user, by_item in self._groups:
+            group = self._users.solve(prior, (block.equations(known) for block in by_user))
+            for block in by_item:
+                rows, moments, pull = block.equations(group)
+                sums[rows] += moments
+                pulls[rows] += pull
+            solved.append(replace(group, moments=None))
+        parts = ((rows, sums[rows], pulls[rows]) for rows in _runs(self._products, _BLOCK_ROWS))
+        return _joined(solved), self._items.solve(self._items.prior(items), parts)
+
+
+class _Side:
+    """The customers, or the products: their priors and their systems."""
+
+    def __init__(self, features: Any, model: Bayes) -> None:
+        """See `_Sweep`.
+
+        Args:
+            features: NDArray [rows, f], what the prior mean is linear in.
+            model: the hyperparameters.
+        """
+        self._features, self._device = features, features.context
+        self._rank, self._size, self._precision = model.rank, model.rank + 1, model.precision
+        self._packing = Packing(self._size, self._device)
+
+    def prior(self, own: _Rows | None) -> tuple[Any, Any]:
+        """The prior of every row, learned from what was believed of them; None at the start.
+
+        Returns:
+            What the features are multiplied by to give the inverse of the covariance times the
+            mean, NDArray [f, k + 1], and the inverse, NDArray [k + 1, k + 1].
+        """
+        weights, inverse = self._fitted(own)
+        towards, precision = (
+            nd.array(values, ctx=self._device) for values in (weights @ inverse, inverse)
+        )
+        return towards, precision
+
+    def solve(self, prior: tuple[Any, Any], equations: Iterable[_Equations]) -> _Rows:
+        """Solve some rows of this side, one block after the other."""
+        towards, precision = prior
+        solved, width = [], self._packing.width
+        for rows, sums, pull in equations:
             systems = self._packing.unpack(sums[:, :width]) * self._precision
             systems = nd.broadcast_add(systems, precision.expand_dims(0))
-            right = nd.sparse.dot(stars, vectors) - sums[:, width:]
-            right = right * self._precision + towards[start:stop]
+            right = (pull - sums[:, width:]) * self._precision
+            right = right + nd.dot(self._features[rows], towards)
             inverse = nd.linalg.potri(nd.linalg.potrf(systems))
-            means.append(nd.linalg.gemm2(inverse, right.expand_dims(2)).reshape(right.shape))
-            covariances.append(inverse)
-            start = stop
-        return _Rows(nd.concat(*means, dim=0), nd.concat(*covariances, dim=0))
+            means = nd.linalg.gemm2(inverse, right.expand_dims(2)).reshape(right.shape)
+            spread = _double(inverse.sum(axis=0))
+            solved.append(_Rows(means, spread, self._moments(means, inverse)))
+        return _joined(solved)
 
-    def _moments(self, other: _Rows) -> tuple[Any, Any]:
-        """Of f = [q, 1] and the bias c of the other side: f, and E[f f'] packed beside E[f c]."""
-        k, rows = self._rank, len(other.means)
-        bias = other.means[:, k:]
-        vectors = (
-            nd.concat(other.means[:, :k], nd.ones_like(bias), dim=1) if k else nd.ones_like(bias)
-        )
+    def certain(self, means: Any) -> _Rows:
+        """Rows with these means and no doubt."""
+        return _Rows(means, np.zeros((self._size, self._size)), self._moments(means, None))
+
+    def _moments(self, means: Any, covariances: Any) -> Any:
+        """E[f f'] packed beside E[f c], of the vectors f = [q, 1] and the biases c of rows."""
+        k, bias = self._rank, means[:, self._rank :]
+        vectors = _vectors(means)
         outer = self._packing.outer(vectors)
         mixed = nd.broadcast_mul(vectors, bias)
-        if k:
+        if k and covariances is not None:
             # The constant of f is certain: its row and column of the covariance do not count.
             known = np.ones((1, self._size, self._size), np.float32)
             known[:, k, :] = known[:, :, k] = 0
-            spread = nd.broadcast_mul(other.covariances, nd.array(known, ctx=self._device))
+            spread = nd.broadcast_mul(covariances, nd.array(known, ctx=self._device))
             outer = outer + self._packing.pack(spread)
-            with_bias = nd.slice_axis(other.covariances, axis=2, begin=k, end=k + 1)
-            with_bias = with_bias.reshape((rows, -1))[:, :k]
+            with_bias = nd.slice_axis(covariances, axis=2, begin=k, end=k + 1)
+            with_bias = with_bias.reshape((len(means), -1))[:, :k]
             mixed = mixed + nd.concat(with_bias, nd.zeros_like(bias), dim=1)
-        return vectors, nd.concat(outer, mixed, dim=1)
+        return nd.concat(outer, mixed, dim=1)
 
-    def _prior(self, own: _Rows | None) -> tuple[Array, Array]:
+    def _fitted(self, own: _Rows | None) -> tuple[Array, Array]:
         """The weights of the features in the prior mean, and the inverse of its covariance."""
         features = self._features.shape[1]
         if own is None:
@@ -226,11 +277,70 @@ class _Side:
         cross = _double(nd.dot(self._features, own.means, transpose_a=True))
         weights = np.linalg.solve(gram + 2 * np.eye(features), cross)
         rest = own.means - nd.dot(self._features, nd.array(weights, ctx=self._device))
-        scatter = _double(nd.dot(rest, rest, transpose_a=True)) + _double(
-            own.covariances.sum(axis=0)
-        )
+        scatter = _double(nd.dot(rest, rest, transpose_a=True)) + own.spread
         rows = len(own.means)
         return weights, np.linalg.inv((scatter + np.eye(self._size)) / (rows + self._size + 1))
+
+
+def _vectors(means: Any) -> Any:
+    ones = nd.ones((len(means), 1), ctx=means.context)
+    return nd.concat(means[:, :-1], ones, dim=1) if means.shape[1] > 1 else ones
+
+
+def _joined(parts: Sequence[_Rows]) -> _Rows:
+    """One after the other."""
+    means = nd.concat(*(part.means for part in parts), dim=0)
+    spread = np.sum([part.spread for part in parts], axis=0)
+    moments = [part.moments for part in parts if part.moments is not None]
+    return _Rows(means, spread, nd.concat(*moments, dim=0) if moments else None)
+
+
+def _runs(rows: int, most: int) -> Iterator[slice]:
+    return (slice(start, min(start + most, rows)) for start in range(0, rows, most))
+
+
+def _group(
+    ratings: Ratings, mean: float, customers: slice, products: int, device: mx.Context
+) -> tuple[list[_Block], list[_Block]]:
+    """The ratings of some customers above the mean, in rows of customers and of products."""
+    first, last = np.searchsorted(ratings.users, (customers.start, customers.stop))
+    users = ratings.users[first:last] - customers.start
+    items, stars = ratings.items[first:last], ratings.stars[first:last] - np.float32(mean)
+    shape = customers.stop - customers.start, products
+    by_user = _blocks(users, items, stars, shape, device, customers.start)
+    return by_user, _blocks(items, users, stars, shape[::-1], device)
+
+
+def _blocks(
+    rows: Integers,
+    columns: Integers,
+    stars: Floats,
+    shape: tuple[int, int],
+    device: mx.Context,
+    first: int = 0,
+) -> list[_Block]:
+    """Ratings as sparse matrices, none with more cells than the sparse product takes.
+
+    The first row is that of number `first` on its side.
+    """
+    order = np.argsort(rows, kind="stable")
+    offsets = np.append(0, np.bincount(rows, minlength=shape[0]).cumsum())
+    columns, stars = columns[order], stars[order]
+    blocks = []
+    for run in _runs(shape[0], min(_BLOCK_ROWS, max(1, MOST_CELLS // shape[1]))):
+        within = offsets[run.start : run.stop + 1]
+        cells = slice(within[0], within[-1])
+        rated, scored = (
+            nd.sparse.csr_matrix(
+                (values, columns[cells], within - within[0]),
+                shape=(len(within) - 1, shape[1]),
+                ctx=device,
+                dtype="float32",
+            )
+            for values in (np.ones(within[-1] - within[0], np.float32), stars[cells])
+        )
+        blocks.append(_Block(slice(first + run.start, first + run.stop), rated, scored))
+    return blocks
 
 
 def _features(counts: npt.NDArray[np.int64], by_count: bool) -> npt.NDArray[np.float32]:
@@ -268,9 +378,10 @@ def _predict(
 def _state(users: _Rows, items: _Rows) -> State:
     return {
         "users.means": users.means.asnumpy(),
-        "users.covariances": users.covariances.asnumpy(),
+        "users.spread": users.spread,
         "items.means": items.means.asnumpy(),
-        "items.covariances": items.covariances.asnumpy(),
+        "items.spread": items.spread,
+        "items.moments": items.moments.asnumpy(),
     }
 
 

@@ -20,6 +20,7 @@ from components.train.rating.learning import (
     Step,
     Trial,
     learn_again,
+    title,
     try_model,
 )
 from components.train.settings import RatingSettings
@@ -57,7 +58,8 @@ def fit_rating(
         ratings; and the same of every trial with its history, in the order tried.
 
     Raises:
-        UserError: if there are no validation ratings, or a loss is no longer a number.
+        UserError: if there are no validation ratings, a loss is no longer a number, or every
+            model that is asked for needs a larger array than MXNet has.
     """
     if not len(splits.validation):
         raise UserError(
@@ -69,12 +71,22 @@ def fit_rating(
     )
 
     def attempt(model: RatingModel) -> Trial:
+        for size in model.sizes(problem.customers, problem.products):
+            if size.excess:
+                log.warning("rating: %s is left out: %s", title(model), size.excess)
+                return Trial(model, left_out=size.excess)
         checkpoint = checkpoints.of("trial", model.name, model.hyperparameters)
         steps, patience = settings.epochs, settings.patience
         return try_model(model, problem, splits.validation, steps, patience, checkpoint)
 
     trials = list(_trials(attempt, problem, settings, devices))
     best = min(trials, key=lambda trial: trial.mse)
+    if best.left_out:
+        raise UserError(
+            f"rating_model={settings.rating_model}: {best.left_out}: lower "
+            f"num_embeddings={settings.num_embeddings}, set rating_model=auto or prepare with "
+            f"higher minimum counts"
+        )
     log.info("rating: %s is best, validation MSE %.4f", best.model.name, best.mse)
     known = splits.train.merged_with(splits.validation)
     final = learn_again(best, replace(problem, ratings=known), checkpoints.of("final"))
@@ -100,9 +112,13 @@ def _trials(
         else:
             tried = [attempt(_gradient_model(name, settings, devices))]
         best = min(tried, key=lambda trial: trial.mse)
-        log.info(
-            "rating: %s reaches MSE %.4f on validation after %d steps", name, best.mse, best.steps
-        )
+        if not best.left_out:
+            log.info(
+                "rating: %s reaches MSE %.4f on validation after %d steps",
+                name,
+                best.mse,
+                best.steps,
+            )
         yield from tried
 
 

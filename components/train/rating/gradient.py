@@ -19,6 +19,7 @@ from components.train.rating.learner import Batch, Learner
 from components.train.rating.learning import Problem, Step
 from components.train.rating.networks import INITIAL, MatrixFactorization, Mlp
 from components.train.rating.tables import AdaGrad, Momentum, Table
+from components.train.sizes import Size
 
 _LEARNING_RATES = {"mf": 0.15, "mlp": 0.02}
 _MOMENTUM = 0.9
@@ -54,6 +55,11 @@ class GradientModel:
             "learning_rate": self._rate,
             own: getattr(self, own),
         }
+
+    def sizes(self, customers: int, products: int) -> list[Size]:
+        """Its largest arrays: the tables, with a row that is nobody's."""
+        width = self.width + (2 if self.name == "mf" else 0)
+        return [Size("customers", customers + 1, width), Size("products", products + 1, width)]
 
     def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
         """Learn without end, an epoch a step; go on from a state if there is one.

@@ -12,6 +12,7 @@ from components.artifacts.model import Floats, Integers, RatingFactors
 from components.artifacts.splits import Ratings
 from components.errors import UserError
 from components.train.checkpoints import Checkpoint, History, State
+from components.train.sizes import Size
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,9 @@ class RatingModel(Protocol):
     def hyperparameters(self) -> dict[str, Any]:
         """What tells it from others of its name."""
 
+    def sizes(self, customers: int, products: int) -> list[Size]:
+        """Its largest arrays."""
+
     def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
         """Learn without end, an epoch or sweep a step; the same steps every time.
 
@@ -87,22 +91,22 @@ class Trial:
         model: what was tried.
         mse: of its best step, on the validation ratings. steps: the number of that step.
         history: by step, `step`, `train_mse` and `validation_mse`.
+        left_out: why it was not tried at all, if so; its error is infinite then.
     """
 
     model: RatingModel
-    mse: float
-    steps: int
+    mse: float = math.inf
+    steps: int = 0
     history: History = field(default_factory=list)
+    left_out: str = ""
 
     @property
     def description(self) -> dict[str, Any]:
         """The trial in plain values."""
-        return {
-            "model": self.model.name,
-            "hyperparameters": self.model.hyperparameters,
-            "validation_mse": self.mse,
-            "steps": self.steps,
-        }
+        what = {"model": self.model.name, "hyperparameters": self.model.hyperparameters}
+        if self.left_out:
+            return what | {"left_out": self.left_out}
+        return what | {"validation_mse": self.mse, "steps": self.steps}
 
 
 def mean_squared_error(predict: Predict, ratings: Ratings) -> float:

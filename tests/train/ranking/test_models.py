@@ -1,15 +1,19 @@
 """Each model solves the equations that its docstring states, whatever the size of the blocks."""
 
+import mxnet as mx
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from components.train.ranking import als
 from components.train.ranking import histories as histories_module
 from components.train.ranking.als import ImplicitAls
 from components.train.ranking.autoencoder import Autoencoder
+from components.train.ranking.histories import Histories
 from components.train.ranking.popularity import Popularity
 from components.train.ranking.ridge import Ridge
 from components.train.ranking.training_set import TrainingSet
+from tests.train.arrays import largest
 from tests.train.ranking.data import (
     CUSTOMERS,
     DIMENSIONS,
@@ -17,6 +21,7 @@ from tests.train.ranking.data import (
     close,
     dense,
     lists,
+    make_ratings,
     make_training_set,
 )
 
@@ -101,6 +106,27 @@ def test_als_solves_every_customers_normal_equations(data: TrainingSet) -> None:
         np.testing.assert_allclose(factors.users[user], expected, rtol=1e-2, atol=1e-4)
     expected = np.linalg.solve(np.mean(systems, axis=0), items.T).T
     assert close(factors.histories, expected, 1e-3)
+
+
+def test_als_in_many_groups_learns_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = ImplicitAls(make_training_set()).fit(4, 0.8, 0.03)
+    monkeypatch.setattr(als, "GROUP_ROWS", 7)
+    groups = ImplicitAls(make_training_set()).fit(4, 0.8, 0.03)
+    assert close(groups.items, whole.items, 1e-3)
+    assert close(groups.users, whole.users, 1e-3)
+
+
+def test_als_makes_no_array_of_the_outer_products_of_all_customers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(als, "GROUP_ROWS", 64)
+    monkeypatch.setattr(histories_module, "_BLOCK_ROWS", 64)
+    customers, width = 3000, 16
+    ratings = make_ratings(customers=customers)
+    data = TrainingSet(Histories.of(ratings, customers, PRODUCTS, 0), width, 0, mx.cpu())
+    with largest() as cells:
+        ImplicitAls(data).fit(width, 0.8, 0.03)
+    assert cells[0] <= 64 * width**2
 
 
 def test_popularity_counts_the_latest_days_and_then_all() -> None:

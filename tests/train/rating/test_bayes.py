@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.train.rating import bayes
+from components.train.rating import bayes, learning
 from components.train.rating.bayes import Bayes
 from components.train.rating.learning import Step, mean_squared_error
+from tests.train.arrays import largest
 from tests.train.worlds import CPU, ITEMS, USERS, held_out, planted, problem
 
 TRAIN, VALIDATION, TEST = held_out(planted())
@@ -60,6 +61,26 @@ def test_rows_in_many_blocks_are_solved_as_in_one(monkeypatch: pytest.MonkeyPatc
     blocks = learn(steps=3).export()
     assert blocks.users == pytest.approx(whole.users, abs=1e-4)
     assert blocks.item_biases == pytest.approx(whole.item_biases, abs=1e-4)
+
+
+def test_customers_in_many_groups_are_solved_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = learn(steps=3).export()
+    monkeypatch.setattr(bayes, "GROUP_ROWS", 31)
+    groups = learn(steps=3).export()
+    assert groups.users == pytest.approx(whole.users, abs=1e-4)
+    assert groups.item_biases == pytest.approx(whole.item_biases, abs=1e-4)
+
+
+def test_of_all_customers_no_array_is_wider_than_their_means(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bayes, "GROUP_ROWS", 64)
+    monkeypatch.setattr(learning, "_BLOCK_ROWS", 64)
+    customers, rank = 3000, 16
+    task = problem(planted(users=customers, each=6), users=customers)
+    with largest() as cells:
+        list(islice(Bayes(rank, 4.0, True, 0, CPU).learn(task), 2))
+    assert cells == [customers * (rank + 1)]
 
 
 def test_a_product_that_nobody_rated_gets_the_prior() -> None:

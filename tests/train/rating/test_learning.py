@@ -12,6 +12,7 @@ from components.artifacts.model import RatingFactors
 from components.errors import UserError
 from components.train.checkpoints import Checkpoint, State
 from components.train.rating.learning import Problem, Step, learn_again, try_model
+from components.train.sizes import Size
 from tests.train.worlds import held_out, planted, problem
 
 NOWHERE = Checkpoint()
@@ -27,6 +28,9 @@ class Scripted:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
 
     name = "scripted"
+
+    def sizes(self, customers: int, products: int) -> list[Size]:
+        return [Size("customers", customers, 1), Size("products", products, 1)]
 
     def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
         done = 0 if state is None else int(state["done"][0])
