@@ -32,12 +32,12 @@ run-docker: $(READY) ## run the pipeline here, each step in its image (make imag
 	@$(BIN)/alsolike run --docker $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"}
 
 .PHONY: tune
-tune: $(READY) ## search the settings of training, then run the pipeline with the best: SOURCE=…, PARAMS="objective=rating batch=6"
-	@$(BIN)/alsolike tune $(if $(SOURCE),--source "$(SOURCE)") $(if $(PARAMS),--params "$(PARAMS)")
+tune: $(READY) ## search the settings of training here, then run the pipeline with the best: SOURCE and PARAMS as for run, and "objective=rating batch=6"
+	@$(BIN)/alsolike tune $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"}
 
 .PHONY: serve
 serve: $(READY) ## serve the deployed model: PORT=8080
-	@$(BIN)/alsolike serve $(if $(PORT),--port $(PORT))
+	@$(BIN)/alsolike serve $${PORT:+--port "$$PORT"}
 
 .PHONY: compile
 compile: $(READY) ## write the pipeline's YAML for runs here
@@ -45,13 +45,13 @@ compile: $(READY) ## write the pipeline's YAML for runs here
 
 .PHONY: images
 images: $(READY) ## build the images: IMAGES="data serve", REGISTRY= also names them for it, PLATFORM=, BASE_IMAGE=, NETWORK=
-	@$(BIN)/alsolike images build $(IMAGES) $(if $(REGISTRY),--registry $(REGISTRY)) \
-		$(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
-		$(if $(NETWORK),--network $(NETWORK))
+	@$(BIN)/alsolike images build $$IMAGES $${REGISTRY:+--registry "$$REGISTRY"} \
+		$${PLATFORM:+--platform "$$PLATFORM"} $${BASE_IMAGE:+--base-image "$$BASE_IMAGE"} \
+		$${NETWORK:+--network "$$NETWORK"}
 
 .PHONY: push
 push: $(READY) ## push the images to REGISTRY=, and lock the pipeline to their digests: IMAGES="data serve"
-	@$(BIN)/alsolike images push --registry "$(REGISTRY)" $(IMAGES)
+	@$(BIN)/alsolike images push --registry "$$REGISTRY" $$IMAGES
 
 .PHONY: test
 test: $(READY) ## run the tests, fast ones first
@@ -77,7 +77,7 @@ lint: $(READY) ## check style and types, the Dockerfile, and that no secret is w
 
 .PHONY: audit
 audit: $(READY) ## look up known vulnerabilities of what the images hold: OSV_URL= for a server other than OSV's
-	@$(BIN)/alsolike images audit $(if $(OSV_URL),--osv-url $(OSV_URL))
+	@$(BIN)/alsolike images audit $${OSV_URL:+--osv-url "$$OSV_URL"}
 
 .PHONY: sbom
 sbom: $(READY) ## write what the images are made of to dist/sbom, in CycloneDX
@@ -113,7 +113,7 @@ bench-evaluate: $(READY) ## time the evaluation of 100,000 customers and 50,000 
 
 .PHONY: bench-quality
 bench-quality: $(READY) ## compare predictions and rankings with those of other libraries
-	$(BIN)/python -m benchmarks.quality $(if $(EXTRA),--extra $(EXTRA))
+	$(BIN)/python -m benchmarks.quality $${EXTRA:+--extra "$$EXTRA"}
 
 .PHONY: bench-data
 bench-data: $(READY) ## time ingest and prepare of 4 million ratings beside the notebook's pandas
