@@ -33,7 +33,7 @@ def prepare(
         split: What to hold out: last (every customer's latest rating), temporal (the latest days
             of all) or random.
         test_fraction: Part of the ratings to test with, and as much to validate with, of a
-            temporal or random split.
+            random split, or in whole days of a temporal one.
         seed: Seed of a random split, and of which rating of one day is the latest.
     """
     from pathlib import Path

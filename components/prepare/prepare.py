@@ -35,7 +35,7 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
         The artifact's statistics.
 
     Raises:
-        UserError: if the ratings are damaged, or none is left after filtering.
+        UserError: if the ratings are damaged, or too few are left after filtering to split them.
     """
     folder = RatingsFolder.open(ratings)
     everything = read_numbered(ratings)
@@ -51,6 +51,7 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
         "after": describe(ordered),
         "removed": [asdict(one) for one in removals],
         "rows": rows,
+        "new_customers": _count_new(ordered["user"], parts),
     }
     with write_artifact(
         output, splits.KIND, splits.SCHEMA_VERSION, {ratings_format.KIND: folder.manifest}
@@ -89,6 +90,15 @@ def _check_parts(rows: dict[str, int], settings: PrepareSettings) -> None:
             f"the {settings.split} split leaves no ratings for {' and '.join(empty)}: raise "
             f"min_customer_ratings to 3 or more, or choose another split"
         )
+
+
+def _count_new(users: pl.Series, parts: Parts) -> dict[str, int]:
+    """How many customers there are in a part held out who are in none before it."""
+    rows = pl.DataFrame({"user": users, "part": parts})
+    first = rows.group_by("user").agg(pl.col("part").min())["part"]
+    counts = {name: int((first == _NAMES[name]).sum()) for name in ("validation", "test")}
+    log.info("customers who are new: %d to validate, %d to test", *counts.values())
+    return counts
 
 
 def _write_parts(folder: Path, ordered: pl.DataFrame, parts: Parts) -> None:

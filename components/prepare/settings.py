@@ -27,15 +27,15 @@ class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
     split: Literal["last", "temporal", "random"] = Field(
         default="last",
         description="What to hold out. last: every customer's latest rating to test with, the "
-        "one before to validate with. temporal: the latest days of all. random: a part of every "
-        "customer's ratings.",
+        "one before to validate with. temporal: the latest days of all, on which a customer may "
+        "be new. random: a part of every customer's ratings.",
     )
     test_fraction: float = Field(
         default=0.1,
         gt=0,
         lt=0.5,
         description="The part of the ratings to test with, and as much to validate with, of a "
-        "temporal or random split.",
+        "random split, or in whole days of a temporal one.",
     )
     seed: int = Field(
         default=0,

@@ -1,18 +1,20 @@
 """Ratings held out: which to learn from, which to choose settings by, which to judge by.
 
-A customer with fewer than three ratings has none to spare for both, and stays in training.
+Split by customer (last, random), those with fewer than three ratings have none to spare for both,
+and stay in training. Split by time for all (temporal), a customer may be new in a later part.
 """
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from components.errors import UserError
 from components.prepare.settings import PrepareSettings
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 Parts = npt.NDArray[np.int8]
 
-_FEWEST = 3
+_FEWEST = 3  # ratings of a customer, or days: one for each part
 
 
 def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
@@ -21,20 +23,21 @@ def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
     Args:
         ratings: in order of user, then date, then item; users numbered from 0.
         settings: how to split.
+
+    Raises:
+        UserError: if there are too few days for a temporal split.
     """
+    days = ratings["review_date"].to_physical().to_numpy()
+    if settings.split == "temporal":
+        return _latest_days(days, settings.test_fraction)
     users = ratings["user"].to_numpy()
     counts = np.bincount(users)[users]
-    if settings.split == "temporal":
-        days = ratings["review_date"].to_physical().to_numpy()
-        parts = _latest_days(days, settings.test_fraction)
-    elif settings.split == "random":
+    if settings.split == "random":
         place = _shuffled_place(users, settings.seed)
         held_out = np.maximum(1, np.floor(counts * settings.test_fraction)).astype(np.int64)
         parts = _by_place_from_end(counts - 1 - place, held_out)
     else:
-        place = _shuffled_place(
-            users, settings.seed, ratings["review_date"].to_physical().to_numpy()
-        )
+        place = _shuffled_place(users, settings.seed, days)
         parts = _by_place_from_end(counts - 1 - place, np.ones_like(counts))
     parts[counts < _FEWEST] = TRAIN
     return parts
@@ -71,24 +74,27 @@ def _shuffled_place(
 def _latest_days(days: npt.NDArray[np.int32], fraction: float) -> Parts:
     """Whole days, so that nothing in one part is older than anything in the part before.
 
-    A part holds one day at least, and otherwise no more than the fraction of the rows.
+    A part holds one day at least, and otherwise no more than the fraction of the rows. Where the
+    test's one day holds more, validation gets that much less of what is left.
     """
+    distinct, counts = np.unique(days, return_counts=True)
+    if len(distinct) < _FEWEST:
+        raise UserError(
+            f"a temporal split needs ratings of three days or more, and these are of "
+            f"{len(distinct)}: choose split=last or split=random, or ingest more days"
+        )
+    wanted = max(1, round(fraction * len(days)))
+    test = _count_latest(counts, wanted, len(counts) - 2)
+    earlier = counts[:-test]
+    share = min(1.0, earlier.sum() / (len(days) - wanted))
+    validation = _count_latest(earlier, share * wanted, len(earlier) - 1)
     parts = np.full(len(days), TRAIN, np.int8)
-    test_from = _boundary(days, fraction)
-    parts[days >= test_from] = TEST
-    earlier = days[days < test_from]
-    if len(earlier):
-        validation_from = _boundary(earlier, fraction * len(days) / len(earlier))
-        parts[(days >= validation_from) & (days < test_from)] = VALIDATION
+    parts[days >= distinct[-test - validation]] = VALIDATION
+    parts[days >= distinct[-test]] = TEST
     return parts
 
 
-def _boundary(days: npt.NDArray[np.int32], fraction: float) -> int:
-    """The first of the latest days that together hold no more than a fraction of the rows."""
-    ordered = np.sort(days)
-    wanted = max(1, round(fraction * len(days)))
-    day = ordered[-wanted]
-    begins, ends = np.searchsorted(ordered, [day, day + 1])
-    if len(days) - begins > wanted and ends < len(days):
-        return int(ordered[ends])
-    return int(day)
+def _count_latest(counts: npt.NDArray[np.int64], wanted: float, most: int) -> int:
+    """How many of the latest days hold no more than the wanted rows: from one to `most`."""
+    fitting = np.searchsorted(np.cumsum(counts[::-1]), wanted, side="right")
+    return int(np.clip(fitting, 1, most))

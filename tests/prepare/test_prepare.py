@@ -128,6 +128,29 @@ def test_statistics_describe_before_and_after(tmp_path: Path) -> None:
     assert statistics["removed"][0]["rule"] == "deduplicate"
 
 
+def test_statistics_tell_whom_a_temporal_split_tests_without_a_history(tmp_path: Path) -> None:
+    days = {"a": (1, 2, 3, 28), "b": (27, 28), "c": (4, 27), "d": (28,), "e": (5, 6, 7)}
+    rows = [
+        (customer, f"p{place}", 5.0, date(2015, 1, day))
+        for customer, its in days.items()
+        for place, day in enumerate(its)
+    ]
+    few = {"min_customer_ratings": 1, "min_product_ratings": 1}
+    splits = run(tmp_path, rows, split="temporal", test_fraction=0.25, **few)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [6, 3, 3]
+    assert splits.train.days.max() < splits.validation.days.min() < splits.test.days.min()
+    statistics = json.loads((splits.path / STATISTICS).read_text())
+    assert statistics["new_customers"] == {"validation": 1, "test": 1}
+
+
+def test_all_ratings_on_one_day_are_told_in_a_line(tmp_path: Path) -> None:
+    rows = [(*row[:3], date(2015, 1, 1)) for row in make_rows()]
+    with pytest.raises(UserError, match="three days or more, and these are of 1") as raised:
+        run(tmp_path, rows, split="temporal")
+    assert "\n" not in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["ratings"]
+
+
 def test_the_lineage_names_the_ratings(tmp_path: Path) -> None:
     splits = run(tmp_path, make_rows())
     ratings = ratings_format.RatingsFolder.open(tmp_path / "ratings")

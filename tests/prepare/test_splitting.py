@@ -6,12 +6,14 @@ from collections import Counter
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from components.errors import UserError
+from components.prepare.filtering import keep_active
 from components.prepare.settings import PrepareSettings
 from components.prepare.splitting import TEST, TRAIN, VALIDATION, split
-from tests.prepare.tables import Row, frame, rows, unique_pairs
+from tests.prepare.tables import Row, frame, rows, table_of, unique_pairs
 
 fractions = st.sampled_from([0.05, 0.1, 0.3])
 ways = st.sampled_from(["last", "temporal", "random"])
@@ -57,13 +59,45 @@ def test_no_test_rating_is_older_than_one_to_train_with(table: list[Row]) -> Non
         assert newest(history, VALIDATION) <= oldest(history, TEST)
 
 
+@given(tables, fractions, st.integers(0, 60), st.integers(1, 2), st.integers(1, 2))
+def test_a_temporal_split_is_one_of_time_for_all(
+    table: list[Row], fraction: float, at_once: int, min_customer: int, min_product: int
+) -> None:
+    """Also with customers of few ratings, and with many ratings on the last day."""
+    bulk = [(user + 10, user % 6, 5.0, 9) for user in range(at_once)]
+    kept, _ = keep_active(frame([*table, *bulk]), min_customer, min_product, fixpoint=True)
+    assume(kept["review_date"].n_unique() >= 3)
+    parts = split_table(table_of(kept), "temporal", test_fraction=fraction)
+    assert parts["part"].n_unique() == 3
+    assert newest(parts, TRAIN) < oldest(parts, VALIDATION)
+    assert newest(parts, VALIDATION) < oldest(parts, TEST)
+
+
 @given(tables, fractions)
-def test_a_temporal_split_is_one_of_time_for_all(table: list[Row], fraction: float) -> None:
+def test_a_temporal_part_of_more_than_a_day_is_no_more_than_its_fraction(
+    table: list[Row], fraction: float
+) -> None:
+    assume(len({row[3] for row in table}) >= 3)
     parts = split_table(table, "temporal", test_fraction=fraction)
-    spare = parts.filter(pl.len().over("user") >= 3)
-    assert newest(spare, TRAIN) < oldest(spare, VALIDATION)
-    assert newest(spare, VALIDATION) < oldest(spare, TEST)
-    assert newest(spare, TRAIN) < oldest(spare, TEST)
+    for part in (VALIDATION, TEST):
+        held_out = parts.filter(part=part)
+        if held_out["review_date"].n_unique() > 1:
+            assert len(held_out) <= max(1, round(fraction * len(table)))
+
+
+@given(rows.map(lambda table: [(*row[:3], row[3] % 2) for row in table]).map(unique_pairs))
+def test_days_too_few_for_a_temporal_split_are_told(table: list[Row]) -> None:
+    days = len({row[3] for row in table})
+    with pytest.raises(UserError, match=f"three days.* {days}: choose split=last or split=random"):
+        split_table(table, "temporal")
+
+
+def test_a_last_day_of_most_ratings_leaves_its_fraction_of_the_others_to_validate_with() -> None:
+    """As when a shop moved house, and stamped what it had with that day."""
+    table = [(user, item, 5.0, item) for user in range(10) for item in range(100)]
+    table += [(user + 10, item, 5.0, 100) for user in range(95) for item in range(100)]
+    parts = split_table(table, "temporal", test_fraction=0.1)["part"].to_numpy()
+    assert np.bincount(parts).tolist() == [890, 110, 9500]
 
 
 @given(tables, fractions)
@@ -75,7 +109,7 @@ def test_a_random_split_takes_a_part_of_every_customer(table: list[Row], fractio
         assert counts[TRAIN] > 0
 
 
-@given(tables, ways)
+@given(tables, st.sampled_from(["last", "random"]))
 def test_customers_with_too_few_ratings_stay_in_training(table: list[Row], way: str) -> None:
     few = split_table(table, way).filter(pl.len().over("user") < 3)
     assert few["part"].eq(TRAIN).all()
@@ -85,6 +119,7 @@ def test_customers_with_too_few_ratings_stay_in_training(table: list[Row], way: 
 def test_the_order_of_the_rows_does_not_matter(
     table: list[Row], way: str, chance: random.Random
 ) -> None:
+    assume(way != "temporal" or len({row[3] for row in table}) >= 3)
     shuffled = chance.sample(table, len(table))
     assert split_table(table, way).equals(split_table(shuffled, way))
 
