@@ -89,7 +89,7 @@ def _serve() -> str:
 
 def _images() -> str:
     steps = {
-        "data": "resolve, ingest, prepare, evaluate, notify; the search of `make tune`",
+        "data": "resolve, ingest, prepare, evaluate, notify; the search of `alsolike tune`",
         "train-cpu": "train",
         "train-gpu": "train, with CUDA 11 from PyPI",
         "serve": "deploy, and the server",

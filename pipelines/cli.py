@@ -54,13 +54,18 @@ def tune(
         typer.Option(help="File, folder or s3:// URI of ratings; made up if not given."),
     ] = None,
     params: Annotated[
-        str, typer.Option(help="Parameters: 'objective=rating batch=6', or a YAML file.")
+        str,
+        typer.Option(help="Those of the search and of run: 'objective=rating', or a YAML file."),
     ] = "",
+    docker: Annotated[
+        bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
+    ] = False,
 ) -> None:
     """Search settings of the training step on this machine, then run the pipeline with the best."""
     from pipelines.tuning import tune_locally
 
-    summary = tune_locally(source or None, read_parameters(params), Console())
+    given = read_parameters(params)
+    summary = tune_locally(source or None, given, Console(), docker=docker)
     typer.echo(f"\nTrials   {Path(summary['folder']) / TRIALS}")
     _show_end(summary)
 

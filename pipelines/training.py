@@ -9,7 +9,7 @@
 7. notify, however it ended: say so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kfp import dsl
@@ -31,22 +31,29 @@ from pipelines.environment import Environment
 from pipelines.platform import StepName, apply_platform
 
 Place = Callable[[dsl.PipelineTask, StepName, str], dsl.PipelineTask]
+"""Gives a task its title and whatever else it has as that step."""
+Given = Mapping[str, Any]
+"""The parameters of a pipeline by name, as it passes them on."""
 
 
 def training_pipeline(environment: Environment | None = None) -> Any:
     """The pipeline, as plain Kubeflow or with the platform settings of an environment."""
 
     def place(task: dsl.PipelineTask, name: StepName, title: str) -> dsl.PipelineTask:
-        task.set_display_name(title)
         if environment is not None:
             apply_platform(task, name, environment)
-        return task
+        return entitle(task, name, title)
 
     return dsl.pipeline(
         name="alsolike-training",
         display_name="alsolike: train a recommender",
         description=_DESCRIPTION,
     )(_training(place, environment.run_page if environment else ""))
+
+
+def entitle(task: dsl.PipelineTask, _: StepName, title: str) -> dsl.PipelineTask:
+    """Give a task its title and no platform: the `Place` of a pipeline for this machine."""
+    return task.set_display_name(title)
 
 
 def _training(place: Place, run_page: str) -> Callable[..., None]:
@@ -125,40 +132,51 @@ def _training(place: Place, run_page: str) -> Callable[..., None]:
         max_latency_ms: float = 500.0,
         seed: int = 0,
     ) -> None:
-        given = dict(locals())
-
-        def own(component: Any) -> dict[str, Any]:
-            """Of what the pipeline is given, what this step asks for."""
-            asked = component.component_spec.inputs
-            return {name: given[name] for name in asked if name in given}
-
-        outcome = place(notify(run_url=run_page), "notify", "Say how it ended")
-        outcome.set_caching_options(False)
-        with dsl.ExitHandler(outcome, name="training"):
-            version = place(resolve(**own(resolve)), "resolve", "Resolve the source's version")
-            version.set_caching_options(False)
-            read = own(ingest) | {"source_version": version.output}
-            ingested = place(ingest(**read), "ingest", "Ingest ratings from S3")
-            ratings = ingested.outputs["ratings"]
-            prepared = place(
-                prepare(ratings=ratings, **own(prepare)), "prepare", "Filter and split"
-            )
-            splits = prepared.outputs["splits"]
-            model = place(train(splits=splits, **own(train)), "train", "Train").outputs["model"]
-            measured = own(evaluate) | {"champion": destination}
-            judged = place(
-                evaluate(ratings=ratings, splits=splits, model=model, **measured),
-                "evaluate",
-                "Evaluate and judge",
-            )
-            # The champion that it is measured against may have changed.
-            judged.set_caching_options(False)
-            with dsl.If(judged.outputs["Output"] == True, name="passed"):  # noqa: E712
-                deployed = place(deploy(model=model, **own(deploy)), "deploy", "Deploy")
-                deployed.set_caching_options(False)
+        _steps(place, run_page, dict(locals()))
 
     training.__doc__ = _document()
     return training
+
+
+def _steps(place: Place, run_page: str, given: Given) -> None:
+    outcome = place(notify(run_url=run_page), "notify", "Say how it ended")
+    outcome.set_caching_options(False)
+    with dsl.ExitHandler(outcome, name="training"):
+        _, ratings, splits = read_and_split(place, given)
+        trained = place(train(splits=splits, **own(train, given)), "train", "Train")
+        model = trained.outputs["model"]
+        measured = own(evaluate, given) | {"champion": given["destination"]}
+        judged = place(
+            evaluate(ratings=ratings, splits=splits, model=model, **measured),
+            "evaluate",
+            "Evaluate and judge",
+        )
+        # The champion that it is measured against may have changed.
+        judged.set_caching_options(False)
+        with dsl.If(judged.outputs["Output"] == True, name="passed"):  # noqa: E712
+            deployed = place(deploy(model=model, **own(deploy, given)), "deploy", "Deploy")
+            deployed.set_caching_options(False)
+
+
+def read_and_split(place: Place, given: Given) -> tuple[Any, Any, Any]:
+    """The steps that both pipelines begin with: resolve, ingest and prepare.
+
+    Returns:
+        The source's version, the ratings and the splits, each as the pipeline passes it on.
+    """
+    version = place(resolve(**own(resolve, given)), "resolve", "Resolve the source's version")
+    version.set_caching_options(False)
+    read = own(ingest, given) | {"source_version": version.output}
+    ingested = place(ingest(**read), "ingest", "Ingest ratings from S3")
+    ratings = ingested.outputs["ratings"]
+    prepared = place(prepare(ratings=ratings, **own(prepare, given)), "prepare", "Filter and split")
+    return version.output, ratings, prepared.outputs["splits"]
+
+
+def own(component: Any, given: Given) -> dict[str, Any]:
+    """Of what a pipeline is given, what this component asks for."""
+    asked = component.component_spec.inputs
+    return {name: given[name] for name in asked if name in given}
 
 
 _DESCRIPTION = (

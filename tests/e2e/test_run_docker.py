@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 import docker
 import pytest
+from rich.console import Console
 
 from components import images
 from pipelines.containers import LABEL
+from pipelines.local import TRIALS
 from pipelines.object_store import ObjectStore
 from pipelines.source import upload
+from pipelines.tuning import tune_locally
 from tests.e2e.runs import QUICK, STEPS, Run, interrupt, run
 
 if TYPE_CHECKING:
@@ -104,6 +107,14 @@ def test_a_step_that_fails_has_the_last_word(ratings: Path, tmp_path: Path) -> N
     assert ended.code == 1
     assert ended.errors.strip().splitlines()[-1].startswith("error: prepare: none of the ")
     assert ended.summary["steps"]["prepare"]["state"] == "FAILED"
+
+
+def test_a_search_has_its_trials_in_containers_too(ratings: Path, tmp_path: Path) -> None:
+    given = {"batch": "2", "epochs": "2"}
+    runs = tmp_path / "runs"
+    summary = tune_locally(str(ratings), given, Console(quiet=True), runs, rounds=1, docker=True)
+    assert summary["endpoint"]["checked"]
+    assert (Path(summary["folder"]) / TRIALS).exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

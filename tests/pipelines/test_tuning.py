@@ -1,8 +1,9 @@
 """The tuning pipeline searches in rounds and hands the best settings to the training pipeline."""
 
+import csv
+import gzip
 import json
 import re
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,48 @@ from rich.console import Console
 from components.artifacts.model import DESCRIPTION
 from pipelines.compile import compile_pipeline
 from pipelines.local import TRIALS
-from pipelines.package import read_package
+from pipelines.package import Package, read_package
 from pipelines.sample_data import write_sample
+from pipelines.training import training_pipeline
 from pipelines.tuning import tune_locally, tuning_pipeline
 
+SEARCHED = {
+    *("rating_model", "num_embeddings", "batch_size", "learning_rate", "dropout", "weight_decay"),
+    *("ranking_model", "ranking_dimensions", "ranking_recency", "ranking_regularization"),
+}
 
-def test_batches_are_asked_for_one_after_the_other_and_the_best_is_trained(tmp_path: Path) -> None:
-    compiled = tmp_path / "tuning.yaml"
-    compile_pipeline(compiled, build=partial(tuning_pipeline, rounds=2))
-    tasks = read_package(compiled).pipeline.root.dag.tasks
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    file = tmp_path_factory.mktemp("compiled") / "tuning.yaml"
+    compile_pipeline(file, build=lambda _: tuning_pipeline(rounds=2))
+    return read_package(file)
+
+
+def test_it_takes_what_training_takes_but_what_it_finds_itself(compiled: Package) -> None:
+    declared = compiled.pipeline.root.input_definitions.parameters
+    training = training_pipeline().pipeline_spec.root.input_definitions.parameters
+    left_out = SEARCHED | {"patience", "warm_start", "checkpoints"}
+    assert declared.keys() == training.keys() - left_out | {"objective", "batch"}
+    for name in declared.keys() & training.keys():
+        assert declared[name] == training[name]
+    assert all(parameter.description for parameter in declared.values())
+
+
+def test_what_it_is_given_comes_to_the_steps_and_to_the_training(compiled: Package) -> None:
+    tasks = compiled.pipeline.root.dag.tasks
+    handed = tasks["alsolike-training"].inputs.parameters
+    assert handed["gate"].component_input_parameter == "gate"
+    assert handed["customer_column"].component_input_parameter == "customer_column"
+    read = tasks["ingest"].inputs.parameters
+    assert read["customer_column"].component_input_parameter == "customer_column"
+    assert tasks["prepare"].inputs.parameters["fixpoint"].component_input_parameter == "fixpoint"
+
+
+def test_batches_are_asked_for_one_after_the_other_and_the_best_is_trained(
+    compiled: Package,
+) -> None:
+    tasks = compiled.pipeline.root.dag.tasks
     assert list(tasks["tell"].dependent_tasks) == ["for-loop-1"]
     assert list(tasks["ask-2"].dependent_tasks) == ["tell"]
     assert set(tasks["for-loop-2"].dependent_tasks) == {"ask-2", "prepare"}
@@ -28,16 +62,38 @@ def test_batches_are_asked_for_one_after_the_other_and_the_best_is_trained(tmp_p
     best = {
         name for name in handed if handed[name].task_output_parameter.producer_task == "conclude"
     }
-    assert best >= {"rating_model", "learning_rate", "ranking_model", "ranking_recency"}
+    assert best == SEARCHED
     assert handed["source_version"].task_output_parameter.producer_task == "resolve"
+
+
+COLUMNS = {
+    "format": "csv",
+    "customer_column": "user_id:token",
+    "product_column": "item_id:token",
+    "rating_column": "rating:float",
+    "date_column": "timestamp:float",
+}
+
+
+def write_columns(file: Path) -> None:
+    """Ratings under the column names of another world, as no format has them."""
+    write_sample(file.with_suffix(".tsv.gz"), 6000, seed=0)
+    fields = ("customer_id", "product_id", "star_rating", "review_date")
+    with gzip.open(file.with_suffix(".tsv.gz"), "rt") as source, file.open("w") as target:
+        writer = csv.writer(target, delimiter="\t")
+        writer.writerow(name for key, name in COLUMNS.items() if key != "format")
+        for row in csv.DictReader(source, delimiter="\t", quoting=csv.QUOTE_NONE):
+            writer.writerow(row[field] for field in fields)
+    file.with_suffix(".tsv.gz").unlink()
 
 
 @pytest.mark.slow
 def test_a_search_on_this_machine_ends_in_a_model_with_the_best_settings(tmp_path: Path) -> None:
-    write_sample(tmp_path / "ratings.tsv.gz", 6000, seed=0)
-    given = {"objective": "ranking", "batch": "2", "epochs": "2"}
-    source = str(tmp_path / "ratings.tsv.gz")
-    runs = tmp_path / "runs"
+    """Of ratings whose columns are named, judged by a gate of one's own."""
+    write_columns(tmp_path / "ratings.inter")
+    gate = '[{"metric": "mse", "comparison": "at_most", "threshold": 9}]'
+    given = {"objective": "ranking", "batch": "2", "epochs": "2", "gate": gate, **COLUMNS}
+    source, runs = str(tmp_path / "ratings.inter"), tmp_path / "runs"
     summary = tune_locally(source, given, Console(quiet=True), runs, rounds=2)
     page = (Path(summary["folder"]) / TRIALS).read_text()
     rows = re.findall(r"<tr(?: class=\"best\")?><td>(\d+)</td>", page)
@@ -48,3 +104,5 @@ def test_a_search_on_this_machine_ends_in_a_model_with_the_best_settings(tmp_pat
     assert best is not None
     assert f"<td>{settings['ranking_model']}</td>" in best[0]
     assert f"<td>{settings['ranking_recency']:.4g}</td>" in best[0]
+    assert 9 in [check["threshold"] for check in summary["verdict"]["checks"]]
+    assert summary["endpoint"]["checked"]
