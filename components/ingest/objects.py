@@ -25,6 +25,11 @@ _REMEDIES = {
     "404": "it does not exist: check the name, and the endpoint (AWS_ENDPOINT_URL)",
     "412": "it changed while it was read: run again",
 }
+# What S3 says of them, but a HEAD has no words and other mistakes have the same status.
+_EXPIRED = (
+    "the credentials may have expired: renew them (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
+    "AWS_SESSION_TOKEN), or else check the region (AWS_DEFAULT_REGION)"
+)
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,9 @@ def explained(uri: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        reason = _REMEDIES.get(_status(error), f"{error}: try again later")
+        status = _status(error)
+        hint = _EXPIRED if status == "400" else "try again later"
+        reason = _REMEDIES.get(status, f"{error}: {hint}")
         raise UserError(f"{uri}: {reason}") from error
     except BotoCoreError as error:
         raise UserError(

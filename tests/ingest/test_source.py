@@ -1,7 +1,9 @@
 """Finding a source, telling its version, and keeping a copy of it."""
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +161,47 @@ def test_wrong_credentials_are_told(
     for uri in (f"s3://{bucket}/a.tsv", f"s3://{bucket}/"):
         with pytest.raises(UserError, match="access is denied: check the credentials"):
             resolve(settings(uri))
+
+
+class _Expired(BaseHTTPRequestHandler):
+    """Answers as S3 does to a session token that has expired."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self._refuse(b"")
+
+    def do_GET(self) -> None:
+        self._refuse(
+            b"<Error><Code>ExpiredToken</Code>"
+            b"<Message>The provided token has expired.</Message></Error>"
+        )
+
+    def _refuse(self, body: bytes) -> None:
+        self.send_response(400)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("a.tsv", r"\(400\).*HeadObject.*Bad Request"), ("data/", "The provided token has expired")],
+)
+def test_expired_credentials_are_told(
+    key: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "key")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Expired) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(UserError, match=f"{words}.*may have expired: renew them"):
+            resolve(settings(f"s3://shop/{key}"))
+        server.shutdown()
 
 
 def test_a_store_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
