@@ -44,7 +44,8 @@ class Checked:
 def check(cells: pl.DataFrame, limits: Limits) -> Checked:
     """Tell ratings from rows that are none."""
     typed = cells.with_columns(
-        pl.col("customer", "product").cast(pl.String),
+        _to_id(cells["customer"]),
+        _to_id(cells["product"]),
         pl.col("rating").cast(pl.Float32, strict=False),
         date=_to_date(cells["date"]),
     )
@@ -82,6 +83,16 @@ def _flaw(limits: Limits) -> pl.Expr:
         .when(pl.col("date").is_null())
         .then(pl.lit(DATE_FLAW))
     )
+
+
+def _to_id(column: pl.Series) -> pl.Series:
+    """Text, that of a whole number without a point.
+
+    Where one id is missing, pandas makes floats of all, and NaN of the one.
+    """
+    if column.dtype.is_float():
+        return column.fill_nan(None).cast(pl.String).str.strip_suffix(".0")
+    return column.cast(pl.String)
 
 
 def _to_date(column: pl.Series) -> pl.Series:
