@@ -30,6 +30,8 @@ _ALS_WIDTH = 32
 _ALS_PRODUCT = 32 * 33 // 2
 # Vectors, gradients, the optimizer's state and the export of a table, each as large as the table.
 _COPIES = 4
+# A checkpoint as arrays, and what of it has not arrived in S3 yet.
+_COPIES_OF_CHECKPOINT = 2
 _COPIES_OF_RATINGS = 16
 # Histories are worked through in blocks; as measured on MovieLens-100K.
 _WORKSPACE_ROWS = 32 << 13
@@ -75,8 +77,9 @@ def expected_memory(customers: int, products: int, ratings: int, settings: Train
     by_model = {"mf": network, "mlp": network, "bayes": bayes, "auto": max(network, bayes)}
     als = customers * _ALS_WIDTH // 2 + (products + group * 3 // 4) * _ALS_PRODUCT
     linear = products * settings.ranking_dimensions
+    copies = _COPIES + _COPIES_OF_CHECKPOINT * bool(settings.checkpoints)
     by_objective = {
-        "rating": _COPIES * by_model[settings.rating_model],
+        "rating": copies * by_model[settings.rating_model],
         "ranking": _COPIES * max(als, linear) + _WORKSPACE_ROWS * settings.ranking_dimensions,
     }
     largest = max(by_objective[name] for name in settings.chosen)

@@ -43,6 +43,22 @@ def test_a_network_needs_memory_in_proportion_to_its_tables() -> None:
     assert expected(63, 199_000) == 2 * expected(63, 99_000)
 
 
+def test_what_is_kept_in_checkpoints_counts_as_well() -> None:
+    settings = {"objectives": "rating", "rating_model": "mf"}
+    plain, kept = (
+        expected_memory(10_000, 1000, 0, TrainSettings.model_validate(settings | more))
+        for more in ({}, {"checkpoints": "s3://bucket/checkpoints"})
+    )
+    assert kept == 1.5 * plain
+
+
+def test_bayes_keeps_little_of_a_customer() -> None:
+    """Means and features: the covariances alone would be 289 numbers."""
+    settings = TrainSettings(objectives="rating", rating_model="bayes")
+    few, many = (expected_memory(n, 1000, 0, settings) for n in (10_000_000, 20_000_000))
+    assert many - few == 10_000_000 * 4 * (17 + 19) * 4 / 2**20
+
+
 def test_an_objective_that_is_left_out_needs_nothing() -> None:
     both = expected_memory(1000, 1000, 0, TrainSettings(ranking_dimensions=4096))
     assert expected_memory(1000, 1000, 0, TrainSettings(objectives="rating")) < both
