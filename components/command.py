@@ -9,7 +9,9 @@ class Command(BaseSettings):
     No variable of the environment that happens to be named as a setting is read.
     """
 
-    model_config = SettingsConfigDict(cli_kebab_case=True, cli_implicit_flags=True)
+    model_config = SettingsConfigDict(
+        cli_kebab_case=True, cli_implicit_flags=True, cli_enforce_required=True
+    )
 
     @classmethod
     def settings_customise_sources(

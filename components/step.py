@@ -2,10 +2,11 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from components.errors import UserError
 
@@ -34,7 +35,14 @@ def step(name: str) -> Iterator[None]:
 
 def describe_invalid(error: ValidationError) -> str:
     """Say in one line which settings do not validate, what was given and what is expected."""
-    return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'settings'}={problem['input']!r}: {problem['msg']}"
-        for problem in error.errors()
-    )
+    return "; ".join(map(_describe_problem, error.errors()))
+
+
+def _describe_problem(problem: ErrorDetails) -> str:
+    where = ".".join(map(str, problem["loc"]))
+    expected = problem["msg"].removeprefix("Value error, ")
+    if not where:
+        return expected
+    # Of what is wrong with many values together, or missing among them, no value tells more.
+    given = "" if isinstance(problem["input"], Mapping) else f"={problem['input']!r}"
+    return f"{where}{given}: {expected}"

@@ -44,7 +44,7 @@ def test_an_endpoint_and_an_access_on_the_command_line_come_first() -> None:
         ({"kubeflow": {"experiment": "x", "endpoint": "cluster"}}, "kubeflow.endpoint='cluster'"),
         ({"kubeflow": {"experiment": "x", "scheduler_time_zone": "CET/Bonn"}}, "time zone"),
         ({"image_pull_secrets": ["Not A Name"]}, "image_pull_secrets.0='Not A Name'"),
-        ({"steps": {}}, "steps.train="),
+        ({"steps": {}}, "steps.train: "),
         ({"regoin": "x"}, "regoin='x'"),
     ],
 )

@@ -1,0 +1,45 @@
+"""How a step, and its command, tells a mistake: in one line, in the words of who made it."""
+
+import subprocess
+import sys
+from datetime import date
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from components.evaluate.settings import EvaluateSettings
+from components.ingest.settings import IngestSettings
+from components.step import describe_invalid
+
+
+def described(settings: type[BaseModel], values: dict[str, Any]) -> str:
+    with pytest.raises(ValidationError) as raised:
+        settings(**values)
+    return describe_invalid(raised.value)
+
+
+def test_a_value_is_told_with_its_setting_and_what_is_expected() -> None:
+    text = described(IngestSettings, {"source": "nowhere", "window_days": -1})
+    first, second = text.split("; ")
+    assert first.startswith("source='nowhere': ")
+    assert second == "window_days=-1: Input should be greater than or equal to 0"
+
+
+def test_settings_that_exclude_each_other_are_told_without_all_that_was_given() -> None:
+    span = {"since": date(2026, 1, 2), "until": date(2026, 1, 1)}
+    text = described(IngestSettings, {"source": "s3://shop/ratings", **span})
+    assert text == "since is later than until: exchange them"
+
+
+def test_a_part_that_lacks_something_is_told_without_what_it_has() -> None:
+    text = described(EvaluateSettings, {"gate": [{"metric": "mse", "threshold": 1.0}]})
+    assert text == "gate.0.comparison: Field required"
+
+
+def test_a_missing_option_has_its_name_of_the_command_line() -> None:
+    command = [sys.executable, "-m", "components.prepare", "--ratings=here"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    last = ended.stderr.strip().splitlines()[-1]
+    assert last.endswith("error: the following arguments are required: --output")
