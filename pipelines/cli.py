@@ -2,6 +2,7 @@
 
 import os
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from pipelines import deployments, images, remote
 from pipelines.difference import diff
 from pipelines.local import ENDPOINT, TRIALS, StepFailed
 from pipelines.local import run as run_locally
-from pipelines.parameters import read_parameters
+from pipelines.parameters import read_given
 from pipelines.processes import interrupt_on_termination
 from pipelines.summary import SUMMARY
 
@@ -42,7 +43,7 @@ def run(
     ] = False,
 ) -> None:
     """Run the whole pipeline on this machine and ask the deployed server."""
-    summary = run_locally(source or None, read_parameters(params), Console(), docker=docker)
+    summary = run_locally(*read_given(source, params), Console(), docker=docker)
     typer.echo()
     _show_end(summary)
 
@@ -64,8 +65,7 @@ def tune(
     """Search settings of the training step on this machine, then run the pipeline with the best."""
     from pipelines.tuning import tune_locally
 
-    given = read_parameters(params)
-    summary = tune_locally(source or None, given, Console(), docker=docker)
+    summary = tune_locally(*read_given(source, params), Console(), docker=docker)
     typer.echo(f"\nTrials   {Path(summary['folder']) / TRIALS}")
     _show_end(summary)
 
@@ -78,6 +78,18 @@ def _show_end(summary: Mapping[str, Any]) -> None:
         typer.echo("Serve it make serve")
     else:
         typer.echo(f"Nothing was deployed: {summary['verdict']['summary']}")
+
+
+@app.command()
+def parameters() -> None:
+    """List the pipeline's parameters, their defaults and what they are for."""
+    from pipelines.compile import SHIPPED
+    from pipelines.package import read_package
+    from pipelines.parameters import describe
+
+    for name, default, text in describe(read_package(SHIPPED)):
+        typer.echo(f"{name} = {default}" if default else name)
+        typer.echo(textwrap.indent(textwrap.fill(text, 92), "    "))
 
 
 @app.command("compile")

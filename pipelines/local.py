@@ -25,6 +25,7 @@ from pipelines import containers
 from pipelines.compile import SHIPPED
 from pipelines.object_store import direct_loopback, serve_object_store
 from pipelines.package import Package, read_package
+from pipelines.parameters import check_settings
 from pipelines.processes import child_process
 from pipelines.progress import StepRun, follow, settle
 from pipelines.source import sample, upload
@@ -91,6 +92,7 @@ def run(
     destination = str((runs / ENDPOINT.name).resolve())
     # Wrong parameters are told before anything starts, so the source has its URI later.
     parameters = package.parameters({"destination": destination, **given, "source": ""})
+    check_settings(parameters)
     needed = {*package.images(), images.SERVE}
     with (
         containers.run_of_containers(needed) if docker else nullcontext("") as run_id,

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from google.protobuf import json_format
@@ -100,13 +102,17 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
     """Split `name=value` texts.
 
     Raises:
-        UserError: if one has no name or no equals sign.
+        UserError: if one has no name or no equals sign, or a name is given twice.
     """
-    pairs = {}
+    pairs: dict[str, str] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals or not name:
-            raise UserError(f"{assignment!r} is no parameter: write name=value")
+            raise UserError(
+                f"{assignment!r} is no parameter: write name=value, without spaces around ="
+            )
+        if name in pairs:
+            raise UserError(f"parameter {name} is given twice, as {pairs[name]!r} and as {value!r}")
         pairs[name] = value
     return pairs
 
@@ -115,20 +121,36 @@ def _truth(text: str) -> bool:
     return {"true": True, "false": False}[text.lower()]
 
 
-_READERS: dict[int, tuple[Callable[[str], Any], str]] = {
-    ParameterType.NUMBER_INTEGER: (int, "a whole number"),
-    ParameterType.NUMBER_DOUBLE: (float, "a number"),
-    ParameterType.BOOLEAN: (_truth, "true or false"),
-    ParameterType.LIST: (json.loads, "a JSON list"),
-    ParameterType.STRUCT: (json.loads, "a JSON object"),
+class _Kind(NamedTuple):
+    """How a parameter's text is read, and what it may be where it comes as more than text."""
+
+    read: Callable[[str], Any]
+    types: tuple[type, ...]
+    name: str
+
+
+_TEXT = _Kind(str, (), "text")
+_KINDS: dict[int, _Kind] = {
+    ParameterType.NUMBER_INTEGER: _Kind(int, (int,), "a whole number"),
+    ParameterType.NUMBER_DOUBLE: _Kind(float, (float, int), "a number"),
+    ParameterType.BOOLEAN: _Kind(_truth, (bool,), "true or false"),
+    ParameterType.LIST: _Kind(json.loads, (list,), "a JSON list"),
+    ParameterType.STRUCT: _Kind(json.loads, (dict,), "a JSON object"),
 }
 
 
-def _typed(name: str, value: Any, kind: int) -> Any:
-    if kind not in _READERS or not isinstance(value, str):
+def _typed(name: str, value: Any, number: int) -> Any:
+    kind = _KINDS.get(number, _TEXT)
+    # YAML makes a date of what looks like one, and a number of a column that is named by one.
+    if isinstance(value, date):
+        value = value.isoformat()
+    elif kind is _TEXT and type(value) in (int, float):
+        value = str(value)
+    if isinstance(value, str):
+        with suppress(ValueError, KeyError):
+            value = kind.read(value)
+            if kind is _TEXT or type(value) in kind.types:
+                return value
+    elif type(value) in kind.types:
         return value
-    read, expected = _READERS[kind]
-    try:
-        return read(value)
-    except (ValueError, KeyError):
-        raise UserError(f"parameter {name}={value}: it takes {expected}") from None
+    raise UserError(f"parameter {name}={value}: it takes {kind.name}")

@@ -13,6 +13,7 @@ from pipelines.doctor import examine
 from pipelines.environment import Access, Environment, load_environment
 from pipelines.kubeflow import connect
 from pipelines.package import Package, parse_assignments, read_package
+from pipelines.parameters import check_settings
 from pipelines.schedules import apply_change, plan, read_schedules
 from pipelines.submit import describe, ensure_experiment, follow, start
 from pipelines.versions import find_version, git_revision, publish
@@ -81,6 +82,7 @@ def submit(
     revision = revision or git_revision()
     with _compiled(target, package) as compiled:
         values = compiled.parameters(target.parameters | parse_assignments(param or []))
+        check_settings(values)
         with connect(target.kubeflow) as session:
             if dry_run:
                 describe(session, target, compiled, revision, values, say=typer.echo)

@@ -33,6 +33,7 @@ from pipelines.cron import check_cron, move_cron, next_time
 from pipelines.environment import Environment, Parameter, TimeZone
 from pipelines.kubeflow import Session
 from pipelines.package import Package
+from pipelines.parameters import check_settings
 from pipelines.submit import find_experiment
 from pipelines.versions import Version, find_pipeline, find_version_named
 
@@ -41,6 +42,7 @@ MARK = "Kept by alsolike schedules: change the file, not this."
 _PAGE = 100
 _QUIET = timedelta(seconds=30)
 _SCHEDULED_TIME = "[[ScheduledTime]]"  # Kubeflow puts the moment of the tick here
+_SOME_DAY = "2000-01-01"  # in its place, to check the rest
 
 Say = Callable[[str], None]
 
@@ -250,8 +252,10 @@ def _parameters(
         raise UserError(f"schedule {name} sets run_date: leave it out, each tick is its own date")
     values = environment.parameters | schedule.parameters
     # A date that nothing depends on would only keep Kubeflow from taking steps from its cache.
-    date = {"run_date": _SCHEDULED_TIME} if values.get("window_days") else {}
-    return package.parameters(values | date)
+    is_dated = bool(values.get("window_days"))
+    typed = package.parameters(values | ({"run_date": _SOME_DAY} if is_dated else {}))
+    check_settings(typed)
+    return typed | ({"run_date": _SCHEDULED_TIME} if is_dated else {})
 
 
 def _plan(name: str, wanted: RecurringRun | None, copies: tuple[RecurringRun, ...]) -> Change:

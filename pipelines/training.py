@@ -13,21 +13,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kfp import dsl
-from pydantic import BaseModel
 
 from components import images
 from components.deploy.component import deploy
-from components.deploy.settings import DeploySettings
 from components.evaluate.component import evaluate
-from components.evaluate.settings import EvaluateSettings
 from components.ingest.component import ingest, resolve
-from components.ingest.settings import IngestSettings
 from components.notify.component import notify
 from components.prepare.component import prepare
-from components.prepare.settings import PrepareSettings
 from components.train.component import train
-from components.train.settings import TrainSettings
 from pipelines.environment import Environment
+from pipelines.parameters import SETTINGS
 from pipelines.platform import StepName, apply_platform
 
 Place = Callable[[dsl.PipelineTask, StepName, str], dsl.PipelineTask]
@@ -183,13 +178,6 @@ _DESCRIPTION = (
     "Star ratings in S3 to a live recommendation endpoint: ingest, prepare, train, evaluate and, "
     "if the gate says so, deploy."
 )
-_SETTINGS: dict[str, type[BaseModel]] = {
-    "Ingest": IngestSettings,
-    "Prepare": PrepareSettings,
-    "Train": TrainSettings,
-    "Evaluate": EvaluateSettings,
-    "Deploy": DeploySettings,
-}
 
 
 def _document() -> str:
@@ -198,8 +186,8 @@ def _document() -> str:
     Kubeflow sorts the parameters by name, so each says which step it belongs to.
     """
     described = {
-        name: f"{step}: {field.description}"
-        for step, settings in _SETTINGS.items()
+        name: f"{step.capitalize()}: {field.description}"
+        for step, settings in SETTINGS.items()
         for name, field in settings.model_fields.items()
     }
     described["seed"] = "All steps: seed of everything that is random."

@@ -1,5 +1,6 @@
 """A run on Kubeflow, from the upload to its end."""
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -50,7 +51,8 @@ def test_a_run_is_named_by_revision_and_moment_and_its_page_is_printed(
 def test_parameters_arrive_in_their_types_beside_those_of_the_environment(
     run_submit: Submit, fake: FakeKubeflow
 ) -> None:
-    options = ["window_days=90", "rate=0.5", "again=true", 'gate=["a"]', "run_date=2026-01-05"]
+    gate = '[{"metric": "mse", "comparison": "at_most", "threshold": 1}]'
+    options = ["window_days=90", "rate=0.5", "again=true", f"gate={gate}", "run_date=2026-01-05"]
     run_submit(*(part for option in options for part in ("--param", option)))
     (run,) = fake.runs.values()
     assert run.runtime_config.parameters == {
@@ -60,7 +62,7 @@ def test_parameters_arrive_in_their_types_beside_those_of_the_environment(
         "window_days": 90,
         "rate": 0.5,
         "again": True,
-        "gate": ["a"],
+        "gate": json.loads(gate),
         "run_date": "2026-01-05",
     }
 
@@ -73,6 +75,9 @@ def test_parameters_arrive_in_their_types_beside_those_of_the_environment(
         ("again=yes", "it takes true or false"),
         ("gate=[", "it takes a JSON list"),
         ("device", "write name=value"),
+        ("window_days=90", "window_days needs run_date"),
+        ("device=tpu", "train: device='tpu': "),
+        ('gate=[{"metric":"msee","comparison":"at_most","threshold":1}]', "no metric 'msee'"),
     ],
 )
 def test_a_wrong_parameter_is_refused_before_anything_is_uploaded(
@@ -85,9 +90,9 @@ def test_a_wrong_parameter_is_refused_before_anything_is_uploaded(
 
 
 def test_a_dry_run_changes_nothing(run_submit: Submit, fake: FakeKubeflow) -> None:
-    result = run_submit("--dry-run", "--param", "window_days=90")
+    result = run_submit("--dry-run", "--param", "device=gpu")
     assert "4f2c1a9 (to be uploaded)" in result.stdout
-    assert "window_days=90" in result.stdout
+    assert "device=gpu" in result.stdout
     assert {method for method, _ in fake.requests} == {"GET"}
 
 
@@ -205,6 +210,11 @@ def test_a_file_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
 
 def test_assignments_keep_equals_signs_in_values() -> None:
     assert parse_assignments(["a=b=c"]) == {"a": "b=c"}
+
+
+def test_a_name_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(UserError, match="a is given twice, as 'b' and as 'c'"):
+        parse_assignments(["a=b", "a=c"])
 
 
 def test_a_revision_says_whether_files_differ_from_the_commit(
