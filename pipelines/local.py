@@ -143,8 +143,13 @@ def _execute(this: _Run, console: Console) -> list[StepRun]:
     surroundings = {**os.environ, **this.environment, "PYTHONUNBUFFERED": "1"}
     with (
         (folder / "log.txt").open("w") as log,
+        # kfp.local never removes the folders in which it puts the sources of steps.
+        tempfile.TemporaryDirectory(prefix="alsolike-") as scratch,
         child_process(
-            command, output=subprocess.PIPE, environment=surroundings, folder=folder
+            command,
+            output=subprocess.PIPE,
+            environment=surroundings | {"TMPDIR": scratch},
+            folder=folder,
         ) as process,
     ):
 

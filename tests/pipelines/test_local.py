@@ -1,6 +1,7 @@
 """Runs that share a folder of runs each have what is their own."""
 
 import json
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -57,6 +58,19 @@ def test_each_of_two_runs_at_the_same_time_is_told_of_its_own_folder(
         assert summary["folder"] == str(folder)
         assert summary["steps"]["say"]["state"] == "SUCCEEDED"
     assert (tmp_path / "runs" / "latest").resolve() in ended.values()
+
+
+@pytest.mark.slow
+def test_a_run_leaves_no_temporary_files(
+    small: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    summary = run("s3://shop/a", {}, Console(quiet=True), tmp_path / "runs", small.path)
+    assert summary["steps"]["say"]["state"] == "SUCCEEDED"
+    assert not list(temporary.iterdir())
 
 
 def test_a_run_asks_the_model_that_it_deployed_whatever_is_current(
