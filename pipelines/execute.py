@@ -4,11 +4,14 @@ A process of its own, because kfp.local keeps its state in globals and prints as
 """
 
 import json
+import shlex
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from kfp import components, local
+from kfp.local import subprocess_task_handler
 
 from pipelines.processes import interrupt_on_termination, terminate_session_on_termination
 
@@ -35,10 +38,25 @@ def execute(pipeline: Path, parameters: Path, root: Path, run_id: str = "") -> N
 
         runner = docker_runner(run_id, given)
     else:
+        subprocess_task_handler.replace_python_executable = with_python
         runner = local.SubprocessRunner(use_venv=False)
     # Its own choice of a workspace is below /tmp, where an interrupt would leave it.
     local.init(runner, pipeline_root=str(root), workspace_root=str(workspace))
     components.load_component_from_file(str(pipeline))(**given)
+
+
+def with_python(command: Sequence[str], python: str) -> list[str]:
+    """A step's command with the Python to run it, whatever stands in that one's path.
+
+    In the place of kfp.local's own function, which does not quote the path, and also puts it where
+    the value of a parameter says "python3".
+
+    Args:
+        command: `sh -ec SCRIPT` and the script's arguments.
+        python: the path.
+    """
+    shell, options, script, *arguments = command
+    return [shell, options, script.replace("python3", shlex.quote(python)), *arguments]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Runs that share a folder of runs each have what is their own."""
 
 import json
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -71,6 +72,20 @@ def test_a_run_leaves_no_temporary_files(
     summary = run("s3://shop/a", {}, Console(quiet=True), tmp_path / "runs", small.path)
     assert summary["steps"]["say"]["state"] == "SUCCEEDED"
     assert not list(temporary.iterdir())
+
+
+@pytest.mark.slow
+def test_a_run_starts_its_steps_whatever_the_path_of_python_and_values_are(
+    small: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "it's a path").mkdir()
+    environment = tmp_path / "it's a path" / ".venv"
+    environment.symlink_to(sys.prefix)
+    monkeypatch.setattr(sys, "executable", str(environment / "bin" / "python"))
+    runs = tmp_path / "all runs"
+    summary = run("s3://python3/a", {}, Console(quiet=True), runs, small.path)
+    assert f"s3://python3/a {runs / 'endpoint'}\n" in (runs / "latest" / "log.txt").read_text()
+    assert summary["steps"]["say"]["state"] == "SUCCEEDED"
 
 
 def test_a_run_asks_the_model_that_it_deployed_whatever_is_current(
