@@ -14,6 +14,7 @@ from components.ingest.formats import Format, format_of
 from components.ingest.intake import Intake, Tally
 from components.ingest.objects import SourceObject, Storage
 from components.ingest.reading import read_batches
+from components.ingest.scale import find_strays
 from components.ingest.settings import IngestSettings
 from components.ingest.source import open_source
 
@@ -38,6 +39,7 @@ def ingest(settings: IngestSettings, output: Path) -> dict[str, Any]:
         with Intake(artifact.path, limits) as intake:
             sources = [_ingest_object(storage, source, layout, intake) for source in objects]
         _judge(intake.tally, settings)
+        _tell_scale(intake.tally, layout)
         artifact.details |= {
             "sources": sources,
             "source_version": version,
@@ -72,6 +74,25 @@ def _judge(tally: Tally, settings: IngestSettings) -> None:
             f"and {settings.last_day or 'the last'}, and {tally.outside} on other days: "
             f"check the source and the window"
         )
+
+
+def _tell_scale(tally: Tally, layout: Format) -> None:
+    log.info("stars from %.7g to %.7g", tally.lowest, tally.highest)
+    strays = find_strays(tally.stars)
+    high = tally.highest in strays
+    if not strays or layout.scale[high] is not None:
+        return
+    others = tally.stars.keys() - strays
+    log.warning(
+        "%d of %d ratings are far %s the others, such as %.7g: if they stand for something else, "
+        "set %s=%.7g",
+        sum(tally.stars[value] for value in strays),
+        tally.rows,
+        "above" if high else "below",
+        strays[-1] if high else strays[0],
+        "max_rating" if high else "min_rating",
+        max(others) if high else min(others),
+    )
 
 
 def _describe(tally: Tally, layout: Format) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from components.artifacts.ratings import RATINGS_SCHEMA, REJECTS_SCHEMA, Ratings
 from components.ingest.catalogue import Catalogue
 from components.ingest.checks import Limits, check
 from components.ingest.reading import Batch
+from components.ingest.scale import MOST_STEPS
 
 _RAW_CHARACTERS = 1000
 _EXAMPLES = 3
@@ -28,6 +29,8 @@ class Tally:
         examples: the first of them, in words.
         lowest: the lowest rating kept.
         highest: the highest rating kept.
+        stars: the number of ratings kept, by their value, where an end of the scale is not
+            declared; a part of them where there are more values than a scale has.
     """
 
     rows: int = 0
@@ -36,6 +39,7 @@ class Tally:
     examples: list[str] = field(default_factory=list)
     lowest: float = float("inf")
     highest: float = float("-inf")
+    stars: Counter[float] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:
@@ -87,6 +91,9 @@ class Intake:
         self.tally.rows += len(ratings)
         self.tally.lowest = min(self.tally.lowest, float(stars.min()))
         self.tally.highest = max(self.tally.highest, float(stars.max()))
+        declared = None not in (self._limits.lowest, self._limits.highest)
+        if not declared and len(self.tally.stars) <= MOST_STEPS:
+            self.tally.stars.update(dict(ratings["rating"].value_counts().iter_rows()))
 
     def _reject(self, rejects: pl.DataFrame, batch: Batch, uri: str) -> None:
         raw = batch.raw(rejects["row"].to_list())

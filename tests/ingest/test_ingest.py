@@ -80,6 +80,46 @@ def test_the_scale_is_what_is_found_where_the_format_has_none(
     assert ingest(settings(uri, format="csv"), tmp_path / "r")["scale"] == [-3.0, 10.0]
 
 
+@pytest.mark.parametrize(
+    ("odd", "changes", "warning"),
+    [
+        (
+            "99",
+            {},
+            "2 of 102 ratings are far above the others, such as 99: if they stand for "
+            "something else, set max_rating=5",
+        ),
+        (
+            "-1",
+            {},
+            "2 of 102 ratings are far below the others, such as -1: if they stand for "
+            "something else, set min_rating=1",
+        ),
+        ("99", {"max_rating": 99}, ""),
+        ("3", {}, ""),
+    ],
+)
+def test_ratings_far_from_the_scale_of_the_others_are_told(
+    odd: str,
+    changes: dict[str, Any],
+    warning: str,
+    s3: "S3Client",
+    bucket: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    stars = [*"12345" * 20, odd, odd]
+    lines = [f"{number},B1,{one},2018-01-01" for number, one in enumerate(stars)]
+    header = "customer_id,product_id,star_rating,review_date"
+    uri = put(s3, bucket, "a.csv", "\n".join([header, *lines]).encode())
+    ingest(settings(uri, format="csv", **changes), tmp_path / "r")
+    low, high = min(1, int(odd)), max(5, int(odd))
+    assert f"stars from {low} to {high}" in caplog.messages
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ([warning] if warning else [])
+
+
 def test_a_window_leaves_other_days_out(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
     days = ["2015-07-31", "2015-08-01", "2015-08-31", "2015-09-01"]
     uri = put(s3, bucket, "a.tsv.gz", amazon_file(*(amazon_line(day=day) for day in days)))
