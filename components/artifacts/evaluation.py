@@ -2,7 +2,7 @@
 
 | file | content |
 |---|---|
-| `verdict.json` | `passed`, a `summary` sentence, and `checks`, each with figure and threshold |
+| `verdict.json` | `passed`, a `summary`, `checks`, each with figure and threshold, and `notes` |
 | `evaluation.json` | `metrics` (value by name), `baselines` and `champion` (likewise, or null), \
 `intervals` (lowest and highest by metric), `calibration`, `slices`, \
 `weakest_slices`, `test_customers` (how many were `judged`, of `all`), `settings` with the checks \
@@ -67,9 +67,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's answer: it passes when every check does."""
+    """The gate's answer: it passes when every check does.
+
+    Attributes:
+        checks: what was checked.
+        notes: sentences on what was not, that whoever relies on it should know.
+    """
 
     checks: tuple[Check, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -77,18 +83,19 @@ class Verdict:
 
     @property
     def summary(self) -> str:
-        """One sentence: why the model may be deployed, or why it may not."""
+        """Why the model may be deployed, or why it may not, and the notes."""
         failed = [check for check in self.checks if not check.passed]
         if not failed:
-            return f"The model passed all {len(self.checks)} checks."
-        reasons = " ".join(check.reason for check in failed)
+            return " ".join((f"The model passed all {len(self.checks)} checks.", *self.notes))
+        reasons = " ".join((*(check.reason for check in failed), *self.notes))
         return f"The model failed {len(failed)} of {len(self.checks)} checks: {reasons}"
 
     @property
     def content(self) -> dict[str, Any]:
         """What `verdict.json` holds, as plain values."""
         checks = [asdict(check) for check in self.checks]
-        return {"passed": self.passed, "summary": self.summary, "checks": checks}
+        words = {"summary": self.summary, "notes": list(self.notes)}
+        return {"passed": self.passed, "checks": checks, **words}
 
 
 def write_verdict(writer: ArtifactWriter, verdict: Verdict, evaluation: Mapping[str, Any]) -> None:
@@ -104,8 +111,8 @@ def read_verdict(folder: Path) -> Verdict:
         UserError: if the folder is damaged, of another kind, or of another version.
     """
     read_manifest(folder, KIND, SCHEMA_VERSION)
-    checks = json.loads((folder / VERDICT).read_text())["checks"]
-    return Verdict(tuple(Check(**check) for check in checks))
+    content = json.loads((folder / VERDICT).read_text())
+    return Verdict(tuple(Check(**one) for one in content["checks"]), tuple(content["notes"]))
 
 
 def _write_json(file: Path, value: Any) -> None:

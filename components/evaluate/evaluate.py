@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ def evaluate(
         deployed = open_current(settings.champion, Path(work)) if settings.champion else None
         # The champion's arrays are mapped into memory: they outlive the folder.
         inputs = open_inputs(ratings, splits, model, deployed)
+    own_gate = bool(settings.gate)
     settings = settings.model_copy(update={"gate": checks_for(settings, inputs.model)})
     field = _field(inputs.splits)
     judged = field.drawn(settings.max_test_customers, settings.seed)
@@ -69,9 +70,12 @@ def evaluate(
         *(len(judged.test), len(judged.tested), len(field.tested)),
     )
     figures = _figures(judged, inputs, settings)
-    answer = Verdict((*_alarms(field, inputs), *judge(figures, settings)))
+    checks = (*_alarms(field, inputs), *judge(figures, settings))
+    answer = Verdict(checks, tuple(_notes(figures, inputs, own_gate)))
     for check in answer.checks:
         logger.info("%s %s", "passed:" if check.passed else "FAILED:", check.reason)
+    for note in answer.notes:
+        logger.warning("%s", note)
     page = render(inputs, figures, answer, settings, len(field.tested))
     with write_artifact(
         verdict, evaluation.KIND, evaluation.SCHEMA_VERSION, inputs.made_from
@@ -109,6 +113,17 @@ def _alarms(field: Field, inputs: Inputs) -> list[Check]:
     if "probes" in inputs.description:
         alarms.append(leakage.disagreeing_export(inputs.model, inputs.description["probes"]))
     return alarms
+
+
+def _notes(figures: Figures, inputs: Inputs, own_gate: bool) -> Iterator[str]:
+    """What was not checked, though one might think so."""
+    if own_gate:
+        yield "The checks of the gate that was given stand in place of the built-in ones."
+    if inputs.champion and CHAMPION not in figures.systems:
+        yield (
+            "The deployed model was no rival, for it knows none of these products or predicts "
+            "something else: deploying replaces it unmatched."
+        )
 
 
 def _figures(field: Field, inputs: Inputs, settings: EvaluateSettings) -> Figures:

@@ -21,6 +21,7 @@ from components.artifacts.evaluation import (
 )
 from components.artifacts.model import Model
 from components.artifacts.splits import Ratings
+from components.artifacts.strings import StringTable
 from components.errors import UserError
 from components.evaluate.evaluate import evaluate
 from components.evaluate.settings import CheckSettings, EvaluateSettings
@@ -225,6 +226,34 @@ def test_the_gate_can_be_set(world: World, tmp_path: Path) -> None:
     assert names_of_failed(verdict) == ["coverage_at_10 at least 2"]
 
 
+def test_a_gate_of_ones_own_is_said_to_stand_in_place_of_the_built_in_one(
+    world: World, tmp_path: Path
+) -> None:
+    lenient = CheckSettings(metric="mse", comparison="at_most", threshold=99)
+    hard = CheckSettings(metric="mse", comparison="at_most", threshold=0)
+    for name, check in {"passed": lenient, "failed": hard}.items():
+        verdict, _ = judge(world, tmp_path / name, gate=(check,))
+        assert verdict.passed == (name == "passed")
+        assert verdict.summary.endswith("stand in place of the built-in ones.")
+        assert (
+            "stand in place of the built-in ones" in (tmp_path / name / "report.html").read_text()
+        )
+    built_in, _ = judge(world, tmp_path / "built-in")
+    assert built_in.notes == ()
+
+
+def test_a_champion_of_another_catalogue_is_said_to_be_replaced_unmatched(
+    world: World, tmp_path: Path
+) -> None:
+    catalogue = world.trained.catalogue
+    names = [f"other-{product}" for product in catalogue.products]
+    other = replace(catalogue, products=StringTable.of(names))
+    store = deploy(make_world(tmp_path / "other", catalogue=other).model, tmp_path / "store")
+    verdict, _ = judge(world, tmp_path, champion=store)
+    assert verdict.passed
+    assert verdict.notes[0].startswith("The deployed model was no rival")
+
+
 def test_a_model_of_other_splits_is_refused(world: World, tmp_path: Path) -> None:
     other = make_world(tmp_path / "other", seed=5)
     with pytest.raises(UserError, match="was not trained on"):
@@ -239,7 +268,11 @@ def test_runs_from_a_shell(world: World, tmp_path: Path) -> None:
     gate = '--gate=[{"metric": "mse", "comparison": "at_most", "threshold": 3}]'
     command = [sys.executable, "-m", "components.evaluate", *arguments, *outputs, gate]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "The model passed all 6 checks.\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "The model passed all 6 checks. The checks of the gate that was given stand in place of "
+        "the built-in ones.\n",
+    )
     wrong = subprocess.run([*command, "--gate=[{}]"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 1
     assert wrong.stderr.strip().splitlines()[-1].startswith("error: evaluate: ")
