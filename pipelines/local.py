@@ -171,7 +171,8 @@ def _execute(this: _Run, console: Console) -> list[StepRun]:
 
 
 def _conclude(this: _Run, steps: list[StepRun]) -> dict[str, Any]:
-    skipped = sorted(set(this.package.steps()) - {step.name for step in steps})
+    started = {step.name for step in steps}
+    skipped = [name for name in this.package.steps() if name not in started]
     for name, made_by in _PAGES.items():
         if page := _output(this.folder, *made_by):
             shutil.copy(page, this.folder / name)

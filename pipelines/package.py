@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ class Package:
     """SHA-256 of the file, in hexadecimal."""
 
     def steps(self) -> dict[str, PipelineTaskSpec]:
-        """The tasks that run a container, by name, from every level of the DAG."""
+        """The tasks that run a container, by name, from every level of the DAG, in its order."""
         return dict(self._tasks(self.pipeline.root))
 
     def images(self) -> set[str]:
@@ -43,7 +44,10 @@ class Package:
         return {executor["container"]["image"] for executor in executors.values()}
 
     def _tasks(self, component: ComponentSpec) -> Iterable[tuple[str, PipelineTaskSpec]]:
-        for name, task in component.dag.tasks.items():
+        tasks = component.dag.tasks
+        upstream = {name: sorted(tasks[name].dependent_tasks) for name in sorted(tasks)}
+        for name in TopologicalSorter(upstream).static_order():
+            task = tasks[name]
             inner = self.pipeline.components[task.component_ref.name]
             if inner.HasField("dag"):
                 yield from self._tasks(inner)

@@ -13,8 +13,10 @@ from rich.console import Console
 from components.artifacts.bundles import FolderStore
 from components.artifacts.model import Model
 from pipelines import local
+from pipelines.compile import SHIPPED
 from pipelines.local import run
 from pipelines.package import Package, read_package
+from pipelines.progress import StepRun
 from tests.serve.bundles import make_model, write_bundle
 
 
@@ -86,6 +88,15 @@ def test_a_run_starts_its_steps_whatever_the_path_of_python_and_values_are(
     summary = run("s3://python3/a", {}, Console(quiet=True), runs, small.path)
     assert f"s3://python3/a {runs / 'endpoint'}\n" in (runs / "latest" / "log.txt").read_text()
     assert summary["steps"]["say"]["state"] == "SUCCEEDED"
+
+
+def test_steps_are_told_in_the_order_of_the_dag_and_last_those_that_did_not_run(
+    tmp_path: Path,
+) -> None:
+    ran = [StepRun("resolve", "SUCCEEDED"), StepRun("ingest", "FAILED"), StepRun("notify")]
+    failed = local._Run(read_package(SHIPPED), {}, tmp_path, {}, "")
+    told = list(local._conclude(failed, ran)["steps"])
+    assert told == ["resolve", "ingest", "notify", "prepare", "train", "evaluate", "deploy"]
 
 
 def test_a_run_asks_the_model_that_it_deployed_whatever_is_current(
