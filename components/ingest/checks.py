@@ -12,6 +12,14 @@ DECODE_FLAW = "id is not UTF-8"
 RATING_FLAW = "rating is no number in range"
 DATE_FLAW = "bad date"
 
+REMEDIES = {
+    DECODE_FLAW: "convert the file to UTF-8",
+    RATING_FLAW: "check rating_column, min_rating and max_rating",
+    DATE_FLAW: "check date_column; dates are read as 2015-08-31, 20150831, or seconds, "
+    "milliseconds, microseconds or nanoseconds since 1970",
+}
+"""What to do about a flaw that many rows have."""
+
 _DAYS = date(1900, 1, 1), date(2100, 12, 31)  # any other is a mistake or stands for none
 _YEAR_10000 = 253_402_300_800  # in seconds since 1970
 

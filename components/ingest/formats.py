@@ -135,8 +135,9 @@ def choose_columns(layout: Format, names: list[str], uri: str) -> dict[str, str]
     if missing:
         what = missing[0]
         there = ", ".join(map(repr, names[:20]))
+        need = "every rating needs a date, so " if what == "date" else ""
         raise UserError(
             f"{uri}: no column {getattr(layout.columns, what)!r} for the {what} among {there}: "
-            f"set {what}_column, or another format"
+            f"{need}set {what}_column, or another format"
         )
     return chosen

@@ -8,7 +8,7 @@ from typing import Any
 from components.artifacts import ratings
 from components.artifacts.folder import write_artifact
 from components.errors import UserError
-from components.ingest.checks import Limits
+from components.ingest.checks import REMEDIES, Limits
 from components.ingest.download import ObjectStream
 from components.ingest.formats import Format, format_of
 from components.ingest.intake import Intake, Tally
@@ -64,9 +64,16 @@ def _judge(tally: Tally, settings: IngestSettings) -> None:
         log.info("rejected %d rows: %s", count, reason)
     rejected = tally.rejects.total()
     if rejected > settings.max_rejected_fraction * tally.total:
+        [(reason, _)] = tally.rejects.most_common(1)
+        remedy = REMEDIES.get(reason, "check the format and its columns")
         raise UserError(
             f"{rejected} of {tally.total} rows are no ratings ({'; '.join(tally.examples)}, …): "
-            f"check the format and its columns, or raise max_rejected_fraction"
+            f"{remedy}, or raise max_rejected_fraction"
+        )
+    if not tally.rows and not tally.outside:
+        raise UserError(
+            f"{settings.source} holds no ratings in its {tally.total} rows: upload it again, or "
+            f"check the name"
         )
     if not tally.rows:
         raise UserError(

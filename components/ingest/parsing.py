@@ -19,6 +19,8 @@ BLANK = "blank line"  # holds nothing that could be lost
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # stands for what could not be decoded
 
+_OTHER_SEPARATORS = ";|"
+
 CELLS = ("customer", "product", "rating", "date", "title", "category")
 
 Parser = Callable[[bytes], pl.DataFrame]
@@ -78,14 +80,21 @@ def split_header(line: bytes, separator: str, uri: str) -> tuple[list[str], str]
     """The names in a first line, and the separator between them.
 
     Raises:
-        UserError: if the line is no text.
+        UserError: if the line is no text, or has another separator.
     """
     separator = separator or ("\t" if b"\t" in line else ",")
     try:
         text = line.decode()
     except UnicodeDecodeError:
         raise UserError(f"{uri}: its first line is no text: is it in another format?") from None
-    return text.split("\t") if separator == "\t" else _unquote(text, separator), separator
+    names = text.split("\t") if separator == "\t" else _unquote(text, separator)
+    others = [other for other in _OTHER_SEPARATORS if other in text]
+    if len(names) == 1 and others:
+        raise UserError(
+            f"{uri}: columns are separated by commas (csv) or tabs (tsv), but those of its first "
+            f"line seem to be by {others[0]!r}: write it with commas or tabs"
+        )
+    return names, separator
 
 
 def _parse_plain(text: bytes, width: int, places: dict[str, int], separator: str) -> pl.DataFrame:

@@ -58,7 +58,10 @@ def read_batches(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[Bat
     elif layout.header:
         parse = _parser(list(layout.header), layout.separator, layout, uri)
     else:
-        header, _, rest = next(blocks, b"").partition(b"\n")
+        first = next(blocks, b"")
+        if not first:
+            return
+        header, _, rest = first.partition(b"\n")
         parse = _parser(*split_header(header, layout.separator, uri), layout, uri)
         blocks, line = chain([rest], blocks), 2
     for text in blocks:

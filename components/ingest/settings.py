@@ -149,6 +149,13 @@ class IngestSettings(SourceSettings, frozen=True, extra="forbid"):
     )
 
     @model_validator(mode="after")
+    def _scale_is_clear(self) -> Self:
+        lowest, highest = self.min_rating, self.max_rating
+        if lowest is not None and highest is not None and lowest > highest:
+            raise ValueError("min_rating is greater than max_rating: exchange them")
+        return self
+
+    @model_validator(mode="after")
     def _window_is_clear(self) -> Self:
         if self.window_days and (self.since or self.until):
             raise ValueError("window_days excludes since and until: set one or the other")

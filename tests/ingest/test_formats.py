@@ -185,6 +185,22 @@ def test_a_missing_column_is_told_with_those_there_are() -> None:
         read(b"user,item\n1,2\n")
 
 
+def test_a_missing_date_is_told_to_be_needed() -> None:
+    with pytest.raises(
+        UserError,
+        match=r"no column 'review_date' for the date among 'customer_id', 'product_id', "
+        r"'star_rating': every rating needs a date, so set date_column",
+    ):
+        read(b"customer_id,product_id,star_rating\n1,2,3\n")
+
+
+@pytest.mark.parametrize("separator", [";", "|"])
+def test_another_separator_is_told(separator: str) -> None:
+    header = separator.join(["customer_id", "product_id", "star_rating", "review_date"])
+    with pytest.raises(UserError, match=f"by commas .* tabs .* seem to be by '[{separator}]'"):
+        read(f"{header}\n".encode(), format="csv")
+
+
 def test_a_missing_title_is_told_only_when_it_was_asked_for() -> None:
     content = b"customer_id,product_id,star_rating,review_date\n1,2,3,2018-01-01\n"
     assert read(content).ratings

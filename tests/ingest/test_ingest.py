@@ -184,7 +184,9 @@ def test_a_mirror_is_read_in_place_of_the_source(
     assert ingest(asked, tmp_path / "second") == first
 
 
-BAD = {
+LATIN = f"{HEADER}\n{amazon_line(customer='Zoë')}\n".encode("latin-1")
+
+BAD: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "a truncated gzip": (amazon_file(*GOOD)[:-20], {}, "gzip data is cut short: upload"),
     "a damaged gzip": (
         (good := amazon_file(*GOOD))[:60] + bytes(40) + good[100:],
@@ -197,7 +199,29 @@ BAD = {
         {},
         r"3 of 203 rows are no ratings \(s3://.* line 202, wrong number of columns; .* line 203",
     ),
-    "a header alone": (amazon_file(), {}, "has no ratings between the first day and the last"),
+    "a header alone": (amazon_file(), {}, "holds no ratings in its 0 rows: upload it again"),
+    "a gzip of nothing": (gzip.compress(b""), {}, "holds no ratings in its 0 rows"),
+    "rejects alone": (
+        amazon_file("US"),
+        {"max_rejected_fraction": 1},
+        "holds no ratings in its 1 rows",
+    ),
+    "dates in another order": (
+        amazon_file(*(amazon_line(day="08/31/2015") for _ in range(9)), "US"),
+        {},
+        r"line 2, bad date; .*: check date_column; dates are read as 2015-08-31, 20150831, or "
+        "seconds, milliseconds, .* since 1970, or raise max_rejected_fraction",
+    ),
+    "another encoding": (
+        gzip.compress(LATIN),
+        {},
+        "line 2, id is not UTF-8, .*: convert the file to UTF-8, or raise",
+    ),
+    "another scale": (
+        amazon_file(*(amazon_line(stars="80") for _ in range(9))),
+        {},
+        "no number in range, .*: check rating_column, min_rating and max_rating, or raise",
+    ),
     "no rating in the window": (
         amazon_file(*GOOD),
         {"since": "2020-01-01"},

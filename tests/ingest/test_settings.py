@@ -30,6 +30,7 @@ def test_without_a_window_every_day_is_taken() -> None:
         ({"window_days": 30}, "window_days needs run_date"),
         ({"window_days": 30, "run_date": "2015-01-01", "since": "2014-01-01"}, "excludes since"),
         ({"since": "2015-01-02", "until": "2015-01-01"}, "since is later than until"),
+        ({"min_rating": "5", "max_rating": "1"}, "min_rating is greater than max_rating"),
         ({"since": "soon"}, "expected a date such as 2015-08-31"),
         ({"source": "/tmp/file"}, "expected s3://bucket/key"),
         ({"source": ""}, "at least 1 character"),
