@@ -1,6 +1,7 @@
 """What a run on a laptop reads: ratings brought to an S3 server, or the way to those in S3."""
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,9 @@ def upload(source: Path, store: ObjectStore) -> str:
         UserError: if there is nothing to copy.
     """
     if not source.exists():
+        given = re.sub(r"^(\w+:)/", r"\1//", str(source))  # a path has one slash of a URL's two
         raise UserError(
-            f"there is no {source}: give a file, a folder, or s3://bucket/key as the source"
+            f"there is no {given}: give a file, a folder, or s3://bucket/key as the source"
         )
     client = _client(store)
     client.create_bucket(Bucket=BUCKET)

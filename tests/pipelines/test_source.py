@@ -1,10 +1,12 @@
-"""A container is told by variables alone what files of this machine say of S3."""
+"""A missing source is named as given; variables alone tell a container how to reach one in S3."""
 
 from pathlib import Path
 
 import pytest
 
-from pipelines.source import portable_variables
+from components.errors import UserError
+from pipelines.object_store import ObjectStore
+from pipelines.source import portable_variables, upload
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +53,11 @@ def test_a_proxy_and_its_exceptions_are_those_of_this_process(
     found = portable_variables()
     assert found["HTTPS_PROXY"] == "http://proxy.example.com:3128"
     assert found["no_proxy"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("source", ["https://example.com/a.csv", "nowhere/a.csv"])
+def test_a_source_that_is_not_there_is_told_as_it_was_given(
+    source: str, object_store: ObjectStore
+) -> None:
+    with pytest.raises(UserError, match=f"^there is no {source}: give a file, a folder, or s3://"):
+        upload(Path(source), object_store)
