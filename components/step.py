@@ -1,5 +1,6 @@
 """The edge of every step: a log that a pod shows, and one line for a user's mistake."""
 
+import errno
 import logging
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,13 +11,16 @@ from pydantic_core import ErrorDetails
 
 from components.errors import UserError
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
     """Run a step's body as a program: log to stderr, end on a `UserError` with one line.
 
     Raises:
-        SystemExit: with the line, in place of a `UserError` or a setting that does not validate.
+        SystemExit: with the line, as `mistakes_in_one_line` does.
     """
     logging.basicConfig(
         level=logging.INFO,
@@ -25,12 +29,31 @@ def step(name: str) -> Iterator[None]:
         force=True,  # the KFP executor has set a format of its own
     )
     logging.getLogger("botocore").setLevel(logging.WARNING)  # tells where it found credentials
+    with mistakes_in_one_line(f"error: {name}"):
+        yield
+
+
+@contextmanager
+def mistakes_in_one_line(prefix: str) -> Iterator[None]:
+    """End the program with one line where its user, and nobody else, can mend what went wrong.
+
+    Raises:
+        SystemExit: with the line, in place of a `UserError`, a setting that does not validate, or
+            a file that the disk or its permissions refuse.
+    """
     try:
         yield
     except UserError as error:
-        sys.exit(f"error: {name}: {error}")
+        sys.exit(f"{prefix}: {error}")
     except ValidationError as error:
-        sys.exit(f"error: {name}: {describe_invalid(error)}")
+        sys.exit(f"{prefix}: {describe_invalid(error)}")
+    except OSError as error:
+        if error.errno in _FULL:
+            place = f"{error.filename}: " if error.filename else ""
+            sys.exit(f"{prefix}: {place}{error.strerror}: make room, or choose another place")
+        if error.errno in _CLOSED and error.filename:
+            sys.exit(f"{prefix}: {error.filename}: {error.strerror}: choose another place")
+        raise
 
 
 def describe_invalid(error: ValidationError) -> str:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from components.errors import UserError
-from components.step import describe_invalid
+from components.step import mistakes_in_one_line
 from pipelines import deployments, images, remote
 from pipelines.difference import diff
 from pipelines.local import ENDPOINT, TRIALS, StepFailed
@@ -163,11 +162,8 @@ def main() -> None:
     """Run the command; a person's mistake ends it with one line."""
     interrupt_on_termination()
     try:
-        app(standalone_mode=True)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except ValidationError as error:
-        sys.exit(f"error: {describe_invalid(error)}")
+        with mistakes_in_one_line("error"):
+            app(standalone_mode=True)
     except StepFailed as failure:
         sys.exit(str(failure))
     except KeyboardInterrupt:

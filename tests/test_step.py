@@ -1,8 +1,12 @@
 """How a step, and its command, tells a mistake: in one line, in the words of who made it."""
 
+import errno
+import os
+import re
 import subprocess
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from components.evaluate.settings import EvaluateSettings
 from components.ingest.settings import IngestSettings
-from components.step import describe_invalid
+from components.step import describe_invalid, step
 
 
 def described(settings: type[BaseModel], values: dict[str, Any]) -> str:
@@ -35,6 +39,48 @@ def test_settings_that_exclude_each_other_are_told_without_all_that_was_given() 
 def test_a_part_that_lacks_something_is_told_without_what_it_has() -> None:
     text = described(EvaluateSettings, {"gate": [{"metric": "mse", "threshold": 1.0}]})
     assert text == "gate.0.comparison: Field required"
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(SystemExit) as ended, step("ingest"):
+        (tmp_path / "runs" / "ratings").mkdir(parents=True)
+    assert ended.value.code == (
+        f"error: ingest: {tmp_path}/runs/ratings: Not a directory: choose another place"
+    )
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT])
+def test_whatever_refuses_a_file_is_one_line(number: int) -> None:
+    with pytest.raises(SystemExit, match=f"error: train: /data/model: {os.strerror(number)}"):
+        with step("train"):
+            raise OSError(number, os.strerror(number), "/data/model")
+
+
+def test_a_full_disk_is_one_line() -> None:
+    with pytest.raises(SystemExit, match="error: ingest: No space left on device: make room"):
+        with step("ingest"), Path("/dev/full").open("w") as full:
+            full.write("ratings")
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "no", "/f"), PermissionError()])
+def test_an_error_that_may_be_ours_keeps_its_traceback(error: OSError) -> None:
+    with pytest.raises(type(error)), step("ingest"):
+        raise error
+
+
+def test_a_command_whose_folder_cannot_be_written_says_so_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    command = [sys.executable, "-c", "from pipelines.cli import main; main()"]
+    ended = subprocess.run(
+        [*command, "run", "--source=s3://shop/ratings"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert re.fullmatch(r"error: runs/\S+: Not a directory: choose another place\n", ended.stderr)
 
 
 def test_a_missing_option_has_its_name_of_the_command_line() -> None:
