@@ -54,7 +54,7 @@ def train(
         ranking_regularization: How far item vectors shrink; 0 to choose on validation.
         device: Where to compute: auto (a GPU if there is one), cpu, gpu, or gpu:0,1 for several.
         warm_start: Begin with the factors of an earlier model: its folder, or where models are
-            deployed; empty to begin afresh.
+            deployed; one that has learned the test ratings is left aside. Empty to begin afresh.
         checkpoints: Where to keep every epoch, for a step that was killed to go on: a folder or
             an s3:// URI; empty for nowhere.
         seed: Seed of everything that is random.

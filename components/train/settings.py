@@ -60,8 +60,9 @@ class TrainSettings(RatingSettings, frozen=True, extra="forbid"):
     warm_start: str = Field(
         default="",
         description="Begin with the stars' factors of an earlier model: its folder, or where "
-        "models are deployed (a folder or an s3:// URI), for the current one. Empty: begin "
-        "afresh.",
+        "models are deployed (a folder or an s3:// URI), for the current one. One that has learned "
+        "the test ratings is left aside; validation ratings that it has learned are not judged "
+        "by. Empty: begin afresh.",
     )
     checkpoints: str = Field(
         default="",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from components.artifacts.folder import write_artifact
-from components.artifacts.model import KIND, SCHEMA_VERSION, Model, RatingFactors, write_model
+from components.artifacts.model import KIND, SCHEMA_VERSION, Model, write_model
 from components.artifacts.splits import KIND as SPLITS
 from components.artifacts.splits import Splits
 from components.errors import UserError
@@ -29,7 +29,7 @@ from components.train.device import choose_devices
 from components.train.export import export_catalogue, export_seen
 from components.train.ranking.fit import choose_candidates, fit_ranking
 from components.train.rating.fit import fit_rating
-from components.train.rating.warm_start import open_start
+from components.train.rating.warm_start import Start, open_start
 from components.train.resources import expected_memory, resident_memory, watch
 from components.train.settings import TrainSettings
 
@@ -57,8 +57,8 @@ def train(settings: TrainSettings, splits: Path, output: Path) -> dict[str, floa
     devices = choose_devices(settings.device)
     own = settings.model_dump(include=set(TrainSettings.model_fields))
     origin = {"settings": own, "seed": settings.seed, "versions": _versions()}
-    start, earlier = open_start(settings.warm_start, opened)
-    run = origin | {"splits": opened.manifest.digest, "warm_start": earlier}
+    start = open_start(settings.warm_start, opened)
+    run = origin | {"splits": opened.manifest.digest, "warm_start": start.digest}
     checkpoints = Checkpoints(settings.checkpoints, run)
     mx.random.seed(settings.seed)
     expected = _expected(opened, settings)
@@ -71,7 +71,7 @@ def train(settings: TrainSettings, splits: Path, output: Path) -> dict[str, floa
         **learned,
         **origin,
         "device": ",".join(map(str, devices)),
-        "warm_start": earlier,
+        "warm_start": start.digest,
     }
     with write_artifact(output, KIND, SCHEMA_VERSION, {SPLITS: opened.manifest}) as writer:
         write_model(writer, model, description, history)
@@ -85,7 +85,7 @@ def _learn(
     settings: TrainSettings,
     devices: tuple[mx.Context, ...],
     checkpoints: Checkpoints,
-    start: RatingFactors | None,
+    start: Start,
 ) -> tuple[Model, dict[str, Any], dict[str, Any]]:
     """The model, what was chosen by objective, and what was tried by objective."""
     rating = ranking = None

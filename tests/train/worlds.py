@@ -61,9 +61,15 @@ def problem(ratings: Ratings, users: int = USERS, items: int = ITEMS) -> Problem
     return Problem(ratings, users, items, SCALE)
 
 
-def write_splits(folder: Path, seed: int = 0) -> Path:
-    """A splits artifact of planted ratings."""
-    parts = dict(zip((TRAIN, VALIDATION, TEST), held_out(planted(seed)), strict=True))
+def write_splits(folder: Path, seed: int = 0, each: int = EACH) -> Path:
+    """A splits artifact of planted ratings, the first so many of everyone."""
+    rows = np.arange(USERS * EACH) % EACH < each
+    return write_parts(folder, held_out(planted(seed).where(rows), each))
+
+
+def write_parts(folder: Path, sets: tuple[Ratings, Ratings, Ratings]) -> Path:
+    """A splits artifact of ratings to train, to validate and to test with."""
+    parts = dict(zip((TRAIN, VALIDATION, TEST), sets, strict=True))
     with write_artifact(folder, KIND, SCHEMA_VERSION) as writer:
         for name, ratings in parts.items():
             days = pa.array(ratings.days).cast(pa.date32())
@@ -76,7 +82,7 @@ def write_splits(folder: Path, seed: int = 0) -> Path:
             [f"P{number:03}" for number in numbers],
             [f"Title {number}" for number in numbers],
             ["Books" if number % 2 else "Toys" for number in numbers],
-            np.bincount(planted(seed).items, minlength=ITEMS),
+            np.bincount(np.concatenate([part.items for part in sets]), minlength=ITEMS),
         ]
         pq.write_table(pa.table(products, schema=PRODUCTS_SCHEMA), writer.path / PRODUCTS)
         (writer.path / STATISTICS).write_text(json.dumps({}))

@@ -23,6 +23,7 @@ from components.train.rating.learning import (
     title,
     try_model,
 )
+from components.train.rating.warm_start import Start
 from components.train.settings import RatingSettings
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def fit_rating(
     settings: RatingSettings,
     devices: tuple[mx.Context, ...],
     checkpoints: Checkpoints,
-    start: RatingFactors | None = None,
+    start: Start,
 ) -> tuple[RatingFactors, dict[str, Any], list[dict[str, Any]]]:
     """Choose on the validation ratings, then learn from them too.
 
@@ -51,7 +52,7 @@ def fit_rating(
         settings: what to try.
         devices: where to compute; mf and mlp use all of them, bayes the first.
         checkpoints: what to go on from, and where to keep every step.
-        start: factors to begin with, as `Problem` has them.
+        start: factors to begin with, and what to judge by.
 
     Returns:
         The factors; the chosen model with its hyperparameters and its error on the validation
@@ -61,13 +62,13 @@ def fit_rating(
         UserError: if there are no validation ratings, a loss is no longer a number, or every
             model that is asked for needs a larger array than MXNet has.
     """
-    if not len(splits.validation):
+    if not len(start.judged):
         raise UserError(
             "no validation ratings to choose a model by: prepare with lower minimum counts or "
             "another split"
         )
     problem = Problem(
-        splits.train, len(splits.customers), len(splits.products), splits.scale, start
+        splits.train, len(splits.customers), len(splits.products), splits.scale, start.factors
     )
 
     def attempt(model: RatingModel) -> Trial:
@@ -77,7 +78,7 @@ def fit_rating(
                 return Trial(model, left_out=size.excess)
         checkpoint = checkpoints.of("trial", model.name, model.hyperparameters)
         steps, patience = settings.epochs, settings.patience
-        return try_model(model, problem, splits.validation, steps, patience, checkpoint)
+        return try_model(model, problem, start.judged, steps, patience, checkpoint)
 
     trials = list(_trials(attempt, problem, settings, devices))
     best = min(trials, key=lambda trial: trial.mse)
