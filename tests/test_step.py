@@ -52,15 +52,15 @@ def test_a_folder_that_cannot_be_written_is_told_with_its_path(tmp_path: Path) -
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT])
 def test_whatever_refuses_a_file_is_one_line(number: int) -> None:
-    with pytest.raises(SystemExit, match=f"error: train: /data/model: {os.strerror(number)}"):
-        with step("train"):
-            raise OSError(number, os.strerror(number), "/data/model")
+    line = f"error: train: /data/model: {os.strerror(number)}"
+    with pytest.raises(SystemExit, match=line), step("train"):
+        raise OSError(number, os.strerror(number), "/data/model")
 
 
 def test_a_full_disk_is_one_line() -> None:
-    with pytest.raises(SystemExit, match="error: ingest: No space left on device: make room"):
-        with step("ingest"), Path("/dev/full").open("w") as full:
-            full.write("ratings")
+    line = "error: ingest: No space left on device: make room"
+    with pytest.raises(SystemExit, match=line), step("ingest"), Path("/dev/full").open("w") as full:
+        full.write("ratings")
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "no", "/f"), PermissionError()])
