@@ -48,7 +48,8 @@ def train(
         weight_decay: L2 penalty on the embeddings of a rating, in mf.
         ranking_model: What orders products: ridge, autoencoder, als, popularity, or auto for the
             best on validation.
-        ranking_dimensions: Width of the widest vectors to try; a half and a quarter as well.
+        ranking_dimensions: Width of the widest vectors to try. ridge and autoencoder try a half
+            and a quarter of it as well; als tries it alone, and no more than 32.
         ranking_recency: Weight of a customer's rating relative to the next newer one; 0 to choose
             on validation.
         ranking_regularization: How far item vectors shrink; 0 to choose on validation.

@@ -16,6 +16,7 @@ from components.train.ranking.training_set import TrainingSet
 from components.train.sizes import GROUP_ROWS, Size
 from components.train.symmetric import Packing, packed_width
 
+# The time that it takes grows with the cube of the width.
 _WIDEST = 32
 _SWEEPS = 6
 _SPREAD = 0.1

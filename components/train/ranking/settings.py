@@ -26,7 +26,8 @@ class RankingSettings(BaseModel, frozen=True, extra="forbid"):
     ranking_dimensions: int = Field(
         default=256,
         ge=1,
-        description="Width of the widest vectors to try; a half and a quarter are tried as well.",
+        description="Width of the widest vectors to try. ridge and autoencoder try a half and a "
+        "quarter of it as well; als tries it alone, and no more than 32.",
     )
     ranking_recency: float = Field(
         default=0,

@@ -9,9 +9,11 @@ from components.train.ranking import als
 from components.train.ranking import histories as histories_module
 from components.train.ranking.als import ImplicitAls
 from components.train.ranking.autoencoder import Autoencoder
+from components.train.ranking.fit import RankingModel
 from components.train.ranking.histories import Histories
 from components.train.ranking.popularity import Popularity
 from components.train.ranking.ridge import Ridge
+from components.train.ranking.settings import RankingSettings
 from components.train.ranking.training_set import TrainingSet
 from tests.train.arrays import largest
 from tests.train.ranking.data import (
@@ -89,6 +91,24 @@ def test_narrow_vectors_are_the_leading_columns(data: TrainingSet) -> None:
     wide, narrow = (Ridge(data).fit(width, 0.8, 30.0) for width in (DIMENSIONS, 3))
     assert (wide.histories[:, :3] == narrow.histories).all()
     assert narrow.items.shape == (PRODUCTS, 3)
+
+
+@pytest.mark.parametrize(
+    ("model", "set_to", "tried"),
+    [
+        (Ridge, 256, {256, 128, 64}),
+        (Autoencoder, 100, {100, 50, 25}),
+        (ImplicitAls, 16, {16}),
+        (ImplicitAls, 256, {32}),
+    ],
+)
+def test_the_widths_tried_are_those_that_the_setting_promises(
+    model: type[RankingModel], set_to: int, tried: set[int]
+) -> None:
+    settings = RankingSettings(ranking_dimensions=set_to)
+    assert {parameters["dimensions"] for parameters in model.candidates(settings)} == tried
+    description = RankingSettings.model_fields["ranking_dimensions"].description
+    assert f"als tries it alone, and no more than {als._WIDEST}" in str(description)
 
 
 def test_als_solves_every_customers_normal_equations(data: TrainingSet) -> None:
