@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import tempfile
+import textwrap
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -85,8 +86,10 @@ class Session:
 
     def _explain(self, what: str, error: Exception) -> str:
         if not isinstance(error, ApiException) or not error.status:
+            # Of many tries urllib3 tells the URL at length, and apart from it what went wrong.
+            cause = getattr(error, "reason", None) or error
             return (
-                f"cannot {what}: {self.endpoint} does not answer ({_first_line(error)}): "
+                f"cannot {what}: {self.endpoint} does not answer ({_first_line(cause)}): "
                 "check the endpoint and the network"
             )
         said = _server_message(error)
@@ -221,4 +224,4 @@ def _server_message(error: ApiException) -> str:
 
 def _first_line(text: object) -> str:
     words = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-    return words.strip().partition("\n")[0][:300]
+    return textwrap.shorten(words.strip().partition("\n")[0], 300, placeholder=" …")
