@@ -5,7 +5,8 @@
 | `train.parquet`, `validation.parquet`, `test.parquet` | user, item, star_rating, review_date |
 | `customers.parquet` | customer_id, ratings: row number is the user index, ids ascending |
 | `products.parquet` | product_id, product_title, product_category, ratings: likewise for items |
-| `statistics.json` | the long tail before and after filtering, stars, dates, rows removed by rule |
+| `statistics.json` | the long tail before and after filtering, stars, dates, rows removed by \
+rule, and how many customers of a temporal split's later parts have no history |
 
 Rows of a split are in order of user, then date, then item. The manifest's details hold `rows`
 (by split), `scale` (the lowest and the highest rating) and `split` (what was held out: `last`,
