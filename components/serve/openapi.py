@@ -47,6 +47,7 @@ _TENSORS = [
     {"name": name, "shape": [1], "datatype": "BYTES", "data": values}
     for name, values in _COLUMNS.items()
 ]
+_INTEGER = _TENSORS[0] | {"datatype": "INT64", "data": [int(_PAIR["customer_id"])]}
 
 
 class Operation(NamedTuple):
@@ -125,10 +126,10 @@ OPERATIONS: dict[Handler, Operation] = {
     ),
     predictions.infer_v2: Operation(
         "predictions",
-        "Stars for pairs, in the Open Inference Protocol V2",
+        "Stars for pairs, in the Open Inference Protocol V2; ids are strings or integers",
         predictions.InferResponse,
         body=predictions.InferRequest,
-        examples=({"inputs": _TENSORS},),
+        examples=({"inputs": _TENSORS}, {"inputs": [_INTEGER, _TENSORS[1]]}),
         errors=(404, *_BODY_ERRORS),
     ),
     operations.model_ready: Operation(

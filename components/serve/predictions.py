@@ -34,16 +34,19 @@ class PredictResponse(msgspec.Struct, omit_defaults=True):
     reasons: list[str | None] | None = None
 
 
+_KINDS = {"BYTES": str, "INT32": int, "INT64": int, "UINT32": int, "UINT64": int}
+# Not a Literal: its message would not say which there are.
+IdType = Annotated[str, Meta(extra_json_schema={"enum": list(_KINDS)})]
 # Nobody needs more dimensions, and the product of a million would take minutes.
 Shape = Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1, max_length=8)]
 
 
 class InputTensor(msgspec.Struct):
-    """A tensor as a client sends it; `data` may be nested."""
+    """A tensor of ids as a client sends it: strings in BYTES, or integers; it may be nested."""
 
     name: str
     shape: Shape
-    datatype: str
+    datatype: IdType
     data: list[Any]
 
 
@@ -148,18 +151,22 @@ def _columns(body: PredictRequest) -> tuple[list[str], list[str]]:
 
 
 def _strings(tensor: InputTensor) -> list[str]:
-    if tensor.datatype != "BYTES":
-        raise HttpError(422, f"input {tensor.name} must be of datatype BYTES")
+    kind = _KINDS.get(tensor.datatype)
+    if kind is None:
+        raise HttpError(422, f"input {tensor.name} must be of datatype {' or '.join(_KINDS)}")
     flat = tensor.data
     while flat and isinstance(flat[0], list):
         if not all(isinstance(row, list) for row in flat):
             raise HttpError(422, f"input {tensor.name} has rows of different depth")
         flat = [value for row in flat for value in row]
-    if not all(isinstance(value, str) for value in flat):
-        raise HttpError(422, f"input {tensor.name} must hold strings")
+    if set(map(type, flat)) - {kind}:
+        wanted = "strings" if kind is str else "integers"
+        raise HttpError(
+            422, f"input {tensor.name} must hold {wanted}, as its datatype {tensor.datatype} says"
+        )
     if math.prod(tensor.shape) != len(flat):
         raise HttpError(422, f"input {tensor.name} has {len(flat)} values, not {tensor.shape}")
-    return flat
+    return flat if kind is str else list(map(str, flat))
 
 
 def _wanted(outputs: Sequence[RequestedOutput] | None) -> set[str]:

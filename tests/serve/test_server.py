@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from components.artifacts.model import Model
+from components.artifacts.strings import StringTable
 from tests.serve.bundles import make_model, write_bundle
 from tests.serve.server import serve
 
@@ -84,6 +85,66 @@ def test_the_open_inference_protocol_describes_and_infers(client: httpx.Client) 
     assert answer["id"] == "7"
     rating = next(output for output in answer["outputs"] if output["name"] == "rating")
     assert rating["data"] == [pytest.approx(stars(MODEL, 3, 7), abs=1e-5)]
+
+
+@pytest.mark.parametrize("datatype", ["INT32", "INT64", "UINT32", "UINT64"])
+def test_the_open_inference_protocol_takes_ids_as_integers(
+    numbered: httpx.Client, datatype: str
+) -> None:
+    customers = tensor("customer_id", [[3], [2**31 - 1]], datatype)
+    asked = [
+        infer(numbered, {**customers, "shape": [2, 1]}, {**products, "shape": [2, 1]}).json()
+        for products in (
+            tensor("product_id", [[7], [7]], datatype),
+            tensor("product_id", ["7", "7"], "BYTES"),
+        )
+    ]
+    assert asked[0] == asked[1]
+    rating, reason = asked[0]["outputs"]
+    assert rating["data"] == [pytest.approx(stars(MODEL, 3, 7), abs=1e-5), None]
+    assert reason["data"] == ["", "unknown customer"]
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value", "error"),
+    [
+        ("FP32", 3.0, "must be of datatype BYTES or INT32 or INT64 or UINT32 or UINT64"),
+        ("INT64", "3", "must hold integers, as its datatype INT64 says"),
+        ("INT64", 3.0, "must hold integers"),
+        ("INT64", True, "must hold integers"),
+        ("INT64", None, "must hold integers"),
+        ("BYTES", 3, "must hold strings, as its datatype BYTES says"),
+    ],
+)
+def test_a_tensor_that_is_not_of_its_datatype_is_told(
+    numbered: httpx.Client, datatype: str, value: object, error: str
+) -> None:
+    tensors = tensor("customer_id", [value], datatype), tensor("product_id", ["7"], "BYTES")
+    answer = infer(numbered, *tensors)
+    assert answer.status_code == 422
+    assert f"input customer_id {error}" in answer.json()["error"]
+
+
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of a model whose ids are numbers."""
+    catalogue = dataclasses.replace(
+        MODEL.catalogue,
+        customers=StringTable.of(map(str, range(len(MODEL.catalogue.customers)))),
+        products=StringTable.of(map(str, range(len(MODEL.catalogue.products)))),
+    )
+    model = dataclasses.replace(MODEL, catalogue=catalogue)
+    folder = write_bundle(tmp_path_factory.mktemp("numbered") / "bundle", model)
+    with serve(folder, "--no-access-log") as server:
+        yield server.client
+
+
+def tensor(name: str, data: list[Any], datatype: str) -> dict[str, Any]:
+    return {"name": name, "shape": [len(data)], "datatype": datatype, "data": data}
+
+
+def infer(client: httpx.Client, *tensors: dict[str, Any]) -> httpx.Response:
+    return client.post("/v2/models/recommender/infer", json={"inputs": tensors})
 
 
 @pytest.mark.parametrize("user", [0, 3, 19])
