@@ -78,7 +78,8 @@ def answer(state: State, _request: Request) -> Response:
 OPERATIONS: dict[Handler, Operation] = {
     recommendations.recommend: Operation(
         "recommendations",
-        "The best products for a customer; for an unknown one popular products, or 404 if strict",
+        "The best products for a customer; for an unknown one popular products, or 404 where the "
+        "server was started with --strict",
         recommendations.Recommendations,
         query=recommendations.RecommendOptions,
         examples=(_PAIR["customer_id"],),
@@ -86,7 +87,8 @@ OPERATIONS: dict[Handler, Operation] = {
     ),
     recommendations.recommend_many: Operation(
         "recommendations",
-        "The best products for many customers, or for someone who liked these, oldest first",
+        "The best products for many customers, or for someone who liked these, oldest first; an "
+        "unknown customer gets popular products, or the request 404 from a server with --strict",
         (recommendations.ManyRecommendations, recommendations.Recommendations),
         body=_Whom,
         examples=({"customers": [_PAIR["customer_id"]], "n": 5}, {"liked": ["B007831891"]}),

@@ -28,8 +28,20 @@ class PopularOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     n: Count = 10
     offset: Offset = 0
-    exclude: Annotated[Ids, Meta(description="products to leave out")] = []
-    categories: Annotated[Names, Meta(description="only products of these categories")] = []
+    exclude: Annotated[
+        Ids,
+        Meta(
+            description="ids of products to leave out; an unknown one changes nothing. "
+            "A query repeats the name for each, exclude=A&exclude=B: a comma is part of an id"
+        ),
+    ] = []
+    categories: Annotated[
+        Names,
+        Meta(
+            description="only products of these categories, spelled as the products have them; "
+            "an unknown one has no products. A query repeats the name for each"
+        ),
+    ] = []
 
     @property
     def stop(self) -> int:
@@ -63,9 +75,15 @@ class RecommendRequest(RecommendOptions, forbid_unknown_fields=True, frozen=True
 
 
 class Recommendation(Product):
-    """One product of a list; larger scores are better, on a scale of the model's own."""
+    """One product of a list, in which larger scores are better."""
 
-    score: float
+    score: Annotated[
+        float,
+        Meta(
+            description="of popular products, as a cold start gets them, the number of ratings; of "
+            "similar products the cosine; otherwise on a scale of the model's own"
+        ),
+    ]
 
 
 Listed = Annotated[

@@ -75,6 +75,47 @@ def test_every_example_is_accepted(server: Server) -> None:
                 assert "unknown" not in answer.text
 
 
+def test_the_document_says_what_is_an_option_of_the_server_and_not_of_a_request() -> None:
+    for operation in (
+        DOCUMENT["paths"]["/recommend/{customer_id}"]["get"],
+        DOCUMENT["paths"]["/recommend"]["post"],
+    ):
+        assert "--strict" in operation["summary"]
+        assert "strict" not in [each.get("name") for each in operation["parameters"]]
+
+
+def test_several_products_are_left_out_as_the_document_says(server: Server) -> None:
+    parameters = DOCUMENT["paths"]["/popular"]["get"]["parameters"]
+    [described] = [each["description"] for each in parameters if each.get("name") == "exclude"]
+    assert "exclude=A&exclude=B" in described
+    best = products(server, "/popular?n=4")
+    query = f"exclude={best[0]}&exclude={best[2]}"
+    assert products(server, f"/popular?n=2&{query}") == [best[1], best[3]]
+    assert products(server, f"/popular?n=2&exclude={best[0]},{best[2]}") == best[:2]
+
+
+def test_an_unknown_category_has_no_products_as_the_document_says(server: Server) -> None:
+    parameters = DOCUMENT["paths"]["/popular"]["get"]["parameters"]
+    [described] = [each["description"] for each in parameters if each.get("name") == "categories"]
+    assert "an unknown one has no products" in described
+    assert products(server, "/popular?categories=drums") == []
+    assert products(server, "/popular?categories=Drums&categories=drums") == products(
+        server, "/popular?categories=Drums"
+    )
+
+
+def test_scores_are_what_the_document_says(server: Server) -> None:
+    described = DOCUMENT["components"]["schemas"]["Recommendation"]["properties"]["score"]
+    assert "cold start gets them, the number of ratings" in described["description"]
+    popularity = known_model().catalogue.popularity
+    answer = server.client.get("/recommend/nobody?n=1").json()
+    assert answer["recommendations"][0]["score"] == popularity.max()
+
+
+def products(server: Server, path: str) -> list[str]:
+    return [product["product_id"] for product in server.client.get(path).json()["products"]]
+
+
 REFUSALS = {"negative_data_rejection": {"expected-statuses": [400, 404, 405, 422, 431]}}
 config = schemathesis.Config.from_dict({"checks": REFUSALS})
 schema = schemathesis.openapi.from_dict(DOCUMENT, config=config)

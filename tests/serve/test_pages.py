@@ -163,11 +163,14 @@ def test_pages_fit_a_phone_and_both_colour_schemes(
 def test_the_docs_show_every_operation_and_what_it_takes(browser: Browser, server: Server) -> None:
     visit(browser, server, "/docs#get_recommend_customer_id")
     see(browser, "integer from 1 to 1,000, by default 10")
+    see(browser, "exclude=A&exclude=B")
     for path, methods in server.client.get("/openapi.json").json()["paths"].items():
         for method in methods:
             assert f"{method.upper()} {path}" in browser.text()
     assert "undefined" not in browser.text()
     assert "[object" not in browser.text()
+    visit(browser, server, "/docs#InputTensor")
+    see(browser, "BYTES or INT32 or INT64")
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

@@ -16,6 +16,7 @@ function words(schema) {
   const choices = schema.anyOf ?? schema.oneOf;
   if (choices)
     return choices.flatMap((each, place) => (place ? [" or ", ...words(each)] : words(each)));
+  if (schema.enum) return [schema.enum.join(" or ")];
   if (schema.items) return ["list of ", ...words(schema.items), bounds(schema)];
   return [schema.type ?? "anything", bounds(schema)];
 }
