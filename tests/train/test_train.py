@@ -1,6 +1,7 @@
 """The whole training step, from a splits folder to a model folder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from components.errors import UserError
 from components.train import train as step
 from components.train.settings import TrainSettings
 from components.train.train import train
-from tests.train.worlds import ITEMS, USERS, write_splits
+from tests.train.worlds import ITEMS, USERS, held_out, planted, write_parts, write_splits
 
 QUICK: dict[str, Any] = {"ranking_model": "ridge", "ranking_dimensions": 8, "epochs": 4}
 
@@ -94,6 +95,18 @@ def test_an_objective_can_be_left_out(splits: Path, tmp_path: Path, name: str) -
     assert (loaded.rating is None) == (name != "rating")
     assert (loaded.ranking is None) == (name != "ranking")
     assert all(name[:4] == "rati" or "ndcg" in figure for figure in figures)
+
+
+def test_ratings_that_are_all_equal_are_predicted_and_ranked(tmp_path: Path) -> None:
+    liked = planted()
+    liked = replace(liked, stars=np.ones_like(liked.stars))
+    splits = write_parts(tmp_path / "splits", held_out(liked))
+    train(TrainSettings(**QUICK), splits, tmp_path / "model")
+    model = Model.load(tmp_path / "model")
+    assert model.ranking is not None
+    assert model.rating is not None
+    predicted = model.rating.predict(liked.users, liked.items)
+    assert predicted == pytest.approx(np.ones(len(liked)), abs=0.05)
 
 
 def test_a_loss_that_is_no_number_leaves_no_model_behind(splits: Path, tmp_path: Path) -> None:

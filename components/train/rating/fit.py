@@ -34,6 +34,8 @@ _RANKS = (4, 8, 16)
 _NOISES = (0.8, 0.6, 1.2)
 _SIGNALS = 16
 _PROBES = 20
+# Of the variance of the stars: what is less is of rounding.
+_NOTHING_LEFT = 1e-6
 
 Attempt = Callable[[RatingModel], Trial]
 
@@ -126,11 +128,16 @@ def _trials(
 def _bayes_trials(
     attempt: Attempt, problem: Problem, seed: int, device: mx.Context
 ) -> Iterator[Trial]:
-    """The biases alone first, which tell how large the noise may be; then ranks and noises."""
+    """The biases alone first, which tell how large the noise may be; then ranks and noises.
+
+    Where all ratings are equal, as of implicit feedback, the biases leave nothing to explain.
+    """
     spread = float(np.var(problem.ratings.stars, dtype=np.float64)) or 1.0
     best: Trial = attempt(Bayes(0, 1 / spread, True, seed, device))
     yield best
     error = best.mse
+    if error < _NOTHING_LEFT * spread:
+        return
     start = Bayes(_RANKS[0], 1 / (_NOISES[0] * error), True, seed, device, _SIGNALS)
     changes: list[list[dict[str, Any]]] = [
         [{"rank": rank} for rank in _RANKS],
