@@ -105,7 +105,7 @@ def test_a_webhook_that_leads_elsewhere_did_not_take_the_outcome(
         "http://127.0.0.1/secret token",
         "http://127.0.0.1/secret\ntoken",
         "http://127.0.0.1/s\N{LATIN SMALL LETTER E WITH ACUTE}cret",
-        "http://user:secret@127.0.0.1/",
+        "http://secret@127.0.0.1/",
         "http://127.0.0.1:secret/",
         "http://127.0.0.1:99999/secret",
         "http://[secret/",
