@@ -36,7 +36,7 @@ def read_numbered(folder: Path) -> Numbered:
 
 
 def _read(folder: Path, *columns: str) -> pl.DataFrame:
-    return pl.read_parquet(folder / RATINGS, columns=list(columns))
+    return pl.read_parquet(folder / RATINGS, columns=list(columns), glob=False)
 
 
 def renumber(numbered: Numbered) -> Numbered:

@@ -115,7 +115,7 @@ def _write_indices(folder: Path, result: Numbered, ratings: Path) -> None:
         schema=splits.CUSTOMERS_SCHEMA,
     )
     pq.write_table(customers, folder / splits.CUSTOMERS)
-    known = pl.read_parquet(ratings / ratings_format.PRODUCTS)
+    known = pl.read_parquet(ratings / ratings_format.PRODUCTS, glob=False)
     products = (
         pl.DataFrame({"product_id": result.products})
         .join(known, on="product_id", how="left", maintain_order="left")

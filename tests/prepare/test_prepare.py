@@ -81,6 +81,12 @@ def test_indices_are_in_order_of_the_ids_and_counted(tmp_path: Path) -> None:
     assert titles == [f"The {one}" for one in splits.products["product_id"].to_pylist()]
 
 
+def test_a_folder_may_have_a_name_that_looks_like_a_pattern(tmp_path: Path) -> None:
+    folder = tmp_path / "run [1] of *"
+    folder.mkdir()
+    assert len(run(folder, make_rows(), min_customer_ratings=1, min_product_ratings=1).train)
+
+
 def test_splits_do_not_overlap(tmp_path: Path) -> None:
     splits = run(tmp_path, make_rows())
     parts = (splits.train, splits.validation, splits.test)
