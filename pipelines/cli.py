@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from components.errors import UserError
 from components.step import mistakes_in_one_line
@@ -20,7 +21,22 @@ from pipelines.parameters import read_given
 from pipelines.processes import interrupt_on_termination
 from pipelines.summary import SUMMARY
 
+
+class _Commands(TyperGroup):
+    """Commands that an interrupt ends with a line, where Typer says nothing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run one of them."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            notes = getattr(interrupt, "__notes__", [])
+            typer.echo(": ".join(["interrupted", *notes]), err=True)
+            sys.exit(130)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Star ratings in S3 to a live recommendation endpoint.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -166,5 +182,3 @@ def main() -> None:
             app(standalone_mode=True)
     except StepFailed as failure:
         sys.exit(str(failure))
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -34,6 +34,7 @@ from pipelines.summary import REPORT, SUMMARY, Answer, show, summarize
 RUNS = Path("runs")
 ENDPOINT = RUNS / "endpoint"
 TRIALS = "trials.html"
+LOG = "log.txt"
 
 # What a run folder has at hand for people, from whichever step made it.
 _PAGES = {REPORT: ("evaluate", "report"), TRIALS: ("conclude", "report")}
@@ -77,7 +78,7 @@ def run(
         source: a file, a folder, or an `s3://` URI of ratings; None makes some up.
         given: pipeline parameters by name, as text or typed.
         console: where people read along.
-        runs: the folder of all runs; `latest` in it is the one that began last.
+        runs: the folder of all runs; `latest` in it is the one that ended last.
         pipeline: the compiled YAML: the training pipeline, or one that ends with it.
         docker: run each step in its image, and the server too.
 
@@ -97,11 +98,14 @@ def run(
     with (
         containers.run_of_containers(needed) if docker else nullcontext("") as run_id,
         _reachable(source, runs) as (uri, environment),
+        _new_run(runs) as folder,
     ):
-        this = _Run(package, parameters | {"source": uri}, _new_run(runs), environment, run_id)
+        console.out(f"Run      {folder}", highlight=False)
+        this = _Run(package, parameters | {"source": uri}, folder, environment, run_id)
         steps = _execute(this, console)
         summary = _conclude(this, steps)
-    _write_json(this.folder / SUMMARY, summary)
+    _write_json(folder / SUMMARY, summary)
+    _make_latest(folder)
     show(summary, console)
     failed = [step for step in steps if step.state != "SUCCEEDED"]
     if failed:
@@ -109,14 +113,23 @@ def run(
     return summary
 
 
-def _new_run(runs: Path) -> Path:
-    folder = runs / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
+@contextmanager
+def _new_run(runs: Path) -> Iterator[Path]:
+    """The folder of a new run; an interrupt says that the log is there."""
+    folder = runs.resolve() / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
     folder.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix=".latest-", dir=runs) as aside:
+    try:
+        yield folder
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"what the steps printed is in {folder / LOG}")
+        raise
+
+
+def _make_latest(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=".latest-", dir=folder.parent) as aside:
         link = Path(aside) / "latest"
         link.symlink_to(folder.name)
-        link.replace(runs / "latest")
-    return folder.resolve()
+        link.replace(folder.parent / "latest")
 
 
 @contextmanager
@@ -142,7 +155,7 @@ def _execute(this: _Run, console: Console) -> list[StepRun]:
     ]
     surroundings = {**os.environ, **this.environment, "PYTHONUNBUFFERED": "1"}
     with (
-        (folder / "log.txt").open("w") as log,
+        (folder / LOG).open("w") as log,
         # kfp.local never removes the folders in which it puts the sources of steps.
         tempfile.TemporaryDirectory(prefix="alsolike-") as scratch,
         child_process(
@@ -165,8 +178,8 @@ def _execute(this: _Run, console: Console) -> list[StepRun]:
         settle(steps, failed)
         if failed and all(step.state == "SUCCEEDED" for step in steps):
             log.flush()
-            tail = (folder / "log.txt").read_text().strip().rpartition("\n")[2]
-            raise StepFailed(f"the pipeline did not run: {tail} (see {folder / 'log.txt'})")
+            tail = (folder / LOG).read_text().strip().rpartition("\n")[2]
+            raise StepFailed(f"the pipeline did not run: {tail} (see {folder / LOG})")
     return steps
 
 

@@ -80,7 +80,8 @@ def test_a_command_whose_folder_cannot_be_written_says_so_in_one_line(tmp_path: 
         check=False,
     )
     assert ended.returncode == 1
-    assert re.fullmatch(r"error: runs/\S+: Not a directory: choose another place\n", ended.stderr)
+    line = rf"error: {tmp_path}/runs/\S+: Not a directory: choose another place\n"
+    assert re.fullmatch(line, ended.stderr)
 
 
 def test_a_missing_option_has_its_name_of_the_command_line() -> None:

@@ -59,10 +59,12 @@ def run(
     return Run(folder, ended.returncode, ended.stdout, ended.stderr)
 
 
-def interrupt(
-    folder: Path, source: Path, number: signal.Signals, until: str, *options: str
-) -> None:
-    """Start a run, and signal it as the step `until` begins; none: within its first second."""
+def interrupt(folder: Path, source: Path, number: signal.Signals, until: str, *options: str) -> str:
+    """Start a run, and signal it as the step `until` begins; none: within its first second.
+
+    Returns:
+        All that it printed.
+    """
     with subprocess.Popen(
         [ALSOLIKE, "run", "--source", source, "--params", QUICK, *options],
         cwd=folder,
@@ -71,8 +73,8 @@ def interrupt(
         text=True,
     ) as process:
         assert process.stdout is not None
+        printed = []
         if until:
-            printed = []
             for line in process.stdout:
                 printed.append(line)
                 if line.strip() == until:
@@ -83,6 +85,7 @@ def interrupt(
             time.sleep(1)
         process.send_signal(number)
         try:
-            assert process.wait(40) != 0
+            assert process.wait(40) == 130
         finally:
             process.kill()
+        return "".join([*printed, *process.stdout])

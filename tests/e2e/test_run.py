@@ -124,11 +124,25 @@ def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_nothing_is_left_running_after_an_interrupt(
     ratings: Path, tmp_path: Path, number: signal.Signals, until: str
 ) -> None:
-    interrupt(tmp_path, ratings, number, until)
+    printed = interrupt(tmp_path, ratings, number, until)
+    assert "Traceback" not in printed
+    assert printed.strip().rpartition("\n")[2].startswith("interrupted")
     deadline = time.monotonic() + 10
     while left := _processes_of(tmp_path):
         assert time.monotonic() < deadline, left
         time.sleep(0.2)
+
+
+def test_an_interrupt_says_where_the_log_is_and_leaves_the_latest_run_as_it_was(
+    ratings: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "runs" / "before").mkdir(parents=True)
+    (tmp_path / "runs" / "latest").symlink_to("before")
+    printed = interrupt(tmp_path, ratings, signal.SIGINT, "ingest")
+    (log,) = (tmp_path / "runs").glob("20*/log.txt")
+    assert printed.endswith(f"\ninterrupted: what the steps printed is in {log}\n")
+    assert printed.startswith(f"Run      {log.parent}\n")
+    assert (tmp_path / "runs" / "latest").resolve().name == "before"
 
 
 def _processes_of(folder: Path) -> list[str]:

@@ -38,8 +38,14 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Package:
 
 
 def test_runs_that_begin_at_the_same_time_have_folders_of_their_own(tmp_path: Path) -> None:
+    def begin_and_end(_: int) -> Path:
+        with local._new_run(tmp_path) as folder:
+            pass
+        local._make_latest(folder)
+        return folder
+
     with ThreadPoolExecutor(8) as pool:
-        folders = list(pool.map(local._new_run, [tmp_path] * 200))
+        folders = list(pool.map(begin_and_end, range(200)))
     assert len({*folders}) == 200
     assert (tmp_path / "latest").resolve() in folders
     assert {path.name for path in tmp_path.iterdir()} == {"latest", *(f.name for f in folders)}
