@@ -282,7 +282,7 @@ def test_memory_does_not_grow_with_the_source(s3: "S3Client", bucket: str, tmp_p
         )
         subprocess.run([sys.executable, "-c", code], check=True)
         peaks.append(int(report.read_text()))
-    assert peaks[1] < 1.25 * peaks[0]
+    assert peaks[1] < 1.5 * peaks[0], "of four times the source"
 
 
 def test_details_are_json(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
