@@ -89,4 +89,13 @@ def test_a_missing_option_has_its_name_of_the_command_line() -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     last = ended.stderr.strip().splitlines()[-1]
-    assert last.endswith("error: the following arguments are required: --output")
+    assert last == (
+        "python -m components.prepare: error: the following arguments are required: --output"
+    )
+
+
+@pytest.mark.parametrize("name", ["deploy", "evaluate", "ingest", "prepare", "serve", "train"])
+def test_the_help_of_a_command_says_how_to_call_it(name: str) -> None:
+    command = [sys.executable, "-m", f"components.{name}", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown.startswith(f"usage: python -m components.{name} ")

@@ -11,7 +11,13 @@ from components.deploy.settings import DeploySettings
 from components.step import step
 
 
-class DeployCommand(DeploySettings, Command, frozen=True, extra="forbid"):  # type: ignore[misc]
+class DeployCommand(  # type: ignore[misc]
+    DeploySettings,
+    Command,
+    frozen=True,
+    extra="forbid",
+    cli_prog_name="python -m components.deploy",
+):
     """Make a model the current one of a bundle store."""
 
     model: Path = Field(description="Folder of the model artifact.")

@@ -11,7 +11,13 @@ from components.evaluate.settings import EvaluateSettings
 from components.step import step
 
 
-class EvaluateCommand(EvaluateSettings, Command, frozen=True, extra="forbid"):  # type: ignore[misc]
+class EvaluateCommand(  # type: ignore[misc]
+    EvaluateSettings,
+    Command,
+    frozen=True,
+    extra="forbid",
+    cli_prog_name="python -m components.evaluate",
+):
     """Measure a model against baselines and the deployed one, and judge it."""
 
     ratings: Path = Field(description="Folder of the ratings artifact.")

@@ -11,7 +11,13 @@ from components.ingest.settings import IngestSettings
 from components.step import step
 
 
-class IngestCommand(IngestSettings, Command, frozen=True, extra="forbid"):  # type: ignore[misc]
+class IngestCommand(  # type: ignore[misc]
+    IngestSettings,
+    Command,
+    frozen=True,
+    extra="forbid",
+    cli_prog_name="python -m components.ingest",
+):
     """Read star ratings from S3 into a ratings artifact."""
 
     output: Path = Field(description="Where to write the ratings artifact.")

@@ -11,7 +11,13 @@ from components.prepare.settings import PrepareSettings
 from components.step import step
 
 
-class PrepareCommand(PrepareSettings, Command, frozen=True, extra="forbid"):  # type: ignore[misc]
+class PrepareCommand(  # type: ignore[misc]
+    PrepareSettings,
+    Command,
+    frozen=True,
+    extra="forbid",
+    cli_prog_name="python -m components.prepare",
+):
     """Filter and split ratings into a splits artifact."""
 
     ratings: Path = Field(description="Folder of the ratings artifact.")

@@ -22,7 +22,9 @@ from components.serve.supervisor import serve
 from components.step import step
 
 
-class ServeCommand(ServeSettings, Command, frozen=True, extra="forbid"):  # type: ignore[misc]
+class ServeCommand(  # type: ignore[misc]
+    ServeSettings, Command, frozen=True, extra="forbid", cli_prog_name="python -m components.serve"
+):
     """Answer recommendation requests from a bundle folder over HTTP."""
 
     bundle: Path = Field(description="folder of the bundle, or a link to it that may be switched")

@@ -10,7 +10,9 @@ from components.step import step
 from components.train.settings import TrainSettings
 
 
-class TrainCommand(TrainSettings, Command, frozen=True, extra="forbid"):  # type: ignore[misc]
+class TrainCommand(  # type: ignore[misc]
+    TrainSettings, Command, frozen=True, extra="forbid", cli_prog_name="python -m components.train"
+):
     """Learn from a splits artifact and write a model artifact."""
 
     splits: Path = Field(description="Folder of the splits artifact.")
