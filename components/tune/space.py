@@ -29,12 +29,14 @@ def suggest_rating(trial: BaseTrial) -> Parameters:
 
 
 def suggest_ranking(trial: BaseTrial) -> Parameters:
-    """Models of the ranking, whose regularizations are on scales of their own."""
+    """Models of the ranking, whose widths and regularizations are on scales of their own."""
     model = trial.suggest_categorical("ranking_model", ["ridge", "autoencoder", "als"])
     lowest, highest = {"ridge": (10, 1e6), "autoencoder": (1, 1e5), "als": (1e-4, 1)}[model]
+    # als learns no more than 32 whatever it is given.
+    width = ("als.ranking_dimensions", 8, 32) if model == "als" else ("ranking_dimensions", 16, 512)
     return {
         "ranking_model": model,
-        "ranking_dimensions": trial.suggest_int("ranking_dimensions", 16, 512, log=True),
+        "ranking_dimensions": trial.suggest_int(*width, log=True),
         "ranking_recency": trial.suggest_float("ranking_recency", 0.5, 1.0),
         "ranking_regularization": trial.suggest_float(
             f"{model}.ranking_regularization", lowest, highest, log=True

@@ -1,6 +1,7 @@
 """A search proposes settings that the training step takes, and gets better as it is told."""
 
 import json
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -30,6 +31,15 @@ def test_every_proposal_is_valid_for_the_training_step(objective: str) -> None:
     for proposal in propose(objective, [], 40, seed=1):
         settings = TrainSettings(**proposal["parameters"])
         assert settings.model_dump().items() >= proposal["parameters"].items()
+
+
+def test_no_width_is_proposed_that_als_would_not_learn() -> None:
+    tried = [proposal["parameters"] for proposal in propose("ranking", [], 60, seed=2)]
+    widths = defaultdict(list)
+    for parameters in filter(None, tried):
+        widths[parameters["ranking_model"]].append(parameters["ranking_dimensions"])
+    assert max(widths["als"]) <= 32
+    assert max(widths["ridge"]) > 128
 
 
 def test_the_settings_as_they_come_are_tried_first_and_win_unless_something_is_better() -> None:
