@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,12 +49,24 @@ def mistakes_in_one_line(prefix: str) -> Iterator[None]:
     except ValidationError as error:
         sys.exit(f"{prefix}: {describe_invalid(error)}")
     except OSError as error:
-        if error.errno in _FULL:
-            place = f"{error.filename}: " if error.filename else ""
-            sys.exit(f"{prefix}: {place}{error.strerror}: make room, or choose another place")
-        if error.errno in _CLOSED and error.filename:
-            sys.exit(f"{prefix}: {error.filename}: {error.strerror}: choose another place")
-        raise
+        if not (refusal := _refusal(error)):
+            raise
+        sys.exit(f"{prefix}: {refusal}")
+
+
+def _refusal(error: OSError) -> str:
+    """How the disk or its permissions refuse a file, and what to do; empty where they do not."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        # Of a folder that was copied: source, target and reason for each file that was not.
+        _, target, reason = error.args[0][0]
+        return f"{target} cannot be written: {reason}"
+    path = error.filename2 or error.filename
+    place = f"{path}: " if path else ""
+    if error.errno in _FULL:
+        return f"{place}{error.strerror}: make room, or choose another place"
+    if error.errno in _CLOSED and path:
+        return f"{place}{error.strerror}: choose another place"
+    return ""
 
 
 def describe_invalid(error: ValidationError) -> str:

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -61,6 +62,19 @@ def test_a_full_disk_is_one_line() -> None:
     line = "error: ingest: No space left on device: make room"
     with pytest.raises(SystemExit, match=line), step("ingest"), Path("/dev/full").open("w") as full:
         full.write("ratings")
+
+
+def test_a_file_that_cannot_be_copied_is_told_with_where_it_was_to_go(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "factors").write_text("0.5")
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "factors").symlink_to("/dev/full")
+    line = f"error: deploy: {tmp_path}/bundle/factors cannot be written: .*No space left on device"
+    with pytest.raises(SystemExit, match=line), step("deploy"):
+        shutil.copytree(tmp_path / "model", tmp_path / "bundle", dirs_exist_ok=True)
+    line = "error: deploy: /dev/full: No space left on device: "
+    with pytest.raises(SystemExit, match=line), step("deploy"):
+        shutil.copy(tmp_path / "model" / "factors", "/dev/full")
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "no", "/f"), PermissionError()])
