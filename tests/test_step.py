@@ -72,9 +72,9 @@ def test_a_file_that_cannot_be_copied_is_told_with_where_it_was_to_go(tmp_path: 
     line = f"error: deploy: {tmp_path}/bundle/factors cannot be written: .*No space left on device"
     with pytest.raises(SystemExit, match=line), step("deploy"):
         shutil.copytree(tmp_path / "model", tmp_path / "bundle", dirs_exist_ok=True)
-    line = "error: deploy: /dev/full: No space left on device: "
+    line = "error: deploy: /there: no space: make room"
     with pytest.raises(SystemExit, match=line), step("deploy"):
-        shutil.copy(tmp_path / "model" / "factors", "/dev/full")
+        raise OSError(errno.ENOSPC, "no space", "/here", None, "/there")
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "no", "/f"), PermissionError()])
