@@ -39,15 +39,16 @@ def nodes() -> Iterator[ast.AST]:
 
 
 def names() -> set[str]:
-    """Every name of an attribute or of an import in training, each part by itself."""
+    """Every attribute in training, and all that it imports of MXNet, each part by itself."""
     found: set[str] = set()
     for node in nodes():
         if isinstance(node, ast.Attribute):
             found.add(node.attr)
-        elif isinstance(node, ast.ImportFrom):
-            found |= set((node.module or "").split("."))
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            found |= {part for name in node.names for part in name.name.split(".")}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mxnet"):
+            found |= {*str(node.module).split("."), *(name.name for name in node.names)}
+        elif isinstance(node, ast.Import):
+            modules = (name.name for name in node.names if name.name.startswith("mxnet"))
+            found |= {part for module in modules for part in module.split(".")}
     return found
 
 
