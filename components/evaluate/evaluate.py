@@ -72,10 +72,7 @@ def evaluate(
     figures = _figures(judged, inputs, settings)
     checks = (*_alarms(field, inputs), *judge(figures, settings))
     answer = Verdict(checks, tuple(_notes(figures, inputs, own_gate)))
-    for check in answer.checks:
-        logger.info("%s %s", "passed:" if check.passed else "FAILED:", check.reason)
-    for note in answer.notes:
-        logger.warning("%s", note)
+    _tell(answer)
     page = render(inputs, figures, answer, settings, len(field.tested))
     with write_artifact(
         verdict, evaluation.KIND, evaluation.SCHEMA_VERSION, inputs.made_from
@@ -124,6 +121,13 @@ def _notes(figures: Figures, inputs: Inputs, own_gate: bool) -> Iterator[str]:
             "The deployed model was no rival, for it knows none of these products or predicts "
             "something else: deploying replaces it unmatched."
         )
+
+
+def _tell(verdict: Verdict) -> None:
+    for check in verdict.checks:
+        logger.info("%s %s", "passed:" if check.passed else "FAILED:", check.reason)
+    for note in verdict.notes:
+        logger.warning("%s", note)
 
 
 def _figures(field: Field, inputs: Inputs, settings: EvaluateSettings) -> Figures:

@@ -83,6 +83,16 @@ def fit_rating(
         return try_model(model, problem, start.judged, steps, patience, checkpoint)
 
     trials = list(_trials(attempt, problem, settings, devices))
+    best = _best_of(trials, settings)
+    log.info("rating: %s is best, validation MSE %.4f", best.model.name, best.mse)
+    known = splits.train.merged_with(splits.validation)
+    final = learn_again(best, replace(problem, ratings=known), checkpoints.of("final"))
+    description = best.description | {"probes": _probes(final, splits.validation)}
+    history = [trial.description | {"history": trial.history} for trial in trials]
+    return final.export(), description, history
+
+
+def _best_of(trials: list[Trial], settings: RatingSettings) -> Trial:
     best = min(trials, key=lambda trial: trial.mse)
     if best.left_out:
         raise UserError(
@@ -90,12 +100,7 @@ def fit_rating(
             f"num_embeddings={settings.num_embeddings}, set rating_model=auto or prepare with "
             f"higher minimum counts"
         )
-    log.info("rating: %s is best, validation MSE %.4f", best.model.name, best.mse)
-    known = splits.train.merged_with(splits.validation)
-    final = learn_again(best, replace(problem, ratings=known), checkpoints.of("final"))
-    description = best.description | {"probes": _probes(final, splits.validation)}
-    history = [trial.description | {"history": trial.history} for trial in trials]
-    return final.export(), description, history
+    return best
 
 
 def _probes(step: Step, ratings: Ratings) -> dict[str, list[Any]]:
