@@ -17,13 +17,21 @@ from components.artifacts import splits
 from components.artifacts.folder import write_artifact
 from components.artifacts.ratings import RatingsFolder
 from components.errors import UserError
+from components.prepare.advice import advise
 from components.prepare.filtering import Removal, deduplicate, keep_active
 from components.prepare.numbering import Numbered, read_numbered, renumber
 from components.prepare.settings import PrepareSettings
-from components.prepare.splitting import TEST, TRAIN, VALIDATION, Parts, split
+from components.prepare.splitting import (
+    NAMES,
+    ORDER,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Parts,
+    count_parts,
+    split,
+)
 from components.prepare.statistics import describe
-
-_NAMES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +50,12 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
     before = describe(everything.ratings)
     kept, removals = _filter(everything.ratings, settings)
     result = renumber(Numbered(kept, everything.customers, everything.products))
-    ordered = result.ratings.sort("user", "review_date", "item")
+    ordered = result.ratings.sort(ORDER)
     parts = split(ordered, settings)
-    rows = {name: int(np.count_nonzero(parts == part)) for name, part in _NAMES.items()}
-    _check_parts(rows, settings)
+    rows = count_parts(parts)
+    log.info("%d to train, %d to validate, %d to test", *rows.values())
+    if not all(rows.values()):
+        raise UserError(advise(everything.ratings, settings))
     statistics = {
         "before": before,
         "after": describe(ordered),
@@ -74,29 +84,15 @@ def _filter(ratings: pl.DataFrame, settings: PrepareSettings) -> tuple[pl.DataFr
     log.info("%d of %d ratings remain, one a customer and product", len(single), len(ratings))
     log.info("kept %d ratings, rounds of filtering: %d", len(kept), removals[-1].round)
     if kept.is_empty():
-        raise UserError(
-            f"none of the {len(ratings)} ratings is left: lower min_customer_ratings "
-            f"({settings.min_customer_ratings}) or min_product_ratings "
-            f"({settings.min_product_ratings}), or ingest more ratings"
-        )
+        raise UserError(advise(ratings, settings))
     return kept, [Removal.between("deduplicate", 1, ratings, single), *removals]
-
-
-def _check_parts(rows: dict[str, int], settings: PrepareSettings) -> None:
-    log.info("%d to train, %d to validate, %d to test", *rows.values())
-    empty = [name for name, count in rows.items() if not count]
-    if empty:
-        raise UserError(
-            f"the {settings.split} split leaves no ratings for {' and '.join(empty)}: raise "
-            f"min_customer_ratings to 3 or more, or choose another split"
-        )
 
 
 def _count_new(users: pl.Series, parts: Parts) -> dict[str, int]:
     """How many customers there are in a part held out who are in none before it."""
     rows = pl.DataFrame({"user": users, "part": parts})
     first = rows.group_by("user").agg(pl.col("part").min())["part"]
-    counts = {name: int((first == _NAMES[name]).sum()) for name in ("validation", "test")}
+    counts = {name: int((first == NAMES[name]).sum()) for name in ("validation", "test")}
     log.info("customers who are new: %d to validate, %d to test", *counts.values())
     return counts
 

@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from components.errors import UserError
 from components.prepare.settings import PrepareSettings
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
+NAMES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 Parts = npt.NDArray[np.int8]
+
+ORDER = ("user", "review_date", "item")
+"""The order of ratings to split."""
 
 _FEWEST = 3  # ratings of a customer, or days: one for each part
 
@@ -20,12 +23,11 @@ _FEWEST = 3  # ratings of a customer, or days: one for each part
 def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
     """The part of each rating: `TRAIN`, `VALIDATION` or `TEST`, int8.
 
-    Args:
-        ratings: in order of user, then date, then item; users numbered from 0.
-        settings: how to split.
+    Where there is too little to hold out, all are `TRAIN`.
 
-    Raises:
-        UserError: if there are too few days for a temporal split.
+    Args:
+        ratings: in the order `ORDER`, at least one; users numbered from 0.
+        settings: how to split.
     """
     days = ratings["review_date"].to_physical().to_numpy()
     if settings.split == "temporal":
@@ -41,6 +43,11 @@ def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
         parts = _by_place_from_end(counts - 1 - place, np.ones_like(counts))
     parts[counts < _FEWEST] = TRAIN
     return parts
+
+
+def count_parts(parts: Parts) -> dict[str, int]:
+    """How many ratings each part has, by its name."""
+    return {name: int(np.count_nonzero(parts == part)) for name, part in NAMES.items()}
 
 
 def _by_place_from_end(from_end: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]) -> Parts:
@@ -79,10 +86,7 @@ def _latest_days(days: npt.NDArray[np.int32], fraction: float) -> Parts:
     """
     distinct, counts = np.unique(days, return_counts=True)
     if len(distinct) < _FEWEST:
-        raise UserError(
-            f"a temporal split needs ratings of three days or more, and these are of "
-            f"{len(distinct)}: choose split=last or split=random, or ingest more days"
-        )
+        return np.full(len(days), TRAIN, np.int8)
     wanted = max(1, round(fraction * len(days)))
     test = _count_latest(counts, wanted, len(counts) - 2)
     earlier = counts[:-test]

@@ -151,7 +151,7 @@ def test_statistics_tell_whom_a_temporal_split_tests_without_a_history(tmp_path:
 
 def test_all_ratings_on_one_day_are_told_in_a_line(tmp_path: Path) -> None:
     rows = [(*row[:3], date(2015, 1, 1)) for row in make_rows()]
-    with pytest.raises(UserError, match="three days or more, and these are of 1") as raised:
+    with pytest.raises(UserError, match="set split=last, which keeps") as raised:
         run(tmp_path, rows, split="temporal")
     assert "\n" not in str(raised.value)
     assert [path.name for path in tmp_path.iterdir()] == ["ratings"]
@@ -177,24 +177,18 @@ def test_numbers_have_no_gaps(tmp_path: Path) -> None:
     assert numbered.customers.n_unique() == 30
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"min_customer_ratings": 99}, r"none of the \d+ ratings is left: lower min_customer"),
-        ({"min_product_ratings": 99}, r"none of the \d+ ratings is left.*or ingest more ratings"),
-    ],
-)
+@pytest.mark.parametrize("changes", [{"min_customer_ratings": 99}, {"min_product_ratings": 99}])
 def test_everything_filtered_away_is_told_and_nothing_left(
-    changes: dict[str, Any], message: str, tmp_path: Path
+    changes: dict[str, Any], tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=r"too few of the \d+ ratings are left"):
         run(tmp_path, make_rows(), **changes)
     assert [path.name for path in tmp_path.iterdir()] == ["ratings"]
 
 
 def test_nothing_to_hold_out_is_told(tmp_path: Path) -> None:
     rows = [(f"c{number}", "p", 5.0, date(2015, 1, 1)) for number in range(9)]
-    with pytest.raises(UserError, match="leaves no ratings for validation and test"):
+    with pytest.raises(UserError, match="whatever the settings: ingest more ratings"):
         run(tmp_path, rows, min_customer_ratings=1)
 
 
