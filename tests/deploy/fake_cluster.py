@@ -3,6 +3,10 @@
 Kept as the real ones keep them: resource versions, generations, the fields each manager owns
 (server-side apply), and a status that lags behind the specification. A controller takes one
 step each time its object is read, so whoever polls sees every stage it goes through.
+
+KServe is as in its release 0.16.0: `validateDeploymentMode` in inference_service_validation.go,
+`PropagateRawStatus` and `PropagateStatus` in inference_service_status.go, `createKnativeService` in
+ksvc_reconciler.go, and the finalizer in controller.go.
 """
 
 import json
@@ -27,7 +31,11 @@ KINDS = {
     "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
     "serving.kserve.io/v1beta1": {"inferenceservices": "InferenceService"},
 }
+VERBS = ["get", "list", "patch", "delete"]
 VERSION = "app.kubernetes.io/version"
+MODE = "serving.kserve.io/deploymentMode"
+# What 0.16.0 records in the status, by the name in the annotation.
+MODES = {"Serverless": "Knative", "RawDeployment": "Standard"}
 
 
 class Refusal(Exception):  # noqa: N818
@@ -118,6 +126,14 @@ class FakeCluster:
                 _set(after, path, value)
             return self._store(kind, name, before, after, owners)
 
+    def delete(self, kind: str, name: str) -> Object:
+        """Mark an object as deleted: its controller takes its finalizer away at its next step."""
+        with self._lock:
+            self._authorize("delete", kind)
+            found = self._existing(kind, name)
+            found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+            return found
+
     def _store(
         self,
         kind: str,
@@ -129,16 +145,16 @@ class FakeCluster:
         metadata = after["metadata"]
         if metadata.get("name", name) != name:
             raise Refusal(400, "BadRequest", "the name in the body is another")
+        if kind == "InferenceService":
+            _validate_mode(after)
         self._clock += 1
         metadata["resourceVersion"] = str(self._clock)
         metadata["managedFields"] = [
             {"manager": manager, "operation": operation, "fieldsV1": _to_fields(paths)}
             for (manager, operation), paths in owners.items()
         ]
-        changed = before is None or before.get("spec") != after.get("spec")
-        stopped = before is not None and _stop(before) != _stop(after)
-        if changed or stopped:
-            metadata["generation"] = metadata.get("generation", 0) + int(changed)
+        if before is None or before.get("spec") != after.get("spec"):
+            metadata["generation"] = metadata.get("generation", 0) + 1
             self._stages[kind, name] = 0
         if after.get("spec", {}).get("replicas") == 0:
             after.get("status", {}).pop("proven", None)  # its pods are gone
@@ -163,6 +179,9 @@ class FakeCluster:
         if found is None or kind not in ("Deployment", "InferenceService"):
             return
         stage = self._stages[kind, name] = self._stages.get((kind, name), 0) + 1
+        if "deletionTimestamp" in found["metadata"]:
+            self._finalize(name, found)
+            return
         status = found.setdefault("status", {})
         before = deepcopy(status)
         if kind == "Deployment":
@@ -210,44 +229,66 @@ class FakeCluster:
             "status": {"containerStatuses": [{"state": {"waiting": waiting}}]},
         }
 
+    def _finalize(self, name: str, service: Object) -> None:
+        """KServe patches its finalizer away, and its own webhook may refuse that."""
+        if not _changes_mode(service):
+            del self.objects["InferenceService", name]
+            self.objects.pop(("Deployment", f"{name}-predictor"), None)
+            self._stages.pop(("InferenceService", name))
+
     def _reconcile_inference_service(
         self, name: str, found: Object, status: Object, stage: int
     ) -> None:
-        """Reads see, in turn: the status of before; as before but observed; a new revision; Ready.
+        """Reads see, in turn: the status of before, twice; a new revision; Ready.
 
-        The second is the trap: KServe has seen the specification, Knative has not yet.
+        Nothing tells that KServe has not looked yet: `observedGeneration` is of the child that it
+        made, a Deployment or a Knative Service, and counts that one's changes.
         """
-        if stage < 2:
-            return
-        status["observedGeneration"] = found["metadata"]["generation"]
-        predictor = status.setdefault("components", {}).setdefault("predictor", {})
-        spec = found["spec"]["predictor"]
-        version = spec["labels"][VERSION]
-        if _stop(found):
-            status["conditions"] = [{"type": "Ready", "status": "False", "reason": "Stopped"}]
-            predictor["traffic"] = {}
-            return
         if stage < 3:
             return
+        annotations = found["metadata"]["annotations"]
+        status["deploymentMode"] = MODES.get(annotations[MODE], annotations[MODE])
+        if status["deploymentMode"] == "Standard":
+            self._reconcile_standard(name, found, status)
+        else:
+            self._reconcile_knative(name, found, status)
+
+    def _reconcile_standard(self, name: str, found: Object, status: Object) -> None:
+        self._roll_predictor(name, found)
+        deployment = self.objects["Deployment", f"{name}-predictor"]
+        child = deployment.get("status", {})
+        status["observedGeneration"] = child.get("observedGeneration", 0)
+        ready = "True" if child.get("availableReplicas") else "False"
+        status["conditions"] = [{"type": "Ready", "status": ready, "reason": "Deploying"}]
+        if ready == "True" and child.get("proven"):
+            version = child["proven"][VERSION]
+            status["components"] = {"predictor": {"traffic": {version: 100}}}
+            self.asked.add(version)
+
+    def _reconcile_knative(self, name: str, found: Object, status: Object) -> None:
+        status["observedGeneration"] = status.get("observedGeneration", 0) + 1
+        predictor = status.setdefault("components", {}).setdefault("predictor", {})
+        spec = found["spec"]["predictor"]
         if predictor.get("template") != _template(spec):
             predictor["template"] = _template(spec)
             created = int(predictor.get("latestCreatedRevision", "0").rpartition("-")[2]) + 1
-            predictor["latestCreatedRevision"] = f"{name}-predictor-{created:05d}"
+            revision = f"{name}-predictor-{created:05d}"
+            predictor["latestCreatedRevision"] = revision
+            predictor.setdefault("versions", {})[revision] = spec["labels"][VERSION]
             status["conditions"] = [{"type": "Ready", "status": "Unknown", "reason": "Deploying"}]
-            if "ready" in predictor:  # what has no revision that is ready leads to one that has
-                self._share(predictor, predictor["ready"], spec.get("canaryTrafficPercent"))
-            return
-        if self.problem:
-            if self.problem == "image":
-                pod_labels = {"serving.kserve.io/inferenceservice": name, VERSION: version}
-                self._add_waiting_pod(name, pod_labels)
-            return
-        if "RawDeployment" in found["metadata"]["annotations"].values():
-            self._roll_predictor(name, found)
-        predictor["latestReadyRevision"] = predictor["latestCreatedRevision"]
-        predictor["ready"] = version
-        status["conditions"] = [{"type": "Ready", "status": "True"}]
-        self._share(predictor, version, spec.get("canaryTrafficPercent"))
+        elif self.problem:
+            self._add_waiting_predictor(name, spec["labels"])
+        else:
+            predictor["latestReadyRevision"] = predictor["latestCreatedRevision"]
+            status["conditions"] = [{"type": "Ready", "status": "True"}]
+        if "latestReadyRevision" in predictor:
+            # What has no revision that is ready leads to the newest one that has.
+            self._share(predictor, spec.get("canaryTrafficPercent"))
+
+    def _add_waiting_predictor(self, name: str, labels: dict[str, str]) -> None:
+        if self.problem == "image":
+            found_by = {"serving.kserve.io/inferenceservice": name, VERSION: labels[VERSION]}
+            self._add_waiting_pod(name, found_by)
 
     def _roll_predictor(self, name: str, found: Object) -> None:
         """KServe's Deployment of a service in Standard mode."""
@@ -261,16 +302,24 @@ class FakeCluster:
         }
         self.apply("Deployment", f"{name}-predictor", body, "kserve", force=True)
 
-    def _share(self, predictor: Object, version: str, percent: int | None) -> None:
-        """Split the requests between the newest version and the last that had all of them."""
-        if percent is None or "all" not in predictor:
-            predictor["all"] = version
-            predictor["traffic"] = {version: 100}
+    def _share(self, predictor: Object, percent: int | None) -> None:
+        """Split the requests between the newest revision and the last that had all of them."""
+        newest, rolled_out = predictor["latestReadyRevision"], predictor.get("rolledOut")
+        if percent is None or rolled_out is None:
+            shares = Counter({newest: 100})
+            if newest != rolled_out:
+                predictor.update(previous=rolled_out, rolledOut=newest)
         else:
-            shares = Counter({version: percent})
-            shares.update({predictor["all"]: 100 - percent})
-            predictor["traffic"] = dict(shares)
-        self.asked |= {served for served, share in predictor["traffic"].items() if share}
+            if rolled_out == newest == predictor["latestCreatedRevision"]:
+                # A share of a revision that has all requests is read as a rollback.
+                rolled_out = predictor["rolledOut"] = predictor.get("previous") or newest
+            shares = Counter({newest: percent})
+            shares.update({rolled_out: 100 - percent})
+        traffic: Counter[str] = Counter()
+        for revision, share in shares.items():
+            traffic[predictor["versions"][revision]] += share
+        predictor["traffic"] = dict(traffic)
+        self.asked |= {version for version, share in traffic.items() if share}
 
     # What the tests ask.
 
@@ -278,6 +327,9 @@ class FakeCluster:
         """The share of the requests that each version gets of an InferenceService."""
         for _ in range(6):
             self._reconcile("InferenceService", name)
+            self._reconcile("Deployment", f"{name}-predictor")
+        if ("InferenceService", name) not in self.objects:
+            return {}
         status = self.objects["InferenceService", name]["status"]
         traffic = status["components"]["predictor"]["traffic"]
         return {version: share for version, share in traffic.items() if share}
@@ -297,9 +349,22 @@ class FakeCluster:
         return None
 
 
-def _stop(found: Object) -> bool:
-    annotations = found["metadata"].get("annotations", {})
-    return bool(annotations.get("serving.kserve.io/stop") == "true")
+def _changes_mode(service: Object) -> bool:
+    recorded = service.get("status", {}).get("deploymentMode")
+    return bool(recorded) and service["metadata"].get("annotations", {}).get(MODE) != recorded
+
+
+def _validate_mode(service: Object) -> None:
+    if _changes_mode(service):
+        recorded = service["status"]["deploymentMode"]
+        named = service["metadata"]["annotations"][MODE]
+        raise Refusal(
+            403,
+            "Forbidden",
+            'admission webhook "inferenceservice.kserve-webhook-server.validator" denied the '
+            "request: update rejected: deploymentMode cannot be changed from "
+            f"'{recorded}' to '{named}'",
+        )
 
 
 def _template(predictor: Object) -> Object:
@@ -393,6 +458,9 @@ class _Api(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self._answer(self._patch)
 
+    def do_DELETE(self) -> None:
+        self._answer(lambda: self.cluster.delete(*self._locate(urlsplit(self.path).path)))
+
     def _answer(self, handle: Any) -> None:
         try:
             code, body = 200, handle()
@@ -455,7 +523,7 @@ class _Api(BaseHTTPRequestHandler):
         if version not in self.cluster.installed:
             return None
         resources = [
-            {"name": plural, "kind": kind, "namespaced": True, "verbs": ["get", "list", "patch"]}
+            {"name": plural, "kind": kind, "namespaced": True, "verbs": VERBS}
             for plural, kind in KINDS[version].items()
         ]
         return {"kind": "APIResourceList", "groupVersion": version, "resources": resources}

@@ -10,6 +10,7 @@ from components.artifacts.bundles import FolderStore, current_version
 from components.deploy.rollout import roll_out
 from components.deploy.settings import DeploySettings
 from components.deploy.targets import Release, open_target
+from components.deploy.targets.cluster import Cluster
 from components.errors import UserError
 from tests.deploy.conftest import Served
 from tests.deploy.fake_cluster import FakeCluster
@@ -63,9 +64,63 @@ def test_the_next_version_takes_over(
     roll_out(settings(new, kserve_mode=mode), store, new.release)
     assert cluster.shares() == {new.release.version: 100}
     assert current_version(store) == new.release.version
-    if mode == "standard":
-        candidate = cluster.objects["InferenceService", "recommender-candidate"]
-        assert candidate["metadata"]["annotations"]["serving.kserve.io/stop"] == "true"
+    assert ("InferenceService", "recommender-candidate") not in cluster.objects
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_one_version_after_the_other_takes_over(
+    cluster: FakeCluster, versions: Versions, store: FolderStore, mode: str
+) -> None:
+    """KServe refuses changes of the mode, and counts the generations of the child that it makes."""
+    old, new = versions
+    for served in (new, old, new):
+        roll_out(settings(served, kserve_mode=mode), store, served.release)
+        assert cluster.shares() == {served.release.version: 100}
+    service = cluster.objects["InferenceService", "recommender"]
+    assert service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == mode.title()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_version_that_serves_can_be_deployed_again(
+    cluster: FakeCluster, versions: Versions, store: FolderStore, mode: str
+) -> None:
+    """KServe would read a share of 0 for the revision that serves as a rollback."""
+    _, new = versions
+    for served in (new, new):
+        roll_out(settings(served, kserve_mode=mode), store, served.release)
+    assert cluster.shares() == {new.release.version: 100}
+
+
+def test_the_version_that_serves_is_not_applied_anew(
+    cluster: FakeCluster, versions: Versions, store: FolderStore
+) -> None:
+    _, new = versions
+    roll_out(settings(new), store, new.release)
+    target = open_target(settings(new))
+    target.apply(new.release)
+    target.wait(new.release)
+    assert cluster.shares() == {new.release.version: 100}
+
+
+@pytest.mark.parametrize("mode", ["standard"])
+def test_a_candidate_that_was_left_behind_is_replaced(
+    cluster: FakeCluster, versions: Versions, store: FolderStore, mode: str
+) -> None:
+    """As a deployment that is killed leaves one."""
+    old, new = versions
+    open_target(settings(old, kserve_mode=mode)).apply(old.release)
+    roll_out(settings(new, kserve_mode=mode), store, new.release)
+    assert cluster.shares() == {new.release.version: 100}
+    assert ("InferenceService", "recommender-candidate") not in cluster.objects
+
+
+def test_another_mode_than_that_of_the_service_is_refused(
+    cluster: FakeCluster, versions: Versions, store: FolderStore
+) -> None:
+    old, new = versions
+    with pytest.raises(UserError, match="mode Knative, which cannot be changed"):
+        roll_out(settings(new, kserve_mode="standard"), store, new.release)
+    assert cluster.shares() == {old.release.version: 100}
 
 
 def test_no_request_reaches_the_new_version_before_the_smoke_test(
@@ -161,14 +216,15 @@ def test_the_old_version_comes_back_when_the_store_cannot_be_written(
     assert service["metadata"]["annotations"]["serving.knative.dev/progress-deadline"] == "600s"
 
 
-def test_a_first_version_that_fails_is_stopped_and_can_be_tried_again(
-    fake_cluster: FakeCluster, versions: Versions, store: FolderStore
+@pytest.mark.parametrize("mode", MODES)
+def test_a_first_version_that_fails_is_deleted_and_can_be_tried_again(
+    fake_cluster: FakeCluster, versions: Versions, store: FolderStore, mode: str
 ) -> None:
     old, _ = versions
     with pytest.raises(UserError, match="max_latency_ms"):
-        roll_out(settings(old, max_latency_ms=1e-6), store, old.release)
+        roll_out(settings(old, kserve_mode=mode, max_latency_ms=1e-6), store, old.release)
     assert fake_cluster.shares() == {}
-    roll_out(settings(old), store, old.release)
+    roll_out(settings(old, kserve_mode=mode), store, old.release)
     assert fake_cluster.shares() == {old.release.version: 100}
 
 
@@ -177,9 +233,22 @@ def test_what_is_forbidden_is_named(
 ) -> None:
     old, new = versions
     cluster.forbidden = {("patch", "InferenceService")}
-    with pytest.raises(UserError, match="not allowed to apply InferenceService recommender"):
+    with pytest.raises(
+        UserError,
+        match=r"apply InferenceService recommender .*may not patch InferenceService.*bind the role",
+    ):
         roll_out(settings(new), store, new.release)
     assert cluster.shares() == {old.release.version: 100}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_a_webhook_refuses_is_told_in_its_own_words() -> None:
+    mode = {"serving.kserve.io/deploymentMode": "Standard"}
+    service = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService"}
+    metadata = {"name": "recommender", "annotations": mode}
+    with pytest.raises(UserError, match=r"admission webhook .* denied the request") as caught:
+        Cluster("default").apply({**service, "metadata": metadata})
+    assert "role" not in str(caught.value)
 
 
 def test_a_cluster_without_kserve_is_told(fake_cluster: FakeCluster, versions: Versions) -> None:

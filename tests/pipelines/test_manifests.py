@@ -66,10 +66,15 @@ def test_no_role_has_a_wildcard_or_writes_secrets_roles_or_pods() -> None:
                 assert rule["resourceNames"]
 
 
-def test_only_schedules_can_be_deleted() -> None:
-    for role in named("Role").values():
-        for rule in role["rules"]:
-            assert "delete" not in rule["verbs"] or rule["resources"] == ["jobs"]
+def test_only_schedules_and_the_own_inference_services_can_be_deleted() -> None:
+    own = ["recommender", "recommender-candidate"]
+    deletable = [
+        (rule["resources"], rule.get("resourceNames"))
+        for role in named("Role").values()
+        for rule in role["rules"]
+        if "delete" in rule["verbs"]
+    ]
+    assert sorted(deletable) == [(["inferenceservices"], own), (["jobs"], None)]
 
 
 def test_deploy_changes_objects_of_its_own_names_alone() -> None:

@@ -25,6 +25,8 @@ Result = TypeVar("Result")
 
 _MANAGER = "alsolike"
 _PAUSE_SECONDS = 1.0
+_WEBHOOK = "admission webhook"
+_BIND_ROLE = "bind the role alsolike-deploy to the account of the run"
 _HOPELESS = {
     "CrashLoopBackOff": "see its log",
     "CreateContainerConfigError": "check s3_secret, and that the image's user is a number",
@@ -67,6 +69,11 @@ class Cluster:
                 field_manager=_MANAGER,
                 force_conflicts=True,
             )
+
+    def delete(self, api_version: str, kind: str, name: str) -> None:
+        """Ask for an object to be deleted; it may stay for a while."""
+        with _explained("delete", f"{kind} {name}", self.namespace):
+            self._resource(api_version, kind).delete(name=name, namespace=self.namespace)
 
     def merge(self, api_version: str, kind: str, name: str, fields: Object) -> None:
         """Set some fields of an object and leave the others."""
@@ -157,10 +164,12 @@ def _explained(verb: str, thing: str, namespace: str) -> Iterator[None]:
     """Turn what the cluster refuses into one line."""
     try:
         yield
-    except ForbiddenError:
+    except ForbiddenError as error:
+        said = _message(error)
+        # An admission webhook that objects to the object itself answers with the same status.
+        remedy = "" if _WEBHOOK in said else f"; {_BIND_ROLE}"
         raise UserError(
-            f"not allowed to {verb} {thing} in namespace {namespace}: bind the role "
-            f"alsolike-deploy to the account of the run"
+            f"not allowed to {verb} {thing} in namespace {namespace}: {said}{remedy}"
         ) from None
     except ResourceNotFoundError as error:
         raise UserError(f"the cluster lacks a kind of object: {error}: install it") from None

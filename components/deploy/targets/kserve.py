@@ -1,18 +1,23 @@
 """KServe: an InferenceService.
 
 In Knative mode a new version is a new revision, which gets no requests until it is promoted and
-has an address of its own. In Standard mode there is no such thing: the new version is proved in
-a second InferenceService, which is stopped before the first takes the version over.
+has an address of its own. Standard mode has no revisions: the new version is proved in a second
+InferenceService, the candidate, and the candidate is deleted once the first serves that version.
 
-KServe's status keeps saying Ready of an earlier specification for a while, so nothing is believed
-until the controller has observed the present one and the revision is another than before.
+KServe's status may still describe an earlier specification, and its `observedGeneration` counts
+the changes of the object that KServe made, not of the InferenceService. So in Knative mode a new
+version counts as ready when a newer revision than before is, and in Standard mode when all pods
+of the Deployment are of that version.
 """
+
+from typing import Any
 
 from components.deploy.settings import DeploySettings
 from components.deploy.targets import Release
-from components.deploy.targets.cluster import Cluster, condition, is_observed, poll
+from components.deploy.targets.cluster import Cluster, condition, poll
 from components.deploy.targets.kubernetes import wait_for_deployment
 from components.deploy.targets.manifests import (
+    DEPLOYMENT_MODE,
     PROGRESS_DEADLINE,
     SERVING,
     STOP,
@@ -20,12 +25,14 @@ from components.deploy.targets.manifests import (
     Object,
     inference_service,
 )
+from components.errors import UserError
 
 _KIND = "InferenceService"
 _POD_LABEL = "serving.kserve.io/inferenceservice"
+_KNATIVE_MODES = ("Knative", "Serverless")
 _OWN = {
-    *("serving.kserve.io/deploymentMode", "serving.kserve.io/enable-tag-routing"),
-    *("serving.kserve.io/storageSecretName", PROGRESS_DEADLINE, STOP),
+    *("serving.kserve.io/enable-tag-routing", "serving.kserve.io/storageSecretName"),
+    *(DEPLOYMENT_MODE, PROGRESS_DEADLINE, STOP),
 }
 
 
@@ -38,7 +45,8 @@ class KServeTarget:
         self._knative = settings.kserve_mode == "knative"
         self._tried = self._name if self._knative else f"{self._name}-candidate"
         self._cluster = Cluster(settings.namespace)
-        self._former = self._cluster.get(SERVING, _KIND, self._name)
+        self._former = self._get(self._name)
+        self._stale: str | None = None
         self._applied: list[str] = []
 
     def plan(self, release: Release) -> list[str]:
@@ -49,85 +57,117 @@ class KServeTarget:
         ]
 
     def apply(self, release: Release) -> None:
-        if _is_canary(self._former) and _version(self._former) == release.version:
-            return  # it has its share already
-        # Without a former version Knative has no other to send the requests to.
-        share = 0 if self._knative and self._former else None
-        self._apply(self._tried, release, share)
+        self._check_mode()
+        if not self._knative:
+            self._delete(self._tried)  # left by a deployment that was killed
+            self._apply(self._tried, release, None)
+        elif not self._serves(release):
+            self._stale = _newest(self._former)
+            # Without a former version Knative has no other to send the requests to.
+            self._apply(self._tried, release, 0 if self._former else None)
 
     def wait(self, release: Release) -> str:
-        self._wait(self._tried, release.version, self._not_to_be_believed(release.version))
+        self._wait(self._tried, release.version, self._stale)
         host = f"{self._tried}-predictor.{self._settings.namespace}.svc.cluster.local"
         return f"http://latest-{host}" if self._knative else f"http://{host}"
 
     def promote(self, release: Release) -> None:
         share = self._settings.canary_percent
         self._apply(self._name, release, None if share == 100 else share)
-        self._wait(self._name, release.version, self._not_to_be_believed(release.version))
+        self._wait(self._name, release.version, self._stale)
         if not self._knative:
-            self._stop(self._tried)
+            self._delete(self._tried)
 
     def rollback(self, release: Release) -> None:  # noqa: ARG002
         if self._name in self._applied:
             if self._former:
                 self._restore(self._former)
             else:
-                self._stop(self._name)
+                self._delete(self._name)
         if not self._knative and self._tried in self._applied:
-            self._stop(self._tried)
+            self._delete(self._tried)
+
+    def _check_mode(self) -> None:
+        recorded = _recorded_mode(self._former)
+        if recorded and (recorded in _KNATIVE_MODES) != self._knative:
+            other = "standard" if self._knative else "knative"
+            raise UserError(
+                f"InferenceService {self._name} is in KServe's mode {recorded}, which cannot be "
+                f"changed: set kserve_mode={other}, choose another endpoint_name or delete it"
+            )
+
+    def _get(self, name: str) -> Object | None:
+        return self._cluster.get(SERVING, _KIND, name)
+
+    def _manifest(self, name: str, release: Release, share: int | None) -> Object:
+        manifest = inference_service(self._settings, name, release, share)
+        return _in_recorded_mode(manifest, self._get(name))
+
+    def _apply(self, name: str, release: Release, share: int | None) -> None:
+        self._cluster.apply(self._manifest(name, release, share))
+        self._applied.append(name)
+
+    def _serves(self, release: Release) -> bool:
+        """Whether there is nothing to bring up.
+
+        KServe would read a share of 0 for the revision that serves as a rollback to the one before.
+        """
+        wanted = _as_it_was(self._manifest(self._name, release, None))
+        return self._former is not None and _includes(_as_it_was(self._former), wanted)
 
     def _restore(self, former: Object) -> None:
+        present = self._get(self._name)
+        manifest = _in_recorded_mode(_as_it_was(former), present)
         if self._knative:
             # Knative sends what is not held back to the newest revision that is ready, and until
             # the old specification has one again, that is the one that failed.
-            failed = _newest(self._cluster.get(SERVING, _KIND, self._name))
-            self._cluster.apply(_as_it_was(former, held_back=True))
+            failed = _newest(present)
+            held_back = {**former["spec"]["predictor"], "canaryTrafficPercent": 0}
+            self._cluster.apply(manifest | {"spec": {"predictor": held_back}})
             stale = failed if failed != _newest(former) else None
             self._wait(self._name, _version(former), stale)
-        self._cluster.apply(_as_it_was(former))
+        self._cluster.apply(manifest)
 
-    def _not_to_be_believed(self, version: str) -> str | None:
-        """The revision of before, which says Ready until the new one is there."""
-        return _newest(self._former) if _version(self._former) != version else None
-
-    def _apply(self, name: str, release: Release, share: int | None) -> None:
-        self._cluster.apply(inference_service(self._settings, name, release, share))
-        self._applied.append(name)
-
-    def _stop(self, name: str) -> None:
-        self._cluster.merge(SERVING, _KIND, name, {"metadata": {"annotations": {STOP: "true"}}})
+    def _delete(self, name: str) -> None:
+        """Delete a service and wait until it is gone."""
+        found = self._get(name)
+        if found is None:
+            return
+        if mode := _recorded_mode(found):
+            # Under another name of the mode its own webhook keeps KServe from letting go.
+            annotations = {"annotations": {DEPLOYMENT_MODE: mode}}
+            self._cluster.merge(SERVING, _KIND, name, {"metadata": annotations})
+        self._cluster.delete(SERVING, _KIND, name)
+        poll(
+            lambda: None if self._get(name) else True,
+            lambda: f"InferenceService {name} was not deleted",
+            self._settings.ready_seconds,
+        )
 
     def _wait(self, name: str, version: str, stale: str | None) -> None:
-        """Wait until a version is ready in a revision that is not the stale one."""
+        """Wait until a version is ready, in Knative mode in another revision than the stale one."""
         seconds = self._settings.ready_seconds
         labels = {_POD_LABEL: name, VERSION: version}
         seen: Object = {}
 
         def look() -> Object | None:
-            seen.update(self._cluster.get(SERVING, _KIND, name) or {})
-            if seen and is_observed(seen) and self._is_ready(seen, stale):
+            seen.update(self._get(name) or {})
+            if condition(seen, "Ready").get("status") == "True" and (
+                not self._knative or _is_newest_ready(seen, stale)
+            ):
                 return seen
             self._cluster.complain_about_pods(labels)
             return None
 
-        poll(look, lambda: f"InferenceService {name} was not ready ({_missing(seen)})", seconds)
         if not self._knative:
             wait_for_deployment(self._cluster, f"{name}-predictor", labels, seconds)
-
-    def _is_ready(self, service: Object, stale: str | None) -> bool:
-        if condition(service, "Ready").get("status") != "True":
-            return False
-        if not self._knative:
-            return True
-        ready = _predictor(service).get("latestReadyRevision")
-        return ready is not None and ready == _newest(service) and ready != stale
+        poll(look, lambda: f"InferenceService {name} was not ready ({_missing(seen)})", seconds)
 
 
-def _as_it_was(service: Object, *, held_back: bool = False) -> Object:
-    """The manifest that makes a service again what it was; no request goes to it if held back."""
+def _as_it_was(service: Object) -> Object:
+    """The manifest that makes a service again what it was."""
     metadata = service["metadata"]
     annotations = metadata.get("annotations", {})
-    share = {"canaryTrafficPercent": 0} if held_back else {}
     return {
         "apiVersion": SERVING,
         "kind": _KIND,
@@ -136,8 +176,43 @@ def _as_it_was(service: Object, *, held_back: bool = False) -> Object:
             "labels": metadata.get("labels", {}),
             "annotations": {name: annotations[name] for name in _OWN & annotations.keys()},
         },
-        "spec": {"predictor": service["spec"]["predictor"] | share},
+        "spec": {"predictor": service["spec"]["predictor"]},
     }
+
+
+def _in_recorded_mode(manifest: Object, present: Object | None) -> Object:
+    """A manifest with the mode that KServe has recorded for the service, if it has.
+
+    KServe 0.16 records `Knative` for `Serverless` and `Standard` for `RawDeployment`, the names
+    that every version takes for a new service, and refuses every update under another name.
+    """
+    mode = _recorded_mode(present)
+    if not mode:
+        return manifest
+    metadata = manifest["metadata"]
+    annotations = metadata["annotations"] | {DEPLOYMENT_MODE: mode}
+    return manifest | {"metadata": metadata | {"annotations": annotations}}
+
+
+def _recorded_mode(service: Object | None) -> str | None:
+    mode: str | None = service.get("status", {}).get("deploymentMode") if service else None
+    return mode
+
+
+def _includes(actual: Any, wanted: Any) -> bool:
+    """Whether every field that is wanted is there; an object may have others beside them."""
+    if isinstance(wanted, dict):
+        return isinstance(actual, dict) and all(
+            name in actual and _includes(actual[name], value) for name, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return len(actual) == len(wanted) and all(map(_includes, actual, wanted))
+    return bool(actual == wanted)
+
+
+def _is_newest_ready(service: Object, stale: str | None) -> bool:
+    ready = _predictor(service).get("latestReadyRevision")
+    return ready is not None and ready == _newest(service) and ready != stale
 
 
 def _predictor(service: Object | None) -> Object:
@@ -157,13 +232,7 @@ def _version(service: Object | None) -> str:
     return version
 
 
-def _is_canary(service: Object | None) -> bool:
-    return service is not None and "canaryTrafficPercent" in service["spec"]["predictor"]
-
-
 def _missing(service: Object) -> str:
-    if not service or not is_observed(service):
-        return "its controller has not looked at it yet"
     ready = condition(service, "Ready")
-    message: str = ready.get("message") or ready.get("reason") or "no revision of it is ready yet"
+    message: str = ready.get("message") or ready.get("reason") or "it has no status yet"
     return message

@@ -13,6 +13,7 @@ PORT = 8080
 VERSION = "app.kubernetes.io/version"
 SLOT = "alsolike/slot"
 SERVING = "serving.kserve.io/v1beta1"
+DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
 STOP = "serving.kserve.io/stop"
 PROGRESS_DEADLINE = "serving.knative.dev/progress-deadline"
 
@@ -136,7 +137,7 @@ def inference_service(
         traffic_percent: the new version's share, the rest going to the last that had all; None
             for all.
     """
-    # The names that every version of KServe knows; the newest calls them as we do.
+    # The names that every version of KServe takes for a new service.
     mode = {"knative": "Serverless", "standard": "RawDeployment"}[settings.kserve_mode]
     server = _server(settings, "/mnt/models")
     server["env"] = [{"name": "STORAGE_URI", "value": release.location}]
@@ -151,11 +152,11 @@ def inference_service(
     if traffic_percent is not None:
         predictor["canaryTrafficPercent"] = traffic_percent
     annotations = {
-        "serving.kserve.io/deploymentMode": mode,
+        DEPLOYMENT_MODE: mode,
         # Gives the newest revision an address of its own, to be asked before it takes requests.
         "serving.kserve.io/enable-tag-routing": "true",
         PROGRESS_DEADLINE: f"{_deadline(settings)}s",
-        STOP: "false",
+        STOP: "false",  # starts again a service that a person has stopped
     }
     if settings.s3_secret:
         annotations["serving.kserve.io/storageSecretName"] = settings.s3_secret
