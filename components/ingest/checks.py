@@ -1,5 +1,6 @@
 """Cells into ratings: which rows are ratings, which are none and why, which are not wanted."""
 
+import math
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,12 +10,12 @@ from components.ingest.parsing import BLANK, REPLACEMENT
 
 ID_FLAW = "empty id"
 DECODE_FLAW = "id is not UTF-8"
-RATING_FLAW = "rating is no number in range"
+RATING_FLAW = "rating is no number"
 DATE_FLAW = "bad date"
 
 REMEDIES = {
     DECODE_FLAW: "convert the file to UTF-8",
-    RATING_FLAW: "check rating_column, min_rating and max_rating",
+    RATING_FLAW: "check rating_column",
     DATE_FLAW: "check date_column; dates are read as 2015-08-31, 20150831, or seconds, "
     "milliseconds, microseconds or nanoseconds since 1970",
 }
@@ -33,6 +34,21 @@ class Limits:
     first_day: date | None
     last_day: date | None
 
+    @property
+    def range_flaw(self) -> str:
+        """Why a number is no rating."""
+        return f"rating is {self._outside}"
+
+    def describe_outside(self, rating: float) -> str:
+        """Why this number is no rating."""
+        return f"{rating:g} is {self._outside}"
+
+    @property
+    def _outside(self) -> str:
+        lowest = -math.inf if self.lowest is None else self.lowest
+        highest = math.inf if self.highest is None else self.highest
+        return f"outside {lowest:g} to {highest:g}"
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -40,7 +56,7 @@ class Checked:
 
     Attributes:
         ratings: customer, product (strings), rating (float32), date, title, category (strings).
-        rejects: row (the place among the cells, from 0) and reason.
+        rejects: row (the place among the cells, from 0), reason, and rating (null for none).
         outside: the number of good rows whose day is not wanted.
     """
 
@@ -63,7 +79,7 @@ def check(cells: pl.DataFrame, limits: Limits) -> Checked:
         good = typed.filter(pl.col("flaw").is_null())
     wanted = _in_window(good, limits)
     rejects = (
-        typed.select(reason="flaw")
+        typed.select("rating", reason="flaw")
         .with_row_index("row")
         .filter(pl.col("reason").is_not_null() & (pl.col("reason") != BLANK))
     )
@@ -76,7 +92,7 @@ def _flaw(limits: Limits) -> pl.Expr:
     empty = pl.any_horizontal(one.fill_null("").str.len_bytes() == 0 for one in ids)
     undecodable = pl.any_horizontal(one.str.contains(REPLACEMENT, literal=True) for one in ids)
     rating = pl.col("rating")
-    in_range = rating.is_finite()
+    in_range = pl.lit(value=True)
     if limits.lowest is not None:
         in_range &= rating >= limits.lowest
     if limits.highest is not None:
@@ -86,8 +102,10 @@ def _flaw(limits: Limits) -> pl.Expr:
         .then(pl.lit(ID_FLAW))
         .when(undecodable)
         .then(pl.lit(DECODE_FLAW))
-        .when(~in_range.fill_null(value=False))
+        .when(~rating.is_finite().fill_null(value=False))
         .then(pl.lit(RATING_FLAW))
+        .when(~in_range)
+        .then(pl.lit(limits.range_flaw))
         .when(pl.col("date").is_null())
         .then(pl.lit(DATE_FLAW))
     )

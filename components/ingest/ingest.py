@@ -38,7 +38,7 @@ def ingest(settings: IngestSettings, output: Path) -> dict[str, Any]:
     with write_artifact(output, ratings.KIND, ratings.SCHEMA_VERSION) as artifact:
         with Intake(artifact.path, limits) as intake:
             sources = [_ingest_object(storage, source, layout, intake) for source in objects]
-        _judge(intake.tally, settings)
+        _judge(intake.tally, settings, limits)
         _tell_scale(intake.tally, layout)
         artifact.details |= {
             "sources": sources,
@@ -59,13 +59,14 @@ def _ingest_object(
         return {**asdict(source), "sha256": stream.sha256}
 
 
-def _judge(tally: Tally, settings: IngestSettings) -> None:
+def _judge(tally: Tally, settings: IngestSettings, limits: Limits) -> None:
     for reason, count in sorted(tally.rejects.items()):
         log.info("rejected %d rows: %s", count, reason)
     rejected = tally.rejects.total()
     if rejected > settings.max_rejected_fraction * tally.total:
         [(reason, _)] = tally.rejects.most_common(1)
-        remedy = REMEDIES.get(reason, "check the format and its columns")
+        remedies = {**REMEDIES, limits.range_flaw: "check rating_column, min_rating and max_rating"}
+        remedy = remedies.get(reason, "check the format and its columns")
         raise UserError(
             f"{rejected} of {tally.total} rows are no ratings ({'; '.join(tally.examples)}, …): "
             f"{remedy}, or raise max_rejected_fraction"

@@ -105,5 +105,8 @@ class Intake:
         )
         self._writer.add_rejects(table.to_arrow().cast(REJECTS_SCHEMA))
         self.tally.rejects.update(rejects["reason"].to_list())
-        for row in table.head(_EXAMPLES - len(self.tally.examples)).to_dicts():
-            self.tally.examples.append(f"{row['object']} line {row['line']}, {row['reason']}")
+        some = table.head(_EXAMPLES - len(self.tally.examples)).to_dicts()
+        for row, rating in zip(some, rejects["rating"], strict=False):
+            in_range = row["reason"] != self._limits.range_flaw
+            reason = row["reason"] if in_range else self._limits.describe_outside(rating)
+            self.tally.examples.append(f"{row['object']} line {row['line']}, {reason}")

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -78,7 +79,8 @@ def read(content: bytes, **changes: Any) -> Read:
         checked = check(cells, Limits(*layout.scale, None, None))
         columns = checked.ratings.select("customer", "product", "rating", "date")
         found.ratings.extend(columns.rows())
-        found.rejects.extend((first + row, reason) for row, reason in checked.rejects.rows())
+        rejects = checked.rejects.select("row", "reason")
+        found.rejects.extend((first + row, reason) for row, reason in rejects.rows())
     return found
 
 
@@ -100,8 +102,10 @@ def read_slowly(content: bytes, separator: str, names: list[str]) -> Read:
             found.rejects.append((number, ID_FLAW))
         elif any("\N{REPLACEMENT CHARACTER}" in one for one in ids):
             found.rejects.append((number, DECODE_FLAW))
-        elif stars is None or not 1 <= stars <= 5:
+        elif stars is None or not math.isfinite(stars):
             found.rejects.append((number, RATING_FLAW))
+        elif not 1 <= stars <= 5:
+            found.rejects.append((number, "rating is outside 1 to 5"))
         elif day is None:
             found.rejects.append((number, DATE_FLAW))
         else:

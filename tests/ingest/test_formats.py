@@ -121,7 +121,7 @@ def dates(values: Sequence[object]) -> list[date | None]:
     )
     checked = check(cells, Limits(None, None, None, None))
     found: list[date | None] = checked.ratings["date"].to_list()
-    for row, reason in checked.rejects.rows():
+    for row, reason in checked.rejects.select("row", "reason").rows():
         assert reason == "bad date"
         found.insert(row, None)
     return found
@@ -236,7 +236,7 @@ def test_the_scale_can_be_set() -> None:
     content = b"userId,movieId,rating,timestamp\n1,2,87,1514764800\n1,2,101,1514764800\n"
     found = read(content, format="movielens", min_rating=0, max_rating=100)
     assert [rating[2] for rating in found.ratings] == [87.0]
-    assert found.rejects == [(3, "rating is no number in range")]
+    assert found.rejects == [(3, "rating is outside 0 to 100")]
 
 
 def test_ratings_outside_the_window_are_counted_and_not_rejected() -> None:

@@ -40,7 +40,7 @@ def test_all_objects_become_one_artifact(s3: "S3Client", bucket: str, tmp_path: 
     found = RatingsFolder.open(output)
     assert found.manifest.details["rows"] == 201
     assert found.manifest.details["rejects"] == {
-        "rating is no number in range": 1,
+        "rating is outside 1 to 5": 1,
         "wrong number of columns": 1,
     }
     assert found.scale == (1.0, 5.0)
@@ -220,7 +220,12 @@ BAD: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "another scale": (
         amazon_file(*(amazon_line(stars="80") for _ in range(9))),
         {},
-        "no number in range, .*: check rating_column, min_rating and max_rating, or raise",
+        "line 2, 80 is outside 1 to 5; .*: check rating_column, min_rating and max_rating, or",
+    ),
+    "stars in words": (
+        amazon_file(*(amazon_line(stars="five") for _ in range(9))),
+        {},
+        "line 2, rating is no number; .*: check rating_column, or raise",
     ),
     "no rating in the window": (
         amazon_file(*GOOD),
