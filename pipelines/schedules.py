@@ -253,6 +253,11 @@ def _parameters(
     values = environment.parameters | schedule.parameters
     # A date that nothing depends on would only keep Kubeflow from taking steps from its cache.
     is_dated = bool(values.get("window_days"))
+    if is_dated and schedule.version == "latest":
+        raise UserError(
+            f"schedule {name} has window_days and version: latest, for which Kubeflow does not "
+            f"fill in the moment of the tick: set version: pinned, or the name of a version"
+        )
     typed = package.parameters(values | ({"run_date": _SOME_DAY} if is_dated else {}))
     check_settings(typed)
     return typed | ({"run_date": _SCHEDULED_TIME} if is_dated else {})
@@ -350,5 +355,12 @@ def _delete(session: Session, experiment_id: str, run: RecurringRun) -> None:
         left = list_recurring_runs(session, experiment_id)
         return None if run.recurring_run_id in {r.recurring_run_id for r in left} else True
 
-    delete = partial(session.client.delete_recurring_run, run.recurring_run_id)
+    # Without this policy the runs that the schedule has started, which it owns, are deleted too,
+    # a retraining under way among them. The client's own delete_recurring_run has no such option.
+    recurring_runs = session.client.recurring_runs
+    delete = partial(
+        recurring_runs.recurring_run_service_delete_recurring_run,
+        run.recurring_run_id,
+        propagation_policy="ORPHAN",
+    )
     session.create(f"delete the schedule {run.display_name}", delete, gone)

@@ -180,12 +180,22 @@ class FakeKubeflow:
         self._count_live()
         return 200, recurring
 
-    def delete_recurring(self, _query: dict[str, str], _body: Any, key: str) -> Answer:
+    def delete_recurring(self, query: dict[str, str], _body: Any, key: str) -> Answer:
+        """A schedule owns the workflows of its runs, which Kubernetes deletes unless orphaned."""
         if key not in self.recurring:
             return _refusal(404, f"recurring run {key} not found")
         del self.recurring[key]
+        if query.get("propagation_policy") != "ORPHAN":
+            self.runs = {id_: r for id_, r in self.runs.items() if r.recurring_run_id != key}
         self._count_live()
         return 200, {}
+
+    def tick(self, key: str) -> models.V2beta1Run:
+        """Start a run of a schedule, as the controller of scheduled workflows does."""
+        run = models.V2beta1Run(run_id=_id(), recurring_run_id=key, state="RUNNING")
+        run.experiment_id = self.recurring[key].experiment_id
+        self.runs[run.run_id] = run
+        return run
 
     def enable_recurring(self, _query: dict[str, str], _body: Any, key: str) -> Answer:
         self.recurring[key].status = "ENABLED"

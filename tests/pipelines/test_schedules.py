@@ -115,7 +115,7 @@ def test_a_plan_works_before_anything_was_uploaded(run: Run, write: Write) -> No
         {"parameters": {"window_days": 30}},
         {"max_concurrency": 3},
         {"catch_up": True},
-        {"version": "latest"},
+        {"version": "latest", "parameters": {}},
         {"description": "another"},
     ],
 )
@@ -184,6 +184,20 @@ def test_a_schedule_that_left_the_file_goes_and_one_that_a_person_made_stays(
     assert [left.description for left in fake.recurring.values()] == ["made by hand"]
 
 
+@pytest.mark.parametrize("wanted", [{"weekly": WEEKLY | {"cron": "0 0 4 * * MON"}}, {}])
+def test_a_retraining_under_way_outlives_its_schedule(
+    run: Run, write: Write, fake: FakeKubeflow, wanted: dict[str, Any]
+) -> None:
+    write({"weekly": WEEKLY})
+    run("apply")
+    (made,) = fake.recurring
+    retraining = fake.tick(made)
+    write(wanted)
+    run("apply")
+    assert made not in fake.recurring
+    assert retraining.run_id in fake.runs
+
+
 def test_schedules_beyond_the_first_page_are_seen(
     run: Run, write: Write, fake: FakeKubeflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +231,7 @@ def test_a_schedule_of_the_latest_version_leaves_the_choice_to_kubeflow(
     package: Package,
 ) -> None:
     publish(session, environment, package, "one")
-    write({"weekly": WEEKLY | {"version": "latest"}})
+    write({"weekly": WEEKLY | {"version": "latest", "parameters": {}}})
     run("apply")
     (made,) = fake.recurring.values()
     assert made.pipeline_version_reference.pipeline_id in fake.pipelines
@@ -284,6 +298,7 @@ def test_a_wrong_schedule_is_named_with_its_field(
         ({"parameters": {"epoch": 1}}, "no parameter 'epoch'"),
         ({"parameters": {"run_date": "2026-01-01"}}, "leave it out"),
         ({"version": "lost"}, "no version 'lost'"),
+        ({"version": "latest"}, "does not fill in the moment of the tick"),
     ],
 )
 def test_what_the_pipeline_does_not_have_is_refused(
