@@ -13,7 +13,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon, nd
 
-from components.train.rating.learning import Problem
+from components.train.rating.trials import Problem
 
 DIMENSIONS, BATCH = 64, 1024
 WARM_UP_BATCHES = 10

@@ -32,8 +32,8 @@ import numpy as np
 
 from benchmarks.notebook_train import examples_per_second as notebook
 from components.artifacts.splits import Ratings
-from components.train.rating.gradient import GradientModel
-from components.train.rating.learning import Problem
+from components.train.rating.sgd import SgdModel
+from components.train.rating.trials import Problem
 
 CACHE = Path(__file__).parent / ".cache"
 RESULTS = Path(__file__).parent / "results" / "train.json"
@@ -92,8 +92,8 @@ def make_problem(rows: int, customers: int, products: int) -> Problem:
 
 def ours(problem: Problem) -> float:
     """Examples a second over whole epochs, after one to warm up."""
-    model = GradientModel("mf", DIMENSIONS, BATCH, 0, 0, WEIGHT_DECAY, 0, (mx.cpu(),))
-    learning = model.learn(problem)
+    model = SgdModel("mf", DIMENSIONS, BATCH, 0, 0, WEIGHT_DECAY, 0, (mx.cpu(),))
+    learning = model.train(problem)
     next(learning)
     start = perf_counter()
     list(islice(learning, EPOCHS))

@@ -27,8 +27,8 @@ except OSError as error:  # the build for GPUs, where their driver is missing
 from components.train.checkpoints import Checkpoints
 from components.train.device import choose_devices
 from components.train.export import export_catalogue, export_seen
-from components.train.ranking.fit import choose_candidates, fit_ranking
-from components.train.rating.fit import fit_rating
+from components.train.ranking.selection import choose_candidates, fit_ranking
+from components.train.rating.selection import fit_rating
 from components.train.rating.warm_start import Start, open_start
 from components.train.resources import expected_memory, resident_memory, watch
 from components.train.settings import TrainSettings

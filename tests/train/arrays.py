@@ -7,7 +7,7 @@ import pytest
 from mxnet import nd
 
 from components.train import sizes
-from components.train.ranking import histories
+from components.train.histories import histories
 from components.train.rating import bayes
 
 

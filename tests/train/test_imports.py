@@ -13,7 +13,7 @@ import pytest
         "checkpoints",
         "export",
         "resources",
-        "rating.learning",
+        "rating.trials",
         "rating.warm_start",
         "ranking.settings",
         "component",

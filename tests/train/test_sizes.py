@@ -14,14 +14,14 @@ from components.errors import UserError
 from components.train.ranking.als import ImplicitAls
 from components.train.ranking.ridge import Ridge
 from components.train.rating.bayes import Bayes
-from components.train.rating.gradient import GradientModel
+from components.train.rating.sgd import SgdModel
 from components.train.settings import TrainSettings
 from components.train.sizes import MOST_CELLS, Size
 from components.train.train import train
 from tests.train.arrays import lower_limit
 from tests.train.worlds import CPU, write_splits
 
-MF = GradientModel("mf", 64, 1024, 0, 0.5, 0.05, 0, (CPU,))
+MF = SgdModel("mf", 64, 1024, 0, 0.5, 0.05, 0, (CPU,))
 BAYES = Bayes(16, 1.0, True, 0, CPU, 16)
 
 

@@ -23,7 +23,7 @@ from components.artifacts.splits import (
     VALIDATION,
     Ratings,
 )
-from components.train.rating.learning import Problem
+from components.train.rating.trials import Problem
 
 USERS, ITEMS, EACH = 120, 60, 14
 SCALE = (1.0, 5.0)

@@ -9,10 +9,10 @@ import numpy as np
 from mxnet import nd
 
 from components.artifacts.model import Offsets, RankingFactors
-from components.train.ranking.histories import Histories, blocks, window
-from components.train.ranking.linear import solve, solve_each
+from components.train.histories.histories import Histories, blocks, window
+from components.train.histories.training_set import TrainingSet
+from components.train.linear import solve, solve_each
 from components.train.ranking.settings import Parameters, RankingSettings
-from components.train.ranking.training_set import TrainingSet
 from components.train.sizes import GROUP_ROWS, Size
 from components.train.symmetric import Packing, packed_width
 

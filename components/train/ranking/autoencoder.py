@@ -7,13 +7,13 @@ import numpy as np
 from mxnet import nd
 
 from components.artifacts.model import RankingFactors
-from components.train.ranking.linear import regularized, root_mean_square, solve, transposed
-from components.train.ranking.settings import Parameters, RankingSettings
-from components.train.ranking.training_set import (
+from components.train.histories.training_set import (
     TrainingSet,
     embedding_size,
     history_factors,
 )
+from components.train.linear import regularized, root_mean_square, solve, transposed
+from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.sizes import Size
 
 

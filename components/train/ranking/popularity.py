@@ -3,8 +3,8 @@
 import numpy as np
 
 from components.artifacts.model import RankingFactors
+from components.train.histories.training_set import TrainingSet
 from components.train.ranking.settings import Parameters, RankingSettings
-from components.train.ranking.training_set import TrainingSet
 from components.train.sizes import Size
 
 # One rating of all time, against a rating of the latest days: it orders what is else equal.

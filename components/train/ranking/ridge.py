@@ -7,14 +7,14 @@ import numpy as np
 from mxnet import nd
 
 from components.artifacts.model import RankingFactors
-from components.train.ranking.histories import Histories, blocks, sparse_rows
-from components.train.ranking.linear import regularized, root_mean_square, solve, transposed
-from components.train.ranking.settings import Parameters, RankingSettings
-from components.train.ranking.training_set import (
+from components.train.histories.histories import Histories, blocks, sparse_rows
+from components.train.histories.training_set import (
     TrainingSet,
     embedding_size,
     history_factors,
 )
+from components.train.linear import regularized, root_mean_square, solve, transposed
+from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.sizes import Size
 
 # What came after an item tells less of it than what came before, and yet something.

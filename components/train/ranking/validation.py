@@ -8,7 +8,7 @@ from mxnet import nd
 
 from components.artifacts.model import Floats, Integers, RankingFactors
 from components.artifacts.splits import Ratings
-from components.train.ranking.training_set import TrainingSet
+from components.train.histories.training_set import TrainingSet
 
 _CUTS = (10, 50)
 # Scores to compute for a candidate: a sample of the customers does where that is too many, but

@@ -1,13 +1,13 @@
 """Bayesian matrix factorization with biases, by variational inference.
 
-A rating is `mean + p_u·q_i + b_u + b_i` plus noise of precision alpha. Each row x = [p, b] of
-either side has a Gaussian prior whose mean is a linear function of what is known of the row, here
-of how many ratings it has and of what they are ratings of, and whose covariance is shared.
+A rating is `mean + p_u·q_i + b_u + b_i` plus noise of precision alpha. Each row x = [p, b] of a
+user or an item has a Gaussian prior. The prior mean is a linear function of the row's features, its
+number of ratings and the signals of `rating.signals`; all rows of a side share the covariance.
 Mean-field variational inference over rows (Lim, Teh 2007, "Variational Bayesian approach to movie
 rating prediction"; priors learned from all rows as in Salakhutdinov, Mnih 2008, "Bayesian
-probabilistic matrix factorization") gives every row a Gaussian of its own, from one small system
-of normal equations that also counts how uncertain the other side still is. Deterministic, and its
-means are a plain factor model.
+probabilistic matrix factorization") gives every row a Gaussian posterior, from a small system of
+normal equations that includes the uncertainty of the other side. The method is deterministic, and
+the posterior means are a plain factor model.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,8 +23,8 @@ from mxnet import nd
 from components.artifacts.model import Floats, Integers, RatingFactors
 from components.artifacts.splits import Ratings
 from components.train.checkpoints import State
-from components.train.rating.learning import Problem, Step, mean_squared_error
 from components.train.rating.signals import implicit_signals
+from components.train.rating.trials import Problem, Snapshot, mean_squared_error
 from components.train.rating.warm_start import overlay
 from components.train.sizes import GROUP_ROWS, MOST_CELLS, Size
 from components.train.symmetric import Packing, packed_width
@@ -41,11 +41,12 @@ class Bayes:
     """The model with its hyperparameters.
 
     Attributes:
-        rank: length of the vectors; 0 leaves the biases alone.
-        precision: of the noise, alpha, in 1 / stars squared.
+        rank: the length of the vectors; 0 for biases alone.
+        precision: alpha, the precision of the noise, in 1 / stars squared.
         counts: whether the prior mean depends on a row's number of ratings.
-        seed: of the start. device: where to compute.
-        signals: how many numbers the prior mean knows of what a row's ratings are ratings of.
+        seed: the seed of the random start.
+        device: where to compute.
+        signals: how many implicit signals of a row the prior mean depends on.
     """
 
     rank: int
@@ -59,7 +60,7 @@ class Bayes:
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """What tells it from others of its name."""
+        """What distinguishes it from other models of its name."""
         return {
             "rank": self.rank,
             "precision": self.precision,
@@ -68,7 +69,7 @@ class Bayes:
         }
 
     def sizes(self, customers: int, products: int) -> list[Size]:
-        """Its largest arrays: means or features of customers, and moments of products."""
+        """The sizes of its largest arrays: means or features of users, and moments of items."""
         size = self.rank + 1
         features = (3 if self.counts else 1) + self.signals
         return [
@@ -76,8 +77,8 @@ class Bayes:
             Size("products", products, max(packed_width(size) + size, features)),
         ]
 
-    def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
-        """Learn without end, a sweep over both sides a step; go on from a state if there is one."""
+    def train(self, problem: Problem, state: State | None = None) -> Iterator[Snapshot]:
+        """Train without end, a snapshot for each sweep, resuming from a state if there is one."""
         ratings, mean = problem.ratings, float(problem.ratings.stars.mean(dtype=np.float64))
         sweep = _Sweep(self, problem, mean)
         users: _Rows | None = None
@@ -90,7 +91,7 @@ class Bayes:
             export = partial(_export, users, items, mean, problem.bounds)
             predict = partial(_predict, users, items, mean, problem.bounds)
             loss = mean_squared_error(predict, ratings)
-            yield Step(loss, export, predict, partial(_state, users, items))
+            yield Snapshot(loss, export, predict, partial(_state, users, items))
 
     def _restored(self, state: State, side: str) -> "_Rows":
         means, moments = (
@@ -102,13 +103,13 @@ class Bayes:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What is believed of the rows of a side.
+    """The posteriors of rows of one side.
 
     Attributes:
         means: NDArray [rows, k + 1], vectors and biases.
-        spread: the sum of their covariances, [k + 1, k + 1].
-        moments: what the other side needs of them, NDArray [rows, m] as `_Side` makes them; None
-            of all customers together, lest it take too much memory.
+        spread: the sum of the covariances, [k + 1, k + 1].
+        moments: the expectations that the equations of the other side need, NDArray [rows, m] as
+            `_Side` computes them; None for all users together, which would take too much memory.
     """
 
     means: Any
@@ -123,11 +124,12 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Block:
-    """The ratings of some rows.
+    """The ratings of some rows, as sparse matrices.
 
     Attributes:
-        rows: which of their side.
-        rated: where their ratings are, CSR NDArray [n, columns]. stars: what they are, likewise.
+        rows: the rows, by their number on their side.
+        rated: CSR NDArray [n, columns], 1 where there is a rating.
+        stars: CSR NDArray [n, columns], the stars above the mean.
     """
 
     rows: slice
@@ -135,20 +137,20 @@ class _Block:
     stars: Any
 
     def equations(self, others: _Rows) -> "_Equations":
-        """What those in the columns add to the normal equations of the rows."""
+        """The part of the rows' normal equations that comes from their ratings of the others."""
         moments = nd.sparse.dot(self.rated, others.moments)
         return self.rows, moments, nd.sparse.dot(self.stars, others.vectors)
 
 
 _Equations = tuple[slice, Any, Any]
-"""Rows, the sums of the others' moments, and of their vectors times the stars above the mean."""
+"""Rows, the sums of the others' moments, and the sums of their vectors times the stars."""
 
 
 class _Sweep:
     """A pass over both sides.
 
-    The customers come in groups: as soon as a group is solved, what it adds to the equations of
-    the products is added up, so that of all customers nothing but the means needs to be kept.
+    Users are solved in groups. The part of a group in the equations of the items is added up as
+    soon as the group is solved, so that only the means of all users are kept.
     """
 
     def __init__(self, model: Bayes, problem: Problem, mean: float) -> None:
@@ -168,9 +170,9 @@ class _Sweep:
         ]
 
     def start(self, factors: RatingFactors | None) -> _Rows:
-        """What products begin with: small random vectors and no biases, or those of a model.
+        """The start of the items: small random vectors and no biases, or the factors of a model.
 
-        Nothing is uncertain. Customers need no start, theirs follow from the products.
+        The covariances are zero. Users need no start: the first sweep solves for them.
         """
         random, rank = np.random.default_rng(self._model.seed), self._model.rank
         means = random.normal(0, _START, (self._products, rank + 1))
@@ -182,12 +184,13 @@ class _Sweep:
     def __call__(
         self, users: _Rows | None, items: _Rows | None, start: _Rows
     ) -> tuple[_Rows, _Rows]:
-        """Solve every customer, given the products, and then every product.
+        """Solve for every user, given the items, then for every item.
 
         Args:
-            users: what was believed of them, to learn the prior from; None at the start.
+            users: the posteriors of the sweep before, from which the prior is learned; None at the
+                start.
             items: likewise.
-            start: what to take for the products at the start.
+            start: the items at the start.
         """
         known, prior, solved = items or start, self._users.prior(users), []
         sums, pulls = (
@@ -206,13 +209,13 @@ class _Sweep:
 
 
 class _Side:
-    """The customers, or the products: their priors and their systems."""
+    """The users or the items: their prior and their systems of equations."""
 
     def __init__(self, features: Any, model: Bayes) -> None:
-        """See `_Sweep`.
+        """Keep the features.
 
         Args:
-            features: NDArray [rows, f], what the prior mean is linear in.
+            features: NDArray [rows, f]; the prior mean is linear in them.
             model: the hyperparameters.
         """
         self._features, self._device = features, features.context
@@ -220,11 +223,11 @@ class _Side:
         self._packing = Packing(self._size, self._device)
 
     def prior(self, own: _Rows | None) -> tuple[Any, Any]:
-        """The prior of every row, learned from what was believed of them; None at the start.
+        """The prior of every row, learned from the posteriors of a sweep; None at the start.
 
         Returns:
-            What the features are multiplied by to give the inverse of the covariance times the
-            mean, NDArray [f, k + 1], and the inverse, NDArray [k + 1, k + 1].
+            NDArray [f, k + 1], which turns features into the prior's precision times its mean; and
+            that precision, NDArray [k + 1, k + 1].
         """
         weights, inverse = self._fitted(own)
         towards, precision = (
@@ -233,7 +236,7 @@ class _Side:
         return towards, precision
 
     def solve(self, prior: tuple[Any, Any], equations: Iterable[_Equations]) -> _Rows:
-        """Solve some rows of this side, one block after the other."""
+        """The posteriors of some rows of this side, computed block by block."""
         towards, precision = prior
         solved, width = [], self._packing.width
         for rows, sums, pull in equations:
@@ -248,17 +251,17 @@ class _Side:
         return _joined(solved)
 
     def certain(self, means: Any) -> _Rows:
-        """Rows with these means and no doubt."""
+        """Rows with these means and zero covariance."""
         return _Rows(means, np.zeros((self._size, self._size)), self._moments(means, None))
 
     def _moments(self, means: Any, covariances: Any) -> Any:
-        """E[f f'] packed beside E[f c], of the vectors f = [q, 1] and the biases c of rows."""
+        """E[f f'], packed, beside E[f c], for the vectors f = [q, 1] and the biases c of rows."""
         k, bias = self._rank, means[:, self._rank :]
         vectors = _vectors(means)
         outer = self._packing.outer(vectors)
         mixed = nd.broadcast_mul(vectors, bias)
         if k and covariances is not None:
-            # The constant of f is certain: its row and column of the covariance do not count.
+            # The 1 in f is a constant: its row and column of the covariance are zero.
             known = np.ones((1, self._size, self._size), np.float32)
             known[:, k, :] = known[:, :, k] = 0
             spread = nd.broadcast_mul(covariances, nd.array(known, ctx=self._device))
@@ -288,7 +291,7 @@ def _vectors(means: Any) -> Any:
 
 
 def _joined(parts: Sequence[_Rows]) -> _Rows:
-    """One after the other."""
+    """The rows of several parts, in their order."""
     means = nd.concat(*(part.means for part in parts), dim=0)
     spread = np.sum([part.spread for part in parts], axis=0)
     moments = [part.moments for part in parts if part.moments is not None]
@@ -302,7 +305,7 @@ def _runs(rows: int, most: int) -> Iterator[slice]:
 def _group(
     ratings: Ratings, mean: float, customers: slice, products: int, device: mx.Context
 ) -> tuple[list[_Block], list[_Block]]:
-    """The ratings of some customers above the mean, in rows of customers and of products."""
+    """The ratings of some users, less the mean, in rows by user and in rows by item."""
     first, last = np.searchsorted(ratings.users, (customers.start, customers.stop))
     users = ratings.users[first:last] - customers.start
     items, stars = ratings.items[first:last], ratings.stars[first:last] - np.float32(mean)
@@ -319,9 +322,15 @@ def _blocks(
     device: mx.Context,
     first: int = 0,
 ) -> list[_Block]:
-    """Ratings as sparse matrices, none with more cells than the sparse product takes.
+    """Ratings as sparse matrices, none with more cells than the sparse product can take.
 
-    The first row is that of number `first` on its side.
+    Args:
+        rows: row numbers of the ratings, int32 [n].
+        columns: column numbers, int32 [n].
+        stars: the values, float32 [n].
+        shape: how many rows and columns there are.
+        device: where to put the matrices.
+        first: the number that row 0 has on its side.
     """
     order = np.argsort(rows, kind="stable")
     offsets = np.append(0, np.bincount(rows, minlength=shape[0]).cumsum())
@@ -344,7 +353,7 @@ def _blocks(
 
 
 def _features(counts: npt.NDArray[np.int64], by_count: bool) -> npt.NDArray[np.float32]:
-    """A constant and, on request, the standardised log of a row's ratings and its square."""
+    """A constant and, if asked for, the standardised log of a row's ratings and its square."""
     ones = np.ones(len(counts), np.float32)
     if not by_count:
         return ones[:, None]

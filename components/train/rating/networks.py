@@ -7,11 +7,11 @@ import numpy as np
 from mxnet import gluon, nd
 
 from components.artifacts.model import Floats, RatingFactors
-from components.train.rating.learning import Problem
+from components.train.rating.trials import Problem
 from components.train.rating.warm_start import overlay
 
 INITIAL = mx.init.Xavier(magnitude=60)
-"""Of the tables and layers of `Mlp`; meant for large tables, small ones begin far off."""
+"""The initializer of `Mlp`, meant for large tables; small ones start far from the ratings."""
 
 Tables = tuple[Floats, Floats]
 """Embeddings of customers and of products, float32 [n, k] each."""
@@ -37,7 +37,7 @@ class MatrixFactorization(gluon.HybridBlock):  # type: ignore[misc]
         return F.dot(users * items, ones)
 
     def start(self, problem: Problem, random: np.random.Generator) -> Tables:
-        """Small vectors and no biases, but where there are factors to begin with."""
+        """Small random vectors and no biases; known factors where the problem has them."""
         counts, factors = (problem.customers, problem.products), problem.start
         user, item = (self._small(count, random) for count in counts)
         if factors is not None:
@@ -53,7 +53,7 @@ class MatrixFactorization(gluon.HybridBlock):  # type: ignore[misc]
         return table
 
     def groups(self) -> Tables:
-        """Which columns are the vector and which the bias, float32 [2, k + 2] a side."""
+        """The groups of columns of each side, vector and bias, float32 [2, k + 2]."""
         users, items = np.zeros((2, 2, self._width + 2), np.float32)
         users[0, : self._width] = items[0, : self._width] = 1
         users[1, -2] = items[1, -1] = 1
@@ -62,7 +62,7 @@ class MatrixFactorization(gluon.HybridBlock):  # type: ignore[misc]
     def export_factors(
         self, users: Any, items: Any, offset: float, bounds: tuple[float, float]
     ) -> RatingFactors:
-        """The tables, cut into vectors and biases."""
+        """The tables, split into vectors and biases."""
         user, item = users.asnumpy(), items.asnumpy()
         return RatingFactors(
             users=user[:, :-2].copy(),
@@ -78,8 +78,8 @@ class Mlp(gluon.HybridBlock):  # type: ignore[misc]
     """Stars: the dot product of two towers, each an embedding, a dense layer, ReLU and dropout.
 
     The network of the AWS example for Gluon recommenders on Amazon video reviews, as published:
-    Xavier's initializer of magnitude 60, half of the units dropped, and, in `gradient`, half the
-    squared error by SGD with momentum .9 and rate .02, 1,024 ratings a batch.
+    Xavier's initializer of magnitude 60, dropout of a half, and, in `sgd`, half the squared error
+    minimised by SGD with momentum .9 and rate .02 in batches of 1,024 ratings.
     """
 
     def __init__(self, width: int, dropout: float) -> None:
@@ -107,7 +107,7 @@ class Mlp(gluon.HybridBlock):  # type: ignore[misc]
     def export_factors(
         self, users: Any, items: Any, offset: float, bounds: tuple[float, float]
     ) -> RatingFactors:
-        """What comes out of the towers, for every customer and every product."""
+        """The outputs of the towers for every user and every item."""
         user, item = (
             np.concatenate([dense(block).asnumpy() for block in _blocks(table)])
             for table, dense in ((users, self.user_dense), (items, self.item_dense))
@@ -130,7 +130,7 @@ def _blocks(table: nd.NDArray) -> Any:
 
 
 class Objective(gluon.HybridBlock):  # type: ignore[misc]
-    """What a network is to make small, compiled with it."""
+    """A network with its squared error, compiled together."""
 
     def __init__(self, network: gluon.HybridBlock) -> None:
         super().__init__()
@@ -148,12 +148,12 @@ class Objective(gluon.HybridBlock):  # type: ignore[misc]
         """Squared errors [n], and the embeddings [n, k] of both sides.
 
         Args:
-            F: the operations.
-            user_rows: embeddings of some customers.
-            item_rows: embeddings of some products.
-            users: whose of them each rating is, [n].
-            items: of which of them each rating is, [n].
-            stars: what the network is to predict, [n].
+            F: the operations of MXNet.
+            user_rows: the fetched embeddings of users, [m, k].
+            item_rows: the fetched embeddings of items, [m, k].
+            users: the place in `user_rows` of each rating's user, [n].
+            items: the place in `item_rows` of each rating's item, [n].
+            stars: the stars to predict, [n].
         """
         user, item = F.take(user_rows, users), F.take(item_rows, items)
         return F.square(self.network(user, item) - stars), user, item

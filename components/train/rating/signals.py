@@ -1,4 +1,4 @@
-"""What customers chose to rate, whatever the stars: a few numbers a row that tell of its taste."""
+"""Implicit signals: a few numbers for each user and item that tell what was rated, not how."""
 
 from functools import lru_cache
 from typing import Any
@@ -7,9 +7,9 @@ import mxnet as mx
 import numpy as np
 from mxnet import nd
 
-from components.train.ranking.histories import Histories
-from components.train.ranking.training_set import TrainingSet
-from components.train.rating.learning import Problem
+from components.train.histories.histories import Histories
+from components.train.histories.training_set import TrainingSet
+from components.train.rating.trials import Problem
 
 _LEAST = 1e-6
 
@@ -18,10 +18,19 @@ _LEAST = 1e-6
 def implicit_signals(
     problem: Problem, width: int, seed: int, device: mx.Context
 ) -> tuple[Any, Any]:
-    """The leading singular vectors of where ratings are, NDArrays [customers, w], [products, w].
+    """The leading singular vectors of D_u^-1/2 A D_i^-1/2, standardised.
 
-    Of D_u^-1/2 A D_i^-1/2, where A has a one for each rating and D counts them; each column with
-    mean 0 and variance 1.
+    A has a one for each rating; D_u and D_i are diagonal and hold the numbers of ratings of users
+    and of items. Each column has mean 0 and variance 1.
+
+    Args:
+        problem: the ratings.
+        width: the number of signals, w.
+        seed: the seed of the subspace iteration.
+        device: where to compute.
+
+    Returns:
+        NDArrays [customers, w] and [products, w].
     """
     histories = Histories.of(problem.ratings, problem.customers, problem.products, seed)
     items = TrainingSet(histories, width, seed, device).embedding

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from components.artifacts.splits import Ratings
-from components.train.ranking.histories import Histories
-from components.train.ranking.training_set import TrainingSet
+from components.train.histories.histories import Histories
+from components.train.histories.training_set import TrainingSet
 from tests.evaluate.worlds import to_ratings
 
 CUSTOMERS, PRODUCTS, DIMENSIONS = 40, 15, 6

@@ -5,16 +5,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from components.train.histories import histories as histories_module
+from components.train.histories.histories import Histories
+from components.train.histories.training_set import TrainingSet
 from components.train.ranking import als
-from components.train.ranking import histories as histories_module
 from components.train.ranking.als import ImplicitAls
 from components.train.ranking.autoencoder import Autoencoder
-from components.train.ranking.fit import RankingModel
-from components.train.ranking.histories import Histories
 from components.train.ranking.popularity import Popularity
 from components.train.ranking.ridge import Ridge
+from components.train.ranking.selection import RankingModel
 from components.train.ranking.settings import RankingSettings
-from components.train.ranking.training_set import TrainingSet
 from tests.train.arrays import largest
 from tests.train.ranking.data import (
     CUSTOMERS,

@@ -8,11 +8,11 @@ import pytest
 
 from components.artifacts.model import RankingFactors
 from components.artifacts.splits import Ratings
+from components.train.histories.histories import Histories
+from components.train.histories.training_set import TrainingSet
 from components.train.ranking import validation as validation_module
-from components.train.ranking.histories import Histories
 from components.train.ranking.popularity import Popularity
 from components.train.ranking.ridge import Ridge
-from components.train.ranking.training_set import TrainingSet
 from components.train.ranking.validation import Validation
 from tests.train.ranking.data import CUSTOMERS, PRODUCTS, lists, make_ratings
 

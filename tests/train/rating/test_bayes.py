@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.train.rating import bayes, learning
+from components.train.rating import bayes, trials
 from components.train.rating.bayes import Bayes
-from components.train.rating.learning import Step, mean_squared_error
+from components.train.rating.trials import Snapshot, mean_squared_error
 from tests.train.arrays import largest
 from tests.train.worlds import CPU, ITEMS, USERS, held_out, planted, problem
 
 TRAIN, VALIDATION, TEST = held_out(planted())
 
 
-def learn(steps: int = 12, **changes: Any) -> Step:
+def learn(steps: int = 12, **changes: Any) -> Snapshot:
     settings: dict[str, Any] = {"rank": 3, "precision": 4.0, "counts": True, "seed": 0}
-    *_, last = islice(Bayes(**(settings | changes), device=CPU).learn(problem(TRAIN)), steps)
+    *_, last = islice(Bayes(**(settings | changes), device=CPU).train(problem(TRAIN)), steps)
     return last
 
 
@@ -75,18 +75,18 @@ def test_of_all_customers_no_array_is_wider_than_their_means(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bayes, "GROUP_ROWS", 64)
-    monkeypatch.setattr(learning, "_BLOCK_ROWS", 64)
+    monkeypatch.setattr(trials, "_BLOCK_ROWS", 64)
     customers, rank = 3000, 16
     task = problem(planted(users=customers, each=6), users=customers)
     with largest() as cells:
-        list(islice(Bayes(rank, 4.0, True, 0, CPU).learn(task), 2))
+        list(islice(Bayes(rank, 4.0, True, 0, CPU).train(task), 2))
     assert cells == [customers * (rank + 1)]
 
 
 def test_a_product_that_nobody_rated_gets_the_prior() -> None:
     rows = TRAIN.items != 5
     some = type(TRAIN)(TRAIN.users[rows], TRAIN.items[rows], TRAIN.stars[rows], TRAIN.days[rows])
-    *_, last = islice(Bayes(2, 4.0, True, 0, CPU).learn(problem(some)), 3)
+    *_, last = islice(Bayes(2, 4.0, True, 0, CPU).train(problem(some)), 3)
     assert np.isfinite(last.export().items).all()
     assert last.export().items.shape == (ITEMS, 2)
     assert abs(last.export().item_biases[5]) < 1.5

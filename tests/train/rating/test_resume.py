@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from components.train.rating.bayes import Bayes
-from components.train.rating.gradient import GradientModel
-from components.train.rating.learning import RatingModel
+from components.train.rating.sgd import SgdModel
+from components.train.rating.trials import RatingModel
 from tests.train.worlds import CPU, held_out, planted, problem
 
 TRAIN, _, _ = held_out(planted())
 
 
-def network(name: str, devices: tuple[mx.Context, ...] = (CPU,)) -> GradientModel:
+def network(name: str, devices: tuple[mx.Context, ...] = (CPU,)) -> SgdModel:
     rate = 0 if name == "mf" else 5e-4
-    return GradientModel(name, 8, 64, rate, 0.2, 0.02, 3, devices)  # type: ignore[arg-type]
+    return SgdModel(name, 8, 64, rate, 0.2, 0.02, 3, devices)  # type: ignore[arg-type]
 
 
 MODELS: dict[str, RatingModel] = {
@@ -29,9 +29,9 @@ MODELS: dict[str, RatingModel] = {
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_a_model_goes_on_from_a_state_to_the_same_factors(model: RatingModel) -> None:
-    *_, second, third, fourth = islice(model.learn(problem(TRAIN)), 4)
-    *_, stopped = islice(model.learn(problem(TRAIN)), 2)
-    resumed = list(islice(model.learn(problem(TRAIN), stopped.state()), 2))
+    *_, second, third, fourth = islice(model.train(problem(TRAIN)), 4)
+    *_, stopped = islice(model.train(problem(TRAIN)), 2)
+    resumed = list(islice(model.train(problem(TRAIN), stopped.state()), 2))
     assert stopped.loss == second.loss
     assert [step.loss for step in resumed] == [third.loss, fourth.loss]
     np.testing.assert_array_equal(resumed[-1].export().users, fourth.export().users)

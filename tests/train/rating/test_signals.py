@@ -4,8 +4,8 @@ import mxnet as mx
 import numpy as np
 
 from components.artifacts.model import Integers
-from components.train.rating.learning import Problem
 from components.train.rating.signals import implicit_signals
+from components.train.rating.trials import Problem
 from tests.evaluate.worlds import TASTES, make_sets
 
 

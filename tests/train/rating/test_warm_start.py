@@ -12,8 +12,8 @@ from components.artifacts.bundles import open_store
 from components.artifacts.model import DESCRIPTION, Model, open_model
 from components.artifacts.splits import Splits
 from components.train.rating.bayes import Bayes
-from components.train.rating.gradient import GradientModel
-from components.train.rating.learning import RatingModel, mean_squared_error
+from components.train.rating.sgd import SgdModel
+from components.train.rating.trials import RatingModel, mean_squared_error
 from components.train.rating.warm_start import carry_over, open_start
 from components.train.settings import TrainSettings
 from components.train.train import train
@@ -138,8 +138,8 @@ def test_no_figure_gains_by_a_model_that_knew_the_test(
 @pytest.mark.parametrize(
     "model",
     [
-        GradientModel("mf", 8, 64, 0, 0.2, 0.02, 3, (CPU,)),
-        GradientModel("mf", 12, 64, 0, 0.2, 0.02, 3, (CPU,)),
+        SgdModel("mf", 8, 64, 0, 0.2, 0.02, 3, (CPU,)),
+        SgdModel("mf", 12, 64, 0, 0.2, 0.02, 3, (CPU,)),
         Bayes(8, 4.0, True, 0, CPU),
     ],
 )
@@ -150,7 +150,7 @@ def test_the_first_step_is_better_than_of_a_cold_start(
     cold = problem(known)
     start = carry_over(earlier, Splits.open(folder / "later"))
     warm = replace(cold, start=start.factors)
-    steps = (next(model.learn(task)) for task in (warm, cold))
+    steps = (next(model.train(task)) for task in (warm, cold))
     first, second = (mean_squared_error(step.predict, validation) for step in steps)
     assert first < second
 

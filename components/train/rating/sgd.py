@@ -1,4 +1,4 @@
-"""Learn a network by stochastic gradient descent on batches of ratings."""
+"""Networks trained by stochastic gradient descent on batches of ratings: `mf` and `mlp`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,26 +14,27 @@ from tqdm import tqdm
 from components.artifacts.model import Floats, Integers
 from components.errors import UserError
 from components.train.checkpoints import State
-from components.train.rating.batches import in_order
-from components.train.rating.learner import Batch, Learner
-from components.train.rating.learning import Problem, Step
+from components.train.rating.batches import iterate_batches
+from components.train.rating.embeddings import EmbeddingTable
 from components.train.rating.networks import INITIAL, MatrixFactorization, Mlp
-from components.train.rating.tables import AdaGrad, Momentum, Table
+from components.train.rating.optimizers import AdaGrad, Momentum
+from components.train.rating.trainer import Batch, NetworkTrainer
+from components.train.rating.trials import Problem, Snapshot
 from components.train.sizes import Size
 
 _LEARNING_RATES = {"mf": 0.15, "mlp": 0.02}
 _MOMENTUM = 0.9
-# A loss so many times that of predicting no stars at all will not come back.
-_EXPLODED = 1e3
+# A loss of this many times that of predicting 0 stars has diverged.
+_DIVERGED = 1e3
 
 
 @dataclass(frozen=True)
-class GradientModel:
+class SgdModel:
     """A network with its hyperparameters.
 
-    `mf` learns by AdaGrad, `mlp` by SGD with momentum. Either fetches and updates only the rows of
-    the tables that a batch touches, so a step costs the same in any catalogue. On several devices
-    each learns from its share of a batch, and their gradients are summed by Gluon's kvstore.
+    `mf` is trained by AdaGrad, `mlp` by SGD with momentum. Both fetch and update only the rows of
+    the tables that a batch touches, so a step takes the same time for any size of the catalogue. On
+    several devices each takes its share of a batch, and Gluon's kvstore sums their gradients.
     """
 
     name: Literal["mf", "mlp"]
@@ -47,7 +48,7 @@ class GradientModel:
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """What tells it from others of its name."""
+        """What distinguishes it from other models of its name."""
         own = "weight_decay" if self.name == "mf" else "dropout"
         return {
             "num_embeddings": self.width,
@@ -57,60 +58,64 @@ class GradientModel:
         }
 
     def sizes(self, customers: int, products: int) -> list[Size]:
-        """Its largest arrays: the tables, with a row that is nobody's."""
+        """The sizes of its largest arrays: the tables, with a row of padding."""
         width = self.width + (2 if self.name == "mf" else 0)
         return [Size("customers", customers + 1, width), Size("products", products + 1, width)]
 
-    def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
-        """Learn without end, an epoch a step; go on from a state if there is one.
+    def train(self, problem: Problem, state: State | None = None) -> Iterator[Snapshot]:
+        """Train without end, a snapshot for each epoch, resuming from a state if there is one.
 
         Raises:
-            UserError: if the loss is no longer a number, or beyond all bounds.
+            UserError: if the loss is not a number, or diverges.
         """
         # mlp has no bias to hold the mean, and needs none: its towers are not negative.
         offset = float(problem.ratings.stars.mean()) if self.name == "mf" else 0.0
-        learner = self._learner(problem)
+        trainer = self._trainer(problem)
         if state is not None:
-            learner.restore(state)
+            trainer.restore(state)
         for epoch in count(1 if state is None else int(state["epoch"][0]) + 1):
-            batches = self._batches(learner, problem, offset, epoch)
-            squares = [learner.learn(batch) for batch in batches]
-            learner.settle()
-            limit = _EXPLODED * float(np.square(problem.ratings.stars).mean())
+            batches = self._batches(trainer, problem, offset, epoch)
+            squares = [trainer.step(batch) for batch in batches]
+            trainer.catch_up()
+            limit = _DIVERGED * float(np.square(problem.ratings.stars).mean())
             loss = self._mean(squares, epoch, limit)
-            export = partial(learner.export, offset, problem.bounds)
-            predict = partial(_predict, learner, offset, problem.bounds)
-            yield Step(loss, export, predict, partial(_state, learner, epoch))
+            export = partial(trainer.export, offset, problem.bounds)
+            predict = partial(_predict, trainer, offset, problem.bounds)
+            yield Snapshot(loss, export, predict, partial(_state, trainer, epoch))
 
     def _seed_epoch(self, epoch: int) -> np.random.Generator:
-        """Each epoch has a seed of its own, so that none needs to know what the others drew."""
+        """Seed an epoch by its number, so that training can be resumed at any epoch."""
         random = np.random.default_rng([self.seed, epoch])
         mx.random.seed(int(random.integers(2**31)))
         return random
 
-    def _learner(self, problem: Problem) -> Learner:
+    def _trainer(self, problem: Problem) -> NetworkTrainer:
         random = self._seed_epoch(0)
         return self._mf(problem, random) if self.name == "mf" else self._mlp(problem)
 
-    def _mf(self, problem: Problem, random: np.random.Generator) -> Learner:
+    def _mf(self, problem: Problem, random: np.random.Generator) -> NetworkTrainer:
         network = MatrixFactorization(self.width)
         network.initialize(ctx=list(self.devices))
         users, items = (
-            Table(start, AdaGrad(self._rate, self._unit, groups, self.devices), self.devices)
-            for start, groups in zip(network.start(problem, random), network.groups(), strict=True)
+            EmbeddingTable(
+                initial, AdaGrad(self._rate, self._unit, groups, self.devices), self.devices
+            )
+            for initial, groups in zip(
+                network.start(problem, random), network.groups(), strict=True
+            )
         )
-        return Learner(network, (users, items), self.devices, decays=self.weight_decay > 0)
+        return NetworkTrainer(network, (users, items), self.devices, decays=self.weight_decay > 0)
 
-    def _mlp(self, problem: Problem) -> Learner:
+    def _mlp(self, problem: Problem) -> NetworkTrainer:
         network = Mlp(self.width, self.dropout)
         network.initialize(INITIAL, ctx=list(self.devices))
         users, items = (
-            Table(start, Momentum(self._rate, _MOMENTUM), self.devices)
-            for start in network.start(problem)
+            EmbeddingTable(initial, Momentum(self._rate, _MOMENTUM), self.devices)
+            for initial in network.start(problem)
         )
         options = {"learning_rate": self._rate, "momentum": _MOMENTUM}
         trainer = gluon.Trainer(network.collect_params(), "sgd", options)
-        return Learner(network, (users, items), self.devices, trainer)
+        return NetworkTrainer(network, (users, items), self.devices, trainer)
 
     @property
     def _rate(self) -> float:
@@ -118,19 +123,19 @@ class GradientModel:
 
     @property
     def _unit(self) -> float:
-        """What the gradients of `mf` are divided by: the weight of the squared embeddings."""
+        """The number that gradients of `mf` are divided by: the weight of its weight decay."""
         return self.weight_decay or 1.0
 
     @property
     def _size(self) -> int:
-        """Ratings a batch, in equal shares."""
+        """The number of ratings in a batch, a multiple of the number of devices."""
         shares = len(self.devices)
         return max(1, self.batch_size // shares) * shares
 
     def _batches(
-        self, learner: Learner, problem: Problem, offset: float, epoch: int
+        self, trainer: NetworkTrainer, problem: Problem, offset: float, epoch: int
     ) -> Iterator[Batch]:
-        """All ratings in a new order, but for a few that make no equal shares."""
+        """All ratings in the random order of an epoch, but for those that make no equal shares."""
         ratings, random = problem.ratings, self._seed_epoch(epoch)
         usable = len(ratings) // len(self.devices) * len(self.devices)
         order = random.permutation(len(ratings))[:usable].astype(np.int32)
@@ -143,16 +148,25 @@ class GradientModel:
             disable=None,
             leave=False,
         ) as progress:
-            for batches in in_order(centred, order, self._size, counts):
+            for batches in iterate_batches(centred, order, self._size, counts):
                 size = batches.stars.shape[1]
                 # Gluon's L2 loss is half the square, and its trainer takes the mean of a batch.
                 weight = 0.5 / self._unit if self.name == "mf" else 0.5 / size
-                for batch in learner.batches(batches, weight):
+                for batch in trainer.batches(batches, weight):
                     yield batch
                     progress.update()
 
     def _mean(self, squares: list[list[Any]], epoch: int, limit: float) -> float:
-        """The mean over the batches of an epoch."""
+        """The mean over the batches of an epoch.
+
+        Args:
+            squares: the squared errors of each batch and device, NDArrays [n].
+            epoch: the number of the epoch, for the error.
+            limit: the largest mean of a batch.
+
+        Raises:
+            UserError: if the mean of a batch is not a number, or above the limit.
+        """
         starts = np.arange(0, sum(len(first) for first, *_ in squares), len(squares[0][0]))
         by_share = [nd.concat(*share, dim=0).asnumpy() for share in zip(*squares, strict=True)]
         by_rating = np.mean(by_share, axis=0)
@@ -167,11 +181,15 @@ class GradientModel:
 
 
 def _predict(
-    learner: Learner, offset: float, bounds: tuple[float, float], users: Integers, items: Integers
+    trainer: NetworkTrainer,
+    offset: float,
+    bounds: tuple[float, float],
+    users: Integers,
+    items: Integers,
 ) -> Floats:
-    stars: Floats = (learner.predict(users, items) + np.float32(offset)).clip(*bounds)
+    stars: Floats = (trainer.predict(users, items) + np.float32(offset)).clip(*bounds)
     return stars
 
 
-def _state(learner: Learner, epoch: int) -> State:
-    return {**learner.state(), "epoch": np.array([epoch], np.int32)}
+def _state(trainer: NetworkTrainer, epoch: int) -> State:
+    return {**trainer.state(), "epoch": np.array([epoch], np.int32)}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train.ranking.histories import Histories, blocks, window
+from components.train.histories.histories import Histories, blocks, window
 from tests.evaluate.worlds import to_ratings
 from tests.train.ranking.data import CUSTOMERS, PRODUCTS, dense, lists, make_ratings
 

@@ -1,4 +1,4 @@
-"""Try models of the ranking on the validation ratings and learn the best again from all."""
+"""Choose the model that ranks products: try models on validation, train the best one again."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -11,13 +11,13 @@ import mxnet as mx
 from components.artifacts.model import RankingFactors
 from components.artifacts.splits import Ratings, Splits
 from components.errors import UserError
+from components.train.histories.histories import Histories
+from components.train.histories.training_set import TrainingSet
 from components.train.ranking.als import ImplicitAls
 from components.train.ranking.autoencoder import Autoencoder
-from components.train.ranking.histories import Histories
 from components.train.ranking.popularity import Popularity
 from components.train.ranking.ridge import Ridge
 from components.train.ranking.settings import Parameters, RankingSettings
-from components.train.ranking.training_set import TrainingSet
 from components.train.ranking.validation import Validation
 from components.train.sizes import Size
 

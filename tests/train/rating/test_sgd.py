@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from components.errors import UserError
-from components.train.rating.gradient import GradientModel
-from components.train.rating.learning import mean_squared_error
+from components.train.rating.sgd import SgdModel
+from components.train.rating.trials import mean_squared_error
 from tests.train.worlds import CPU, held_out, planted, problem
 
 TRAIN, VALIDATION, _ = held_out(planted())
@@ -18,9 +18,9 @@ TRAIN, VALIDATION, _ = held_out(planted())
 NAMES: tuple[Literal["mf", "mlp"], ...] = ("mf", "mlp")
 
 
-def make(name: Literal["mf", "mlp"], **changes: Any) -> GradientModel:
+def make(name: Literal["mf", "mlp"], **changes: Any) -> SgdModel:
     # The beginning of mlp is meant for large tables.
-    model = GradientModel(
+    model = SgdModel(
         name=name,
         width=8,
         batch_size=64,
@@ -35,7 +35,7 @@ def make(name: Literal["mf", "mlp"], **changes: Any) -> GradientModel:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_export_predicts_what_the_network_predicts(name: Literal["mf", "mlp"]) -> None:
-    *_, step = islice(make(name).learn(problem(TRAIN)), 3)
+    *_, step = islice(make(name).train(problem(TRAIN)), 3)
     users, items = VALIDATION.users, VALIDATION.items
     assert step.predict(users, items) == pytest.approx(
         step.export().predict(users, items), abs=1e-5
@@ -44,19 +44,19 @@ def test_the_export_predicts_what_the_network_predicts(name: Literal["mf", "mlp"
 
 @pytest.mark.parametrize("name", NAMES)
 def test_learning_lowers_the_training_loss(name: Literal["mf", "mlp"]) -> None:
-    losses = [step.loss for step in islice(make(name).learn(problem(TRAIN)), 10)]
+    losses = [step.loss for step in islice(make(name).train(problem(TRAIN)), 10)]
     assert losses[-1] < 0.6 * losses[0]
 
 
 def test_factorization_predicts_better_than_the_mean() -> None:
-    *_, step = islice(make("mf").learn(problem(TRAIN)), 10)
+    *_, step = islice(make("mf").train(problem(TRAIN)), 10)
     assert mean_squared_error(step.predict, VALIDATION) < 0.7 * VALIDATION.stars.var()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_learns_the_same_model(name: Literal["mf", "mlp"]) -> None:
-    first, second = (next(make(name).learn(problem(TRAIN))).export() for _ in range(2))
-    other = next(make(name, seed=4).learn(problem(TRAIN))).export()
+    first, second = (next(make(name).train(problem(TRAIN))).export() for _ in range(2))
+    other = next(make(name, seed=4).train(problem(TRAIN))).export()
     np.testing.assert_array_equal(first.users, second.users)
     np.testing.assert_array_equal(first.items, second.items)
     assert not np.array_equal(first.users, other.users)
@@ -65,7 +65,7 @@ def test_the_same_seed_learns_the_same_model(name: Literal["mf", "mlp"]) -> None
 def test_a_customer_who_rated_nothing_keeps_the_vector_of_the_start() -> None:
     rows = TRAIN.users < 100
     some = type(TRAIN)(TRAIN.users[rows], TRAIN.items[rows], TRAIN.stars[rows], TRAIN.days[rows])
-    first, second = (step.export() for step in islice(make("mf").learn(problem(some)), 2))
+    first, second = (step.export() for step in islice(make("mf").train(problem(some)), 2))
     np.testing.assert_array_equal(first.users[100:], second.users[100:])
     assert not np.array_equal(first.users[:100], second.users[:100])
 
@@ -73,20 +73,20 @@ def test_a_customer_who_rated_nothing_keeps_the_vector_of_the_start() -> None:
 def test_a_diverging_loss_names_the_epoch_the_batch_and_the_remedy() -> None:
     model = make("mlp", learning_rate=1e6)
     with pytest.raises(UserError, match=r"in epoch \d+, batch \d+: lower learning_rate, which is"):
-        list(islice(model.learn(problem(TRAIN)), 20))
+        list(islice(model.train(problem(TRAIN)), 20))
 
 
 def test_a_loss_beyond_all_bounds_stops_before_it_is_no_number() -> None:
     model = make("mf", learning_rate=500.0, batch_size=1024)
     with pytest.raises(UserError, match=r"the loss of mf is \S*\d in epoch \d+, batch \d+: lower"):
-        list(islice(model.learn(problem(TRAIN)), 20))
+        list(islice(model.train(problem(TRAIN)), 20))
 
 
 def test_two_devices_share_a_batch_and_learn_as_well_as_one() -> None:
     """On two devices of the CPU; GPUs take the same way through Gluon's kvstore."""
     pair = (mx.cpu(0), mx.cpu(1))
     one, two = (
-        list(islice(make("mf", devices=devices).learn(problem(TRAIN)), 8))[-1]
+        list(islice(make("mf", devices=devices).train(problem(TRAIN)), 8))[-1]
         for devices in ((CPU,), pair)
     )
     losses = [mean_squared_error(step.predict, VALIDATION) for step in (one, two)]

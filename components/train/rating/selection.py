@@ -1,4 +1,4 @@
-"""Try models of the stars on the validation ratings and learn the best again from all."""
+"""Choose the model that predicts stars: try models on validation, train the best one again."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -13,29 +13,29 @@ from components.artifacts.splits import Ratings, Splits
 from components.errors import UserError
 from components.train.checkpoints import Checkpoints
 from components.train.rating.bayes import Bayes
-from components.train.rating.gradient import GradientModel
-from components.train.rating.learning import (
+from components.train.rating.sgd import SgdModel
+from components.train.rating.trials import (
     Problem,
     RatingModel,
-    Step,
+    Snapshot,
     Trial,
-    learn_again,
-    title,
-    try_model,
+    label,
+    refit,
+    run_trial,
 )
 from components.train.rating.warm_start import Start
 from components.train.settings import RatingSettings
 
 log = logging.getLogger(__name__)
 
-# What bayes tries, one after the other, each with the best of the others. A noise of 1 is as
-# large as the error of the biases.
+# The search of `bayes`: one setting after the other, each with the best values of the others. A
+# noise of 1 is the error of the biases.
 _RANKS = (4, 8, 16)
 _NOISES = (0.8, 0.6, 1.2)
 _SIGNALS = 16
 _PROBES = 20
-# Of the variance of the stars: what is less is of rounding.
-_NOTHING_LEFT = 1e-6
+# An error below this fraction of the variance of the stars is only rounding.
+_ROUNDING = 1e-6
 
 Attempt = Callable[[RatingModel], Trial]
 
@@ -47,22 +47,22 @@ def fit_rating(
     checkpoints: Checkpoints,
     start: Start,
 ) -> tuple[RatingFactors, dict[str, Any], list[dict[str, Any]]]:
-    """Choose on the validation ratings, then learn from them too.
+    """Choose a model on the validation ratings, then train it on them too.
 
     Args:
-        splits: ratings to learn from and to choose by.
-        settings: what to try.
+        splits: the ratings to train on and to choose by.
+        settings: which models to try, and with what.
         devices: where to compute; mf and mlp use all of them, bayes the first.
-        checkpoints: what to go on from, and where to keep every step.
-        start: factors to begin with, and what to judge by.
+        checkpoints: where to resume from, and where to write every step.
+        start: factors to begin with, and the validation ratings that they do not know.
 
     Returns:
-        The factors; the chosen model with its hyperparameters and its error on the validation
-        ratings; and the same of every trial with its history, in the order tried.
+        The factors; the chosen model with its hyperparameters and its validation error; and the
+        same of every trial with its history, in the order tried.
 
     Raises:
-        UserError: if there are no validation ratings, a loss is no longer a number, or every
-            model that is asked for needs a larger array than MXNet has.
+        UserError: if there are no validation ratings, a loss is not a number, or every model that
+            is asked for needs a larger array than MXNet can hold.
     """
     if not len(start.judged):
         raise UserError(
@@ -76,17 +76,17 @@ def fit_rating(
     def attempt(model: RatingModel) -> Trial:
         for size in model.sizes(problem.customers, problem.products):
             if size.excess:
-                log.warning("rating: %s is left out: %s", title(model), size.excess)
+                log.warning("rating: %s is left out: %s", label(model), size.excess)
                 return Trial(model, left_out=size.excess)
         checkpoint = checkpoints.of("trial", model.name, model.hyperparameters)
         steps, patience = settings.epochs, settings.patience
-        return try_model(model, problem, start.judged, steps, patience, checkpoint)
+        return run_trial(model, problem, start.judged, steps, patience, checkpoint)
 
     trials = list(_trials(attempt, problem, settings, devices))
     best = _best_of(trials, settings)
     log.info("rating: %s is best, validation MSE %.4f", best.model.name, best.mse)
     known = splits.train.merged_with(splits.validation)
-    final = learn_again(best, replace(problem, ratings=known), checkpoints.of("final"))
+    final = refit(best, replace(problem, ratings=known), checkpoints.of("final"))
     description = best.description | {"probes": _probes(final, splits.validation)}
     history = [trial.description | {"history": trial.history} for trial in trials]
     return final.export(), description, history
@@ -103,10 +103,10 @@ def _best_of(trials: list[Trial], settings: RatingSettings) -> Trial:
     return best
 
 
-def _probes(step: Step, ratings: Ratings) -> dict[str, list[Any]]:
-    """What the model itself predicts for some pairs, to check its export by."""
+def _probes(snapshot: Snapshot, ratings: Ratings) -> dict[str, list[Any]]:
+    """Predictions of the model itself for some pairs, to check its export by."""
     users, items = ratings.users[:_PROBES], ratings.items[:_PROBES]
-    stars = step.predict(users, items)
+    stars = snapshot.predict(users, items)
     return {"users": users.tolist(), "items": items.tolist(), "stars": stars.tolist()}
 
 
@@ -133,15 +133,15 @@ def _trials(
 def _bayes_trials(
     attempt: Attempt, problem: Problem, seed: int, device: mx.Context
 ) -> Iterator[Trial]:
-    """The biases alone first, which tell how large the noise may be; then ranks and noises.
+    """The biases alone first, which tell how large the noise is; then ranks and noises.
 
-    Where all ratings are equal, as of implicit feedback, the biases leave nothing to explain.
+    Where all ratings are equal, as in implicit feedback, the biases leave nothing to explain.
     """
     spread = float(np.var(problem.ratings.stars, dtype=np.float64)) or 1.0
     best: Trial = attempt(Bayes(0, 1 / spread, True, seed, device))
     yield best
     error = best.mse
-    if error < _NOTHING_LEFT * spread:
+    if error < _ROUNDING * spread:
         return
     start = Bayes(_RANKS[0], 1 / (_NOISES[0] * error), True, seed, device, _SIGNALS)
     changes: list[list[dict[str, Any]]] = [
@@ -159,8 +159,8 @@ def _bayes_trials(
 
 def _gradient_model(
     name: Any, settings: RatingSettings, devices: tuple[mx.Context, ...]
-) -> GradientModel:
-    return GradientModel(
+) -> SgdModel:
+    return SgdModel(
         name=name,
         width=settings.num_embeddings,
         batch_size=settings.batch_size,

@@ -10,7 +10,7 @@ import pytest
 
 from components.artifacts.splits import TEST, Ratings, Splits
 from components.errors import UserError
-from components.train.ranking.fit import fit_ranking
+from components.train.ranking.selection import fit_ranking
 from components.train.ranking.settings import RankingSettings
 from tests.evaluate.worlds import make_sets, to_ratings, write_ratings, write_splits
 

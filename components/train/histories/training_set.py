@@ -9,8 +9,8 @@ import numpy as np
 from mxnet import nd
 
 from components.artifacts.model import RankingFactors
-from components.train.ranking.histories import Histories, window
-from components.train.ranking.linear import orthonormal, transposed
+from components.train.histories.histories import Histories, window
+from components.train.linear import orthonormal, transposed
 from components.train.sizes import Size
 
 _OVERSAMPLING = 16

@@ -11,7 +11,7 @@ import pytest
 from components.artifacts.model import RatingFactors
 from components.errors import UserError
 from components.train.checkpoints import Checkpoint, State
-from components.train.rating.learning import Problem, Step, learn_again, try_model
+from components.train.rating.trials import Problem, Snapshot, refit, run_trial
 from components.train.sizes import Size
 from tests.train.worlds import held_out, planted, problem
 
@@ -32,7 +32,7 @@ class Scripted:
     def sizes(self, customers: int, products: int) -> list[Size]:
         return [Size("customers", customers, 1), Size("products", products, 1)]
 
-    def learn(self, problem: Problem, state: State | None = None) -> Iterator[Step]:
+    def train(self, problem: Problem, state: State | None = None) -> Iterator[Snapshot]:
         done = 0 if state is None else int(state["done"][0])
         for number, stars in enumerate(self.stars[done:], start=done + 1):
             self.taken.append(number)
@@ -45,7 +45,7 @@ class Scripted:
                 bounds=np.array([-9, 9], np.float32),
             )
             state = {"done": np.array([number], np.int32)}
-            yield Step(0.0, partial(replace, factors), factors.predict, partial(dict, state))
+            yield Snapshot(0.0, partial(replace, factors), factors.predict, partial(dict, state))
 
 
 def mean() -> float:
@@ -54,15 +54,15 @@ def mean() -> float:
 
 def test_the_step_with_the_least_validation_error_is_kept() -> None:
     model = Scripted((mean() - 2, mean() - 1, mean(), mean() + 1, mean() + 2))
-    trial = try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=5, checkpoint=NOWHERE)
+    trial = run_trial(model, problem(TRAIN), VALIDATION, steps=5, patience=5, checkpoint=NOWHERE)
     assert trial.steps == 3
     assert trial.mse == pytest.approx(VALIDATION.stars.var(), rel=1e-4)
-    assert learn_again(trial, problem(TRAIN), NOWHERE).export().offset[0] == np.float32(mean())
+    assert refit(trial, problem(TRAIN), NOWHERE).export().offset[0] == np.float32(mean())
 
 
 def test_learning_ends_when_nothing_is_gained_for_long() -> None:
     model = Scripted((mean(), mean() + 1, mean() + 1, mean() + 1, mean() + 1))
-    trial = try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)
+    trial = run_trial(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)
     assert model.taken == [1, 2, 3]
     assert [entry["step"] for entry in trial.history] == [1, 2, 3]
 
@@ -70,7 +70,7 @@ def test_learning_ends_when_nothing_is_gained_for_long() -> None:
 def test_a_gain_below_a_thousandth_does_not_prolong_learning() -> None:
     steps = tuple(mean() + 0.1 - 1e-6 * number for number in range(5))
     model = Scripted(steps)
-    trial = try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)
+    trial = run_trial(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)
     assert len(model.taken) == 3
     assert trial.steps == 3
 
@@ -84,4 +84,4 @@ def test_a_loss_that_is_no_number_names_the_step_and_a_remedy_that_the_model_has
 ) -> None:
     model = Scripted((mean(), float("nan")), hyperparameters=hyperparameters)
     with pytest.raises(UserError, match=f"scripted is nan after step 2: {remedy}"):
-        try_model(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)
+        run_trial(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)

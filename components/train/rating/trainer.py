@@ -1,4 +1,4 @@
-"""A network and its tables on some devices, learning from one batch after another."""
+"""Trains a network and its embedding tables on one or more devices, batch by batch."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,20 +13,23 @@ from mxnet import autograd, gluon, nd
 from components.artifacts.model import Floats, Integers, RatingFactors
 from components.train.checkpoints import State
 from components.train.rating.batches import Batches
+from components.train.rating.embeddings import EmbeddingTable
 from components.train.rating.networks import Objective
-from components.train.rating.tables import Devices, Table
+from components.train.rating.optimizers import Devices
 
 Share = tuple[Any, Any, Any]
-"""Places in the fetched rows of users and items, and stars, NDArrays [n]."""
+"""A device's part of a batch: places in the fetched rows of users and of items, and stars, NDArrays
+[n]."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Ratings to take a step by, NDArrays by device.
+    """The ratings of one step, on the devices.
 
     Attributes:
-        rows: of either table, what the whole batch touches. shares: of the ratings, by device.
-        weights: of the squared errors of a share, [n].
+        rows: the rows of users and of items that the whole batch touches, NDArrays by device.
+        shares: the share of the ratings of each device.
+        weights: the weight of each squared error in a share, NDArrays [n] by device.
     """
 
     rows: tuple[list[Any], list[Any]]
@@ -34,28 +37,28 @@ class Batch:
     weights: list[Any]
 
 
-class Learner:
-    """What is learned, on every device the same.
+class NetworkTrainer:
+    """A network and its tables, equal on every device.
 
-    Each device finds the gradients of the rows that the whole batch touches, by its own share of
-    the ratings; Gluon's kvstore sums them, and each takes the same step.
+    Each device computes the gradients of all rows that the batch touches, from its own share of
+    the ratings; Gluon's kvstore sums them, and every device takes the same step.
     """
 
     def __init__(
         self,
         network: gluon.HybridBlock,
-        tables: tuple[Table, Table],
+        tables: tuple[EmbeddingTable, EmbeddingTable],
         devices: Devices,
         trainer: gluon.Trainer | None = None,
         decays: bool = False,
     ) -> None:
-        """Begin.
+        """Compile the network.
 
         Args:
-            network: initialized on the devices.
-            tables: of users and of items.
-            devices: where to learn.
-            trainer: of the network's own parameters, if it has any.
+            network: the network, initialized on the devices.
+            tables: the tables of users and of items.
+            devices: where to train.
+            trainer: Gluon's trainer of the network's own parameters, if it has any.
             decays: whether half the square of every embedding looked up is part of the objective.
         """
         self._network, self._tables, self._trainer = network, tables, trainer
@@ -66,8 +69,8 @@ class Learner:
         self._store = mx.kvstore.create("device") if len(devices) > 1 else None
         self._keys: set[str] = set()
 
-    def learn(self, batch: Batch) -> list[Any]:
-        """Take a step; the squared errors of each share before it, NDArrays [n]."""
+    def step(self, batch: Batch) -> list[Any]:
+        """Take a step, and return the squared errors of each share before it, NDArrays [n]."""
         fetched = [table.fetch(rows) for table, rows in zip(self._tables, batch.rows, strict=True)]
         with autograd.record():
             outcomes = [
@@ -76,24 +79,24 @@ class Learner:
             ]
         self._backward(outcomes, batch.weights)
         for number, (table, rows) in enumerate(zip(self._tables, batch.rows, strict=True)):
-            self._add_up(number, table.gradients)
-            table.learn(rows)
+            self._sum_over_devices(number, table.gradients)
+            table.update(rows)
         if self._trainer is not None:
             self._trainer.step(1)
         return [squares for squares, *_ in outcomes]
 
     def _backward(self, outcomes: list[tuple[Any, Any, Any]], weights: list[Any]) -> None:
-        """Gradients of the weighted squares, and of the embeddings' own."""
+        """Compute the gradients of the weighted squared errors and of the weight decay."""
         heads, gradients = [], []
         for (squares, *embeddings), weight in zip(outcomes, weights, strict=True):
-            # The gradient of half a square is what was squared.
+            # The gradient of half a square is the number that was squared.
             decaying = embeddings if self._decays else []
             heads += [squares, *decaying]
             gradients += [weight, *decaying]
         autograd.backward(heads, gradients)
 
-    def _add_up(self, number: int, gradients: list[Any]) -> None:
-        """Give each device the sum."""
+    def _sum_over_devices(self, number: int, gradients: list[Any]) -> None:
+        """Replace the gradients of table `number` on each device by their sum."""
         if self._store is None:
             return
         key = f"{number} of {len(gradients[0])} rows"
@@ -103,7 +106,7 @@ class Learner:
         self._store.pushpull(key, gradients, out=gradients)
 
     def batches(self, batches: Batches, weight: float) -> Iterator[Batch]:
-        """Batches on the devices, in equal shares, with the weight of each squared error."""
+        """Put batches on the devices, in equal shares, with the weight of each squared error."""
         size = batches.stars.shape[1] // len(self._devices)
         cuts = [slice(i * size, (i + 1) * size) for i in range(len(self._devices))]
         sides = batches.users, batches.items
@@ -122,13 +125,13 @@ class Learner:
             users, items = ([copy[i] for copy in side] for side in rows)
             yield Batch((users, items), [tuple(c[i] for c in share) for share in shares], weights)
 
-    def settle(self) -> None:
-        """Bring all rows up to the last step."""
+    def catch_up(self) -> None:
+        """Bring every row of both tables up to the last step."""
         for table in self._tables:
-            table.settle()
+            table.catch_up()
 
     def predict(self, users: Integers, items: Integers) -> Floats:
-        """What the network says of some pairs, float32 [n]."""
+        """The network's output for pairs of user and item indices, float32 [n]."""
         embeddings = (
             nd.take(table.weights, nd.array(side, self._devices[0], np.int32))
             for table, side in zip(self._tables, (users, items), strict=True)
@@ -137,13 +140,13 @@ class Learner:
         return stars
 
     def export(self, offset: float, bounds: tuple[float, float]) -> RatingFactors:
-        """Plain factors that predict what the network does, and an offset."""
+        """Factors that predict what the network does, with an offset added to each prediction."""
         users, items = (table.weights[:-1] for table in self._tables)
         factors: RatingFactors = self._network.export_factors(users, items, offset, bounds)
         return factors
 
     def state(self) -> State:
-        """All that it takes to go on: rows and parameters, and what is remembered of them."""
+        """Tables, parameters and the states of their optimizers, to be restored later."""
         users, items = self._tables
         state = {**users.state("users"), **items.state("items")}
         if self._trainer is None:
@@ -158,7 +161,7 @@ class Learner:
         }
 
     def restore(self, state: State) -> None:
-        """Go on from a state."""
+        """Set tables, parameters and optimizers to those of a state."""
         for name, table in zip(("users", "items"), self._tables, strict=True):
             table.restore(state, name)
         if self._trainer is None:

@@ -6,17 +6,18 @@ import numpy.typing as npt
 import pytest
 from mxnet import nd
 
-from components.train.rating.batches import touch
-from components.train.rating.tables import AdaGrad, Momentum, Rule, Table
+from components.train.rating.batches import touched_rows
+from components.train.rating.embeddings import EmbeddingTable
+from components.train.rating.optimizers import AdaGrad, Momentum, Optimizer
 from tests.train.worlds import CPU
 
 COUNT, WIDTH, STEPS, SIZE = 300, 6, 40, 16
 # The last column is to stay as it is.
 GROUPS = np.array([[1, 1, 1, 1, 0, 0], [0, 0, 0, 0, 1, 0]], np.float32)
-RATE, FIRST = 0.2, AdaGrad._FIRST
+RATE, FIRST = 0.2, AdaGrad._INITIAL
 
 Table32 = npt.NDArray[np.float32]
-RULES: dict[str, Rule] = {
+OPTIMIZERS: dict[str, Optimizer] = {
     "adagrad": AdaGrad(RATE, 1.0, GROUPS, [CPU]),
     "momentum": Momentum(RATE, 0.9),
 }
@@ -31,22 +32,22 @@ def steps() -> list[tuple[npt.NDArray[np.int32], Table32]]:
     """Whom each step touches, and a gradient for each of the rows."""
     random = np.random.default_rng(1)
     chosen = random.zipf(1.3, (STEPS, SIZE)).astype(np.int32) % COUNT
-    rows = touch(chosen, COUNT).rows
+    rows = touched_rows(chosen, COUNT).rows
     gradients = random.normal(size=(*rows.shape, WIDTH)).astype(np.float32)
     gradients[rows == COUNT] = 0
     return list(zip(rows, gradients, strict=True))
 
 
-def take(table: Table, rows: npt.NDArray[np.int32], gradient: Table32) -> None:
+def take(table: EmbeddingTable, rows: npt.NDArray[np.int32], gradient: Table32) -> None:
     places = [nd.array(rows, dtype="int32")]
     table.fetch(places)
     table.gradients[0][:] = gradient
-    table.learn(places)
+    table.update(places)
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_a_step_changes_no_other_rows(rule: Rule) -> None:
-    table = Table(begin(), rule, [CPU])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_step_changes_no_other_rows(optimizer: Optimizer) -> None:
+    table = EmbeddingTable(begin(), optimizer, [CPU])
     for rows, gradient in steps()[:3]:
         before = table.state("")
         take(table, rows, gradient)
@@ -59,7 +60,8 @@ def test_a_step_changes_no_other_rows(rule: Rule) -> None:
 
 
 def test_adagrad_is_that_of_its_formula() -> None:
-    table, wanted = Table(begin(), RULES["adagrad"], [CPU]), begin().astype(np.float64)
+    table = EmbeddingTable(begin(), OPTIMIZERS["adagrad"], [CPU])
+    wanted = begin().astype(np.float64)
     squares = np.zeros((COUNT, 2))
     for rows, gradient in steps():
         take(table, rows, gradient)
@@ -72,8 +74,8 @@ def test_adagrad_is_that_of_its_formula() -> None:
 
 
 def test_adagrad_learns_the_same_from_gradients_in_any_unit() -> None:
-    divided = Table(begin(), AdaGrad(RATE, 0.02, GROUPS, [CPU]), [CPU])
-    plain = Table(begin(), RULES["adagrad"], [CPU])
+    divided = EmbeddingTable(begin(), AdaGrad(RATE, 0.02, GROUPS, [CPU]), [CPU])
+    plain = EmbeddingTable(begin(), OPTIMIZERS["adagrad"], [CPU])
     for rows, gradient in steps():
         take(plain, rows, gradient)
         take(divided, rows, gradient / np.float32(0.02))
@@ -84,7 +86,7 @@ def test_adagrad_learns_the_same_from_gradients_in_any_unit() -> None:
 
 def test_momentum_moves_all_rows_as_dense_sgd_does() -> None:
     """MXNet's own update of whole tables, and ours brought up to date now and then."""
-    table = Table(begin(), RULES["momentum"], [CPU])
+    table = EmbeddingTable(begin(), OPTIMIZERS["momentum"], [CPU])
     wanted, velocity = nd.array(begin()), nd.zeros((COUNT, WIDTH))
     for number, (rows, gradient) in enumerate(steps()):
         take(table, rows, gradient)
@@ -94,14 +96,14 @@ def test_momentum_moves_all_rows_as_dense_sgd_does() -> None:
             wanted, nd.array(dense[:-1]), velocity, lr=RATE, momentum=0.9, out=wanted
         )
         if number % 15 == 0:
-            table.settle()
-    table.settle()
+            table.catch_up()
+    table.catch_up()
     np.testing.assert_allclose(table.weights[:-1].asnumpy(), wanted.asnumpy(), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_a_table_goes_on_from_its_state(rule: Rule) -> None:
-    whole, stopped, resumed = (Table(begin(), rule, [CPU]) for _ in range(3))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_table_goes_on_from_its_state(optimizer: Optimizer) -> None:
+    whole, stopped, resumed = (EmbeddingTable(begin(), optimizer, [CPU]) for _ in range(3))
     for number, (rows, gradient) in enumerate(steps()):
         take(whole, rows, gradient)
         if number == STEPS // 2:
