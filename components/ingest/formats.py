@@ -73,14 +73,13 @@ FORMATS = {
     "amazon_2023": Format("json lines", _JSON, _AMAZON_2023, scale=_STARS),
     "amazon_2023_csv": Format("delimited", _TEXT, _AMAZON_2023, scale=_STARS),
     "movielens": Format("delimited", _TEXT, _MOVIELENS, scale=(0.5, 5.0)),
-    # Colons stand twice between the columns, and so between them and an empty one.
     "movielens_1m": Format(
         "delimited",
         (".dat",),
         _MOVIELENS,
         scale=_STARS,
-        separator=":",
-        header=("userId", "", "movieId", "", "rating", "", "timestamp"),
+        separator="::",
+        header=("userId", "movieId", "rating", "timestamp"),
     ),
     "movielens_100k": Format(
         "delimited",

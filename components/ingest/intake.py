@@ -96,12 +96,12 @@ class Intake:
             self.tally.stars.update(dict(ratings["rating"].value_counts().iter_rows()))
 
     def _reject(self, rejects: pl.DataFrame, batch: Batch, uri: str) -> None:
-        raw = batch.raw(rejects["row"].to_list())
+        lines, raw = zip(*batch.origins(rejects["row"].to_list()), strict=True)
         table = rejects.select(
             object=pl.lit(uri),
-            line=pl.col("row").cast(pl.Int64) + batch.first_line,
+            line=pl.Series(lines, dtype=pl.Int64),
             reason="reason",
-            raw=pl.Series([line[:_RAW_CHARACTERS] for line in raw]),
+            raw=pl.Series([one[:_RAW_CHARACTERS] for one in raw]),
         )
         self._writer.add_rejects(table.to_arrow().cast(REJECTS_SCHEMA))
         self.tally.rejects.update(rejects["reason"].to_list())

@@ -6,7 +6,8 @@ strings or as the source's own types, and `flaw`: null, or why the line is none.
 
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,7 @@ BLANK = "blank line"  # holds nothing that could be lost
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # stands for what could not be decoded
 
 _OTHER_SEPARATORS = ";|"
+_UNIT_SEPARATOR = "\x1f"
 
 CELLS = ("customer", "product", "rating", "date", "title", "category")
 
@@ -28,20 +30,32 @@ Reader = Callable[[bytes], pl.DataFrame | None]
 """Gives the cells of a text, or None where some line of it cannot be read."""
 
 
-def delimited_parser(names: list[str], chosen: dict[str, str], separator: str) -> Parser:
-    """A parser of lines with these columns, of which it reads the chosen ones.
+@dataclass(frozen=True)
+class Delimited:
+    """Lines of cells.
 
-    Tab separated text is taken as it stands; in other text a cell may stand in double quotes. A
-    record never spans lines, so a quote that nothing closes costs one line.
+    Attributes:
+        width: how many cells a line has.
+        places: those to read, by what they hold.
+        separator: what stands between cells.
     """
-    places = {what: names.index(name) for what, name in chosen.items()}
 
-    def parse(text: bytes) -> pl.DataFrame:
-        if separator != "\t" and b'"' in text:
-            return _parse_quoted(text, len(names), places, separator)
-        return _parse_plain(text, len(names), places, separator)
+    width: int
+    places: dict[str, int]
+    separator: str
 
-    return parse
+    @property
+    def has_quotes(self) -> bool:
+        """Whether a cell may stand in double quotes; with tabs, they are part of the text."""
+        return self.separator == ","
+
+
+def plain_cells(text: bytes, layout: Delimited) -> pl.DataFrame:
+    """The cells of lines without quotes, one row a line."""
+    if len(layout.separator) > 1:  # polars takes one character
+        text = text.replace(layout.separator.encode(), _UNIT_SEPARATOR.encode())
+        layout = replace(layout, separator=_UNIT_SEPARATOR)
+    return _parse_plain(text, layout)
 
 
 def json_parser(chosen: dict[str, str]) -> Parser:
@@ -62,7 +76,7 @@ def json_parser(chosen: dict[str, str]) -> Parser:
             frame = pl.read_ndjson(text, schema=schema)
         except pl.exceptions.PolarsError:
             return None
-        return _completed(frame.select(cells)) if len(frame) == text.count(b"\n") else None
+        return completed(frame.select(cells)) if len(frame) == text.count(b"\n") else None
 
     def parse(text: bytes) -> pl.DataFrame:
         cells = read(text)
@@ -73,7 +87,7 @@ def json_parser(chosen: dict[str, str]) -> Parser:
 
 def parquet_cells(frame: pl.DataFrame, chosen: dict[str, str]) -> pl.DataFrame:
     """The chosen columns of a frame as cells."""
-    return _completed(frame.select(pl.col(name).alias(what) for what, name in chosen.items()))
+    return completed(frame.select(pl.col(name).alias(what) for what, name in chosen.items()))
 
 
 def split_header(line: bytes, separator: str, uri: str) -> tuple[list[str], str]:
@@ -87,7 +101,7 @@ def split_header(line: bytes, separator: str, uri: str) -> tuple[list[str], str]
         text = line.decode()
     except UnicodeDecodeError:
         raise UserError(f"{uri}: its first line is no text: is it in another format?") from None
-    names = text.split("\t") if separator == "\t" else _unquote(text, separator)
+    names = text.split("\t") if separator == "\t" else split_line(text, separator) or []
     others = [other for other in _OTHER_SEPARATORS if other in text]
     if len(names) == 1 and others:
         raise UserError(
@@ -97,32 +111,40 @@ def split_header(line: bytes, separator: str, uri: str) -> tuple[list[str], str]
     return names, separator
 
 
-def _parse_plain(text: bytes, width: int, places: dict[str, int], separator: str) -> pl.DataFrame:
-    last = width - 1
+def split_line(line: str, separator: str) -> list[str] | None:
+    """The cells of one line, whatever stands after a closing quote; None if it cannot be read."""
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:  # a cell of more than 128 kB, or a carriage return
+        return None
+
+
+def _parse_plain(text: bytes, layout: Delimited) -> pl.DataFrame:
+    last, separator = layout.width - 1, layout.separator
     if text[: text.find(b"\n")].count(separator.encode()) != last:
         # Polars takes the columns from the first line: give it a whole one to skip.
         text = separator.encode() * last + b"\n" + text
-        return _parse_plain(text, width, places, separator)[1:]
+        return _parse_plain(text, layout)[1:]
     frame = pl.read_csv(
         text,
         has_header=False,
         separator=separator,
         quote_char=None,
-        columns=sorted({*places.values(), last}),
+        columns=sorted({*layout.places.values(), last}),
         schema={
-            str(place): pl.Float32 if place == places["rating"] else pl.String
-            for place in range(width)
+            str(place): pl.Float32 if place == layout.places.get("rating") else pl.String
+            for place in range(layout.width)
         },
         ignore_errors=True,
         truncate_ragged_lines=True,
         encoding="utf8-lossy",
     )
-    cells = [pl.col(str(place)).alias(what) for what, place in places.items()]
+    cells = [pl.col(str(place)).alias(what) for what, place in layout.places.items()]
     # A short line has no last cell; if none is short, the number of separators tells of long ones.
     none_short = frame[str(last)].null_count() == 0
     if none_short and text.count(separator.encode()) == last * len(frame):
-        return _completed(frame.select(cells))
-    return _completed(frame.select(*cells, _flaws(text, last, separator)))
+        return completed(frame.select(cells))
+    return completed(frame.select(*cells, _flaws(text, last, separator)))
 
 
 def _flaws(text: bytes, separators: int, separator: str) -> pl.Series:
@@ -139,24 +161,6 @@ def _flaws(text: bytes, separators: int, separator: str) -> pl.Series:
         .when(pl.col("separators") != separators)
         .then(pl.lit(COLUMNS_FLAW))
     )["flaw"]
-
-
-def _parse_quoted(text: bytes, width: int, places: dict[str, int], separator: str) -> pl.DataFrame:
-    rows: list[dict[str, str]] = []
-    for line in _lines(text):
-        cells = _unquote(line, separator)
-        if len(cells) == width:
-            rows.append({what: cells[place] for what, place in places.items()})
-        else:
-            rows.append({"flaw": COLUMNS_FLAW if line else BLANK})
-    return _from_rows(rows, places)
-
-
-def _unquote(line: str, separator: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=separator), [])
-    except csv.Error:  # a cell of more than 128 kB
-        return []
 
 
 def _parse_flawed_json(text: bytes, read: Reader) -> pl.DataFrame:
@@ -206,12 +210,7 @@ def _lines(text: bytes) -> list[str]:
     return text.removesuffix(b"\n").decode(errors="replace").split("\n")
 
 
-def _from_rows(rows: list[dict[str, str]], columns: Iterable[str]) -> pl.DataFrame:
-    schema = dict.fromkeys((*columns, "flaw"), pl.String)
-    return _completed(pl.from_dicts(rows, schema=schema))
-
-
-def _completed(frame: pl.DataFrame) -> pl.DataFrame:
+def completed(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with empty columns for what the source does not have."""
     missing = [name for name in (*CELLS, "flaw") if name not in frame.columns]
     return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)

@@ -6,9 +6,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,14 +19,17 @@ from components.errors import UserError
 from components.ingest.formats import Format, choose_columns
 from components.ingest.lines import read_blocks
 from components.ingest.parsing import (
-    Parser,
-    delimited_parser,
+    Delimited,
     json_parser,
     parquet_cells,
+    plain_cells,
     split_header,
 )
+from components.ingest.quoted import quoted_cells
 
 _PARQUET_ROWS = 100_000
+
+Origins = Callable[[list[int]], list[tuple[int, str]]]
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,12 @@ class Batch:
 
     Attributes:
         cells: as `parsing` describes them.
-        first_line: the number of the first row's line in the object, counted from 1.
-        raw: gives the source's own words for some rows, by their places among the cells.
+        origins: gives, for some rows by their places among the cells, the number of the line where
+            each begins in the object, counted from 1, and the source's own words.
     """
 
     cells: pl.DataFrame
-    first_line: int
-    raw: Callable[[list[int]], list[str]]
+    origins: Origins
 
 
 def read_batches(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[Batch]:
@@ -52,26 +56,44 @@ def read_batches(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[Bat
         yield from _read_parquet(stream, layout, uri)
         return
     blocks = _read_ahead(read_blocks(stream, uri))
-    line = 1
     if layout.encoding == "json lines":
-        parse = json_parser({what: name for what, name in vars(layout.columns).items() if name})
+        yield from _read_json(blocks, layout)
     elif layout.header:
-        parse = _parser(list(layout.header), layout.separator, layout, uri)
-    else:
-        first = next(blocks, b"")
-        if not first:
-            return
+        yield from _read_delimited(blocks, list(layout.header), layout, uri, line=1)
+    elif first := next(blocks, b""):
         header, _, rest = first.partition(b"\n")
-        parse = _parser(*split_header(header, layout.separator, uri), layout, uri)
-        blocks, line = chain([rest], blocks), 2
+        names, separator = split_header(header, layout.separator, uri)
+        layout = replace(layout, separator=separator)
+        yield from _read_delimited(chain([rest], blocks), names, layout, uri, line=2)
+
+
+def _read_json(blocks: Iterator[bytes], layout: Format) -> Iterator[Batch]:
+    parse = json_parser({what: name for what, name in vars(layout.columns).items() if name})
+    line = 1
     for text in blocks:
         cells = parse(text)
-        yield Batch(cells, line, _raw_lines(text))
+        yield Batch(cells, _line_origins(text, line))
         line += len(cells)
 
 
-def _parser(names: list[str], separator: str, layout: Format, uri: str) -> Parser:
-    return delimited_parser(names, choose_columns(layout, names, uri), separator)
+def _read_delimited(
+    blocks: Iterator[bytes], names: list[str], layout: Format, uri: str, line: int
+) -> Iterator[Batch]:
+    chosen = choose_columns(layout, names, uri)
+    places = {what: names.index(name) for what, name in chosen.items()}
+    table = Delimited(len(names), places, layout.separator)
+    rest = b""
+    for block in chain(blocks, [b""]):  # the last one ends a record that is open
+        text = rest + block
+        if table.has_quotes and b'"' in text:
+            read = quoted_cells(text, table, more=bool(block))
+            yield Batch(read.cells, _record_origins(text, read.starts, line))
+            rest = read.rest
+            line += int(read.starts[-1])
+        elif text:
+            cells = plain_cells(text, table)
+            yield Batch(cells, _line_origins(text, line))
+            line += len(cells)
 
 
 def _read_ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -83,12 +105,22 @@ def _read_ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
             yield block
 
 
-def _raw_lines(text: bytes) -> Callable[[list[int]], list[str]]:
-    def raw(rows: list[int]) -> list[str]:
+def _line_origins(text: bytes, first: int) -> Origins:
+    def origins(rows: list[int]) -> list[tuple[int, str]]:
         lines = text.split(b"\n")
-        return [lines[row].decode(errors="replace") for row in rows]
+        return [(first + row, lines[row].decode(errors="replace")) for row in rows]
 
-    return raw
+    return origins
+
+
+def _record_origins(text: bytes, starts: npt.NDArray[np.int64], first: int) -> Origins:
+    def origins(rows: list[int]) -> list[tuple[int, str]]:
+        lines = text.split(b"\n")
+        bounds = [(int(starts[row]), int(starts[row + 1])) for row in rows]
+        raw = (b"\n".join(lines[start:end]).decode(errors="replace") for start, end in bounds)
+        return [(first + start, one) for (start, _), one in zip(bounds, raw, strict=True)]
+
+    return origins
 
 
 def _read_parquet(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[Batch]:
@@ -103,9 +135,16 @@ def _read_parquet(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[Ba
         line = 1
         for rows in file.iter_batches(_PARQUET_ROWS, columns=sorted(set(chosen.values()))):
             frame = pl.DataFrame(rows)
-            yield Batch(parquet_cells(frame, chosen), line, _raw_records(frame))
+            yield Batch(parquet_cells(frame, chosen), _row_origins(frame, line))
             line += len(frame)
 
 
-def _raw_records(frame: pl.DataFrame) -> Callable[[list[int]], list[str]]:
-    return lambda rows: [json.dumps(row, default=str) for row in frame[rows].to_dicts()]
+def _row_origins(frame: pl.DataFrame, first: int) -> Origins:
+    def origins(rows: list[int]) -> list[tuple[int, str]]:
+        found = frame[rows].to_dicts()
+        return [
+            (first + row, json.dumps(one, default=str))
+            for row, one in zip(rows, found, strict=True)
+        ]
+
+    return origins

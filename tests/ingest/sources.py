@@ -65,22 +65,23 @@ class Stream(io.BytesIO, io.RawIOBase):
     """Bytes as a raw stream."""
 
 
-def cells_of(content: bytes, layout: Format) -> Iterator[tuple[int, pl.DataFrame]]:
-    """The first line and the cells of each batch."""
+def cells_of(content: bytes, layout: Format) -> Iterator[pl.DataFrame]:
+    """The cells of each batch."""
     for batch in read_batches(Stream(content), layout, "s3://shop/key"):
-        yield batch.first_line, batch.cells
+        yield batch.cells
 
 
 def read(content: bytes, **changes: Any) -> Read:
     """What ingest takes from a file."""
     layout = format_of(settings(**changes))
     found = Read([], [])
-    for first, cells in cells_of(content, layout):
-        checked = check(cells, Limits(*layout.scale, None, None))
+    for batch in read_batches(Stream(content), layout, "s3://shop/key"):
+        checked = check(batch.cells, Limits(*layout.scale, None, None))
         columns = checked.ratings.select("customer", "product", "rating", "date")
         found.ratings.extend(columns.rows())
-        rejects = checked.rejects.select("row", "reason")
-        found.rejects.extend((first + row, reason) for row, reason in rejects.rows())
+        rows, reasons = checked.rejects["row"].to_list(), checked.rejects["reason"]
+        lines = [line for line, _ in batch.origins(rows)]
+        found.rejects.extend(zip(lines, reasons, strict=True))
     return found
 
 

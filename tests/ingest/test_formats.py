@@ -173,7 +173,7 @@ def test_titles_and_categories_are_read_where_there_are_some() -> None:
     ]
     lines.append({**lines[0], "name": "A Lamp", "product_category": "Lights"})
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
-    ((_, cells),) = cells_of(content, layout)
+    (cells,) = cells_of(content, layout)
     assert cells["title"].to_list() == [None, "A Lamp"]
     assert cells["category"].to_list() == [None, "Lights"]
 
@@ -243,7 +243,7 @@ def test_ratings_outside_the_window_are_counted_and_not_rejected() -> None:
     days = ["2013-12-31", "2014-01-01", "2015-08-31", "2015-09-01"]
     lines = "".join(f"1\t{number}\t5\t{day}\n" for number, day in enumerate(days))
     layout = FORMATS["movielens_100k"]
-    ((_, cells),) = cells_of(lines.encode(), layout)
+    (cells,) = cells_of(lines.encode(), layout)
     limits = Limits(1, 5, date(2014, 1, 1), date(2015, 8, 31))
     checked = check(cells, limits)
     assert checked.ratings["product"].to_list() == ["1", "2"]
