@@ -22,8 +22,8 @@ from pathlib import Path
 import boto3
 
 from components.artifacts.ratings import RatingsFolder
-from pipelines.object_store import ObjectStore, serve_object_store
-from pipelines.sample_data import write_sample
+from pipelines.local.object_store import ObjectStore, serve_object_store
+from pipelines.local.sample_data import write_sample
 
 CACHE = Path(__file__).parent / ".cache"
 RESULTS = Path(__file__).parent / "results" / "data.json"

@@ -6,8 +6,8 @@ from typing import Any
 import docker
 
 from benchmarks.readme import RESULTS
-from pipelines.building import NAMES
-from pipelines.engine import connect
+from pipelines.images.building import NAMES
+from pipelines.images.engine import connect
 
 _BASE = "org.opencontainers.image.base.name"
 

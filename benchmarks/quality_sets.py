@@ -28,8 +28,8 @@ from components.ingest.ingest import ingest
 from components.ingest.settings import IngestSettings
 from components.prepare.prepare import prepare
 from components.prepare.settings import PrepareSettings
-from pipelines.object_store import serve_object_store
-from pipelines.sample_data import write_sample
+from pipelines.local.object_store import serve_object_store
+from pipelines.local.sample_data import write_sample
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

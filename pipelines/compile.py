@@ -9,11 +9,8 @@ from typing import Any
 
 from kfp import compiler
 
-from pipelines.environment import Environment
+from pipelines.definition.environment import Environment
 from pipelines.training import training_pipeline
-
-SHIPPED = Path(__file__).with_name("training.yaml")
-"""The compiled pipeline without platform settings, which runs anywhere."""
 
 
 def compile_pipeline(

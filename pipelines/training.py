@@ -21,9 +21,9 @@ from components.ingest.component import ingest, resolve
 from components.notify.component import notify
 from components.prepare.component import prepare
 from components.train.component import train
-from pipelines.environment import Environment
-from pipelines.parameters import SETTINGS
-from pipelines.platform import StepName, apply_platform
+from pipelines.definition.environment import Environment
+from pipelines.definition.parameters import SETTINGS
+from pipelines.definition.platform import StepName, apply_platform
 
 Place = Callable[[dsl.PipelineTask, StepName, str], dsl.PipelineTask]
 """Gives a task its title and whatever else it has as that step."""

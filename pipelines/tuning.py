@@ -10,19 +10,14 @@
 It takes the parameters of the training pipeline, but for those that it finds itself.
 """
 
-import tempfile
 from collections.abc import Mapping
 from inspect import Parameter, Signature, signature
-from pathlib import Path
 from typing import Any
 
 from kfp import dsl
-from rich.console import Console
 
 from components.train.component import train, trial
 from components.tune.component import ask, conclude, tell
-from pipelines.compile import compile_pipeline
-from pipelines.local import RUNS, run
 from pipelines.training import entitle, own, read_and_split, training_pipeline
 
 ROUNDS = 4
@@ -94,22 +89,3 @@ def _search(splits: Any, rounds: int, given: Mapping[str, Any]) -> dict[str, Any
         done = tell(results=dsl.Collected(tried.output), **told)
         told = {"told": done.set_display_name(f"Tell batch {number}").output}
     return told
-
-
-def tune_locally(
-    source: str | None,
-    given: Mapping[str, Any],
-    console: Console,
-    runs: Path = RUNS,
-    rounds: int = ROUNDS,
-    docker: bool = False,
-) -> dict[str, Any]:
-    """Run the pipeline on this machine, as `pipelines.local.run` does the training pipeline.
-
-    Returns:
-        The summary. The run's folder has a page with all trials, also if a step after them fails.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        pipeline = Path(folder) / "tuning.yaml"
-        compile_pipeline(pipeline, build=lambda _: tuning_pipeline(rounds))
-        return run(source, given, console, runs, pipeline, docker)

@@ -9,8 +9,8 @@ import hypothesis
 import pytest
 
 from components.errors import UserError
-from pipelines.engine import connect
-from pipelines.object_store import ObjectStore, serve_object_store
+from pipelines.images.engine import connect
+from pipelines.local.object_store import ObjectStore, serve_object_store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -85,7 +85,7 @@ def test_an_error_that_may_be_ours_keeps_its_traceback(error: OSError) -> None:
 
 def test_a_command_whose_folder_cannot_be_written_says_so_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "runs").touch()
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()"]
+    command = [sys.executable, "-c", "from pipelines.command.main import main; main()"]
     ended = subprocess.run(
         [*command, "run", "--source=s3://shop/ratings"],
         cwd=tmp_path,

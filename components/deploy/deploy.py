@@ -12,7 +12,7 @@ from components.artifacts.model import KIND, SCHEMA_VERSION
 from components.deploy.bundle import write_bundle
 from components.deploy.rollout import roll_out
 from components.deploy.settings import DeploySettings
-from components.deploy.targets import Release
+from components.deploy.targets.target import Release
 
 ENDPOINT = "endpoint"
 ENDPOINT_VERSION = 1

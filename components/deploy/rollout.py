@@ -5,7 +5,8 @@ import logging
 from components.artifacts.bundles import BundleStore
 from components.deploy.settings import DeploySettings
 from components.deploy.smoke import smoke_test
-from components.deploy.targets import Release, Target, open_target
+from components.deploy.targets import open_target
+from components.deploy.targets.target import Release, Target
 from components.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ import yaml
 from components.artifacts.bundles import FolderStore
 from components.deploy.bundle import write_bundle
 from components.deploy.server import Server
-from components.deploy.targets import Release, cluster
+from components.deploy.targets import cluster
+from components.deploy.targets.target import Release
 from components.errors import UserError
 from tests.deploy.fake_cluster import FakeCluster, serve_cluster
 from tests.serve.bundles import make_model

@@ -9,8 +9,9 @@ import pytest
 from components.artifacts.bundles import FolderStore, current_version
 from components.deploy.rollout import roll_out
 from components.deploy.settings import DeploySettings
-from components.deploy.targets import Release, open_target
+from components.deploy.targets import open_target
 from components.deploy.targets.cluster import Cluster
+from components.deploy.targets.target import Release
 from components.errors import UserError
 from tests.deploy.conftest import Served
 from tests.deploy.fake_cluster import FakeCluster

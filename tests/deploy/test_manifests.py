@@ -7,8 +7,8 @@ import kubernetes_validate
 import pytest
 
 from components.deploy.settings import DeploySettings
-from components.deploy.targets import Release
 from components.deploy.targets.manifests import deployment, inference_service
+from components.deploy.targets.target import Release
 
 RELEASE = Release("0123456789ab", Path("bundle"), "s3://models/demo/versions/0123456789ab")
 KNATIVE, STANDARD = ({"kserve_mode": mode} for mode in ("knative", "standard"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sample_data import write_sample
+from pipelines.local.sample_data import write_sample
 
 
 @pytest.fixture(scope="session")

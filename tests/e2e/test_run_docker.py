@@ -12,11 +12,11 @@ import pytest
 from rich.console import Console
 
 from components import images
-from pipelines.containers import LABEL
-from pipelines.local import TRIALS
-from pipelines.object_store import ObjectStore
-from pipelines.source import upload
-from pipelines.tuning import tune_locally
+from pipelines.local.containers import LABEL
+from pipelines.local.object_store import ObjectStore
+from pipelines.local.run import TRIALS
+from pipelines.local.source import upload
+from pipelines.local.tune import tune_locally
 from tests.e2e.runs import QUICK, STEPS, Run, interrupt, run
 
 if TYPE_CHECKING:

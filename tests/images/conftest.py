@@ -5,8 +5,8 @@ import pytest
 from docker.errors import ImageNotFound
 from docker.models.images import Image
 
-from pipelines.building import NAMES
-from pipelines.engine import connect
+from pipelines.images.building import NAMES
+from pipelines.images.engine import connect
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from components.errors import UserError
-from pipelines.audit import Finding, audit, judge, parse
-from pipelines.exceptions import Exceptions, KnownFinding
-from pipelines.images import app
+from pipelines.command.images import app
+from pipelines.images.audit import Finding, audit, judge, parse
+from pipelines.images.exceptions import Exceptions, KnownFinding
 
 ROOT = Path(__file__).parents[2]
 CLEAN = {"name": "polars", "version": "2.1.0", "vulns": []}
@@ -141,7 +141,7 @@ def test_the_command_fails_at_a_finding_and_passes_without(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     none = Exceptions(findings=(), linked_into_mxnet=())
-    monkeypatch.setattr("pipelines.images.read_exceptions", lambda: none)
+    monkeypatch.setattr("pipelines.command.images.read_exceptions", lambda: none)
     with osv(WEAK_NUMPY) as url:
         failed = CliRunner().invoke(app, ["audit", "--osv-url", url])
     assert failed.exit_code == 1

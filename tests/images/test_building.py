@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components.errors import UserError
-from pipelines.building import NAMES, check_platform, follow, open_context, select
+from pipelines.images.building import NAMES, check_platform, follow, open_context, select
 
 
 def context(monkeypatch: pytest.MonkeyPatch, certificates: str = "") -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import UserError
-from pipelines.exceptions import read_exceptions
+from pipelines.images.exceptions import read_exceptions
 
 ROOT = Path(__file__).parents[2]
 TRAIN = sorted((ROOT / "components/train").rglob("*.py"))
@@ -84,7 +84,7 @@ def test_training_makes_no_store_of_several_processes() -> None:
     calls = [node for node in nodes() if isinstance(node, ast.Call)]
     stores = [call for call in calls if ast.unparse(call.func).endswith(".create")]
     assert [ast.unparse(call) for call in stores] == ["mx.kvstore.create('device')"]
-    trainers = [call for call in calls if ast.unparse(call.func).endswith("Trainer")]
+    trainers = [call for call in calls if ast.unparse(call.func).endswith("gluon.Trainer")]
     assert trainers
     for call in trainers:
         assert len(call.args) <= 3

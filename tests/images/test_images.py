@@ -7,7 +7,7 @@ import pytest
 from docker.models.images import Image
 
 from components import images
-from pipelines.building import NAMES
+from pipelines.images.building import NAMES
 from tests.images.containers import BASE, run
 from tests.images.test_sources import FOLDER, pins
 

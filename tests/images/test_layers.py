@@ -11,7 +11,7 @@ import docker
 import pytest
 from docker.models.images import Image
 
-from pipelines.building import NAMES, build
+from pipelines.images.building import NAMES, build
 from tests.images.containers import BASE, layers_beyond_base
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]

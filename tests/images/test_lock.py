@@ -7,9 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from components import images
-from pipelines import cli, environment
-from pipelines.package import read_package
-from pipelines.pushing import write_lock
+from pipelines.command import main as cli
+from pipelines.definition import environment
+from pipelines.definition.package import read_package
+from pipelines.images.pushing import write_lock
 from tests.pipelines.policies import images_have_digests
 
 OLD, NEW = (f"sha256:{letter * 64}" for letter in "ab")

@@ -17,9 +17,9 @@ from typer.testing import CliRunner, Result
 
 from components import images
 from components.deploy.server import free_port
-from pipelines import cli
-from pipelines import images as commands
-from pipelines.processes import child_process
+from components.processes import child_process
+from pipelines.command import images as commands
+from pipelines.command import main as cli
 
 pytestmark = pytest.mark.docker
 
@@ -62,7 +62,7 @@ def answers(url: str) -> bool:
 def small_images(engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Small images in the place of the pipeline's; one of them is on no engine."""
     monkeypatch.setattr(images, "ALL", (NAME, OTHER))
-    monkeypatch.setattr("pipelines.building.NAMES", {"small": NAME, "none": OTHER})
+    monkeypatch.setattr("pipelines.images.building.NAMES", {"small": NAME, "none": OTHER})
     monkeypatch.setattr(commands, "NAMES", {"small": NAME, "none": OTHER})
     fill(engine, "first")
     yield

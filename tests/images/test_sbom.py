@@ -11,8 +11,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from components import images
 from components.errors import UserError
-from pipelines.building import NAMES
-from pipelines.sbom import write_bill
+from pipelines.images.building import NAMES
+from pipelines.images.sbom import write_bill
 from tests.images.test_sources import FOLDER, pins
 
 pytestmark = pytest.mark.docker

@@ -9,7 +9,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from pipelines.building import NAMES
+from pipelines.images.building import NAMES
 from tests.images.containers import CONFINED, readable
 from tests.serve.bundles import make_model, write_bundle
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.building import BASE_IMAGE, NAMES
+from pipelines.images.building import BASE_IMAGE, NAMES
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "images"

@@ -6,7 +6,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from pipelines.building import NAMES
+from pipelines.images.building import NAMES
 from tests.images.containers import readable, run
 from tests.train.worlds import write_splits
 

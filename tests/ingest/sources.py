@@ -16,7 +16,7 @@ from components.ingest.formats import Format, format_of
 from components.ingest.parsing import COLUMNS_FLAW
 from components.ingest.reading import read_batches
 from components.ingest.settings import IngestSettings
-from pipelines.sample_data import COLUMNS
+from pipelines.local.sample_data import COLUMNS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,7 +13,7 @@ from components.ingest.component import ingest, resolve
 from components.ingest.settings import IngestSettings, SourceSettings
 from components.prepare.component import prepare
 from components.prepare.settings import PrepareSettings
-from pipelines.sample_data import write_sample
+from pipelines.local.sample_data import write_sample
 from tests.ingest.sources import put
 
 if TYPE_CHECKING:

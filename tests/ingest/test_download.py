@@ -10,7 +10,7 @@ from components.errors import UserError
 from components.ingest import download
 from components.ingest.download import ObjectStream
 from components.ingest.objects import Storage
-from pipelines.object_store import ObjectStore
+from pipelines.local.object_store import ObjectStore
 from tests.ingest.proxy import cutting_proxy
 from tests.ingest.sources import put
 

@@ -16,8 +16,8 @@ from components.errors import UserError
 from components.ingest import download
 from components.ingest.ingest import ingest
 from components.ingest.source import resolve
-from pipelines.object_store import ObjectStore
-from pipelines.sample_data import write_sample
+from pipelines.local.object_store import ObjectStore
+from pipelines.local.sample_data import write_sample
 from tests.ingest.proxy import cutting_proxy
 from tests.ingest.sources import HEADER, amazon_file, amazon_line, put, settings
 

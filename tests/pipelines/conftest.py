@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from kfp import compiler, dsl
 
-from pipelines import kubeflow
-from pipelines.environment import Access, Environment, load_environment
-from pipelines.kubeflow import Session, connect
-from pipelines.package import Package, read_package
+from pipelines.definition.environment import Access, Environment, load_environment
+from pipelines.definition.package import Package, read_package
+from pipelines.kubeflow import client as kubeflow
+from pipelines.kubeflow.client import Session, connect
 from tests.pipelines.fake_kubeflow import FakeKubeflow, serve_fake_kubeflow
 
 
@@ -66,7 +66,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
 def unlocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Images that were pushed from this checkout change nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.environment.LOCK", tmp_path_factory.mktemp("lock") / "none")
+        patch.setattr(
+            "pipelines.definition.environment.LOCK", tmp_path_factory.mktemp("lock") / "none"
+        )
         yield
 
 

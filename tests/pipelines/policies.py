@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from pipelines.package import Package
+from pipelines.definition.package import Package
 
 READS_THE_WORLD = ("resolve", "evaluate", "deploy", "notify")
 

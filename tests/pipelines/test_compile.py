@@ -9,8 +9,8 @@ from components.evaluate.settings import EvaluateSettings
 from components.ingest.settings import IngestSettings
 from components.prepare.settings import PrepareSettings
 from components.train.settings import TrainSettings
-from pipelines.compile import SHIPPED, compile_pipeline
-from pipelines.package import read_package
+from pipelines.compile import compile_pipeline
+from pipelines.definition.package import SHIPPED, read_package
 
 SETTINGS: tuple[type[BaseModel], ...] = (
     IngestSettings,

@@ -8,9 +8,9 @@ import pytest
 
 from components import images
 from pipelines.compile import compile_pipeline
-from pipelines.difference import outline
-from pipelines.environment import load_environment
-from pipelines.package import Package, read_package
+from pipelines.definition.difference import outline
+from pipelines.definition.environment import load_environment
+from pipelines.definition.package import Package, read_package
 from tests.pipelines import policies
 from tests.pipelines.policies import Rule
 

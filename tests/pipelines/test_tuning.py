@@ -11,11 +11,12 @@ from rich.console import Console
 
 from components.artifacts.model import DESCRIPTION
 from pipelines.compile import compile_pipeline
-from pipelines.local import TRIALS
-from pipelines.package import Package, read_package
-from pipelines.sample_data import write_sample
+from pipelines.definition.package import Package, read_package
+from pipelines.local.run import TRIALS
+from pipelines.local.sample_data import write_sample
+from pipelines.local.tune import tune_locally
 from pipelines.training import training_pipeline
-from pipelines.tuning import tune_locally, tuning_pipeline
+from pipelines.tuning import tuning_pipeline
 
 SEARCHED = {
     *("rating_model", "num_embeddings", "batch_size", "learning_rate", "dropout", "weight_decay"),

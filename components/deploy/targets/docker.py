@@ -18,7 +18,7 @@ from requests.exceptions import RequestException
 
 from components.deploy.http import is_ready
 from components.deploy.settings import DeploySettings
-from components.deploy.targets import Release
+from components.deploy.targets.target import Release
 from components.errors import UserError
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ of the Deployment are of that version.
 from typing import Any
 
 from components.deploy.settings import DeploySettings
-from components.deploy.targets import Release
 from components.deploy.targets.cluster import Cluster, condition, poll
 from components.deploy.targets.kubernetes import wait_for_deployment
 from components.deploy.targets.manifests import (
@@ -25,6 +24,7 @@ from components.deploy.targets.manifests import (
     Object,
     inference_service,
 )
+from components.deploy.targets.target import Release
 from components.errors import UserError
 
 _KIND = "InferenceService"

@@ -6,7 +6,6 @@ the old slot is scaled to none. Nothing is ever deleted.
 """
 
 from components.deploy.settings import DeploySettings
-from components.deploy.targets import Release
 from components.deploy.targets.cluster import Cluster, condition, is_observed, poll
 from components.deploy.targets.manifests import (
     SLOT,
@@ -18,6 +17,7 @@ from components.deploy.targets.manifests import (
     endpoint_labels,
     service,
 )
+from components.deploy.targets.target import Release
 from components.errors import UserError
 
 _API = "apps/v1"

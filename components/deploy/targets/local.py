@@ -5,7 +5,7 @@ So the new version is proved by a server of its own, and the store's pointer mov
 
 from components.deploy.server import Server
 from components.deploy.settings import DeploySettings
-from components.deploy.targets import Release
+from components.deploy.targets.target import Release
 
 
 class LocalTarget:

@@ -5,7 +5,7 @@ from math import ceil
 from typing import Any
 
 from components.deploy.settings import DeploySettings
-from components.deploy.targets import Release
+from components.deploy.targets.target import Release
 
 Object = dict[str, Any]
 

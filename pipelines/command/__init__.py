@@ -1,0 +1,1 @@
+"""The `alsolike` command: options and words, one module for each group of commands."""

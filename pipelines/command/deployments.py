@@ -1,0 +1,83 @@
+"""The commands on what is deployed: list the versions, go back, let one serve."""
+
+import logging
+from typing import Annotated
+
+import typer
+
+from components.artifacts.bundles import current_version, open_store, previous_version
+from components.deploy.deploy import deploy_stored
+from components.deploy.settings import DeploySettings
+from components.errors import UserError
+from pipelines.definition.environment import load_environment
+from pipelines.definition.package import parse_assignments
+
+EnvironmentOption = Annotated[
+    str,
+    typer.Option(
+        "--environment",
+        "-e",
+        envvar="ALSOLIKE_ENVIRONMENT",
+        help="The cluster whose parameters say what is deployed where; none: this machine.",
+    ),
+]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param", "-p", help="A parameter of the deploy step, name=value; may be repeated."
+    ),
+]
+
+app = typer.Typer(help="See and change which version serves.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_versions(environment: EnvironmentOption = "", param: ParamOption = None) -> None:
+    """List the stored versions, the current one first, then those before it."""
+    store = open_store(_settings(environment, param).destination)
+    history = store.history()[::-1]
+    never = sorted(set(store.versions()) - set(history))
+    if not history and not never:
+        typer.echo(f"nothing is deployed at {store.location}")
+    states = ["current", "previous", *["before"] * len(history)][: len(history)]
+    for version, state in zip([*history, *never], [*states, *["stored"] * len(never)], strict=True):
+        typer.echo(f"{version}  {state}")
+
+
+@app.command()
+def rollback(environment: EnvironmentOption = "", param: ParamOption = None) -> None:
+    """Let the version serve that served before the current one."""
+    settings = _settings(environment, param)
+    previous = previous_version(open_store(settings.destination))
+    if previous is None:
+        raise UserError(f"{settings.destination} has no version before the current one")
+    _let_serve(settings, previous)
+
+
+@app.command()
+def promote(
+    version: Annotated[
+        str, typer.Argument(help="A stored version, such as a canary that does well.")
+    ],
+    environment: EnvironmentOption = "",
+    param: ParamOption = None,
+) -> None:
+    """Let a stored version serve, after the same smoke test as a new one."""
+    _let_serve(_settings(environment, param), version)
+
+
+def _let_serve(settings: DeploySettings, version: str) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    deploy_stored(settings, version)
+    current = current_version(open_store(settings.destination))
+    typer.echo(f"{current} is current in {settings.destination}")
+
+
+def _settings(environment: str, param: list[str] | None) -> DeploySettings:
+    """The deploy step's settings there; all requests go to the version unless it is said."""
+    given = parse_assignments(param or [])
+    if unknown := given.keys() - DeploySettings.model_fields.keys():
+        raise UserError(f"the deploy step has no parameter {', '.join(sorted(unknown))}")
+    known = load_environment(environment).defaults() if environment else {}
+    own = {name: known[name] for name in known.keys() & DeploySettings.model_fields.keys()}
+    return DeploySettings.model_validate(own | {"canary_percent": 100} | given)

@@ -1,0 +1,185 @@
+"""The `alsolike` command."""
+
+import os
+import sys
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from components.errors import UserError
+from components.processes import interrupt_on_termination
+from components.step import mistakes_in_one_line
+from pipelines.command import deployments, images
+from pipelines.command import kubeflow as remote
+from pipelines.definition.difference import diff
+from pipelines.definition.parameters import read_given
+from pipelines.local.run import ENDPOINT, TRIALS, StepFailed
+from pipelines.local.run import run as run_locally
+from pipelines.local.summary import SUMMARY
+
+
+class _Commands(TyperGroup):
+    """Commands that an interrupt ends with a line, where Typer says nothing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run one of them."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            notes = getattr(interrupt, "__notes__", [])
+            typer.echo(": ".join(["interrupted", *notes]), err=True)
+            sys.exit(130)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Star ratings in S3 to a live recommendation endpoint.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.command()
+def run(
+    source: Annotated[
+        str | None,
+        typer.Option(help="File, folder or s3:// URI of ratings; made up if not given."),
+    ] = None,
+    params: Annotated[
+        str, typer.Option(help="Pipeline parameters: 'epochs=10 format=csv', or a YAML file.")
+    ] = "",
+    docker: Annotated[
+        bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
+    ] = False,
+) -> None:
+    """Run the whole pipeline on this machine and ask the deployed server."""
+    summary = run_locally(*read_given(source, params), Console(), docker=docker)
+    typer.echo()
+    _show_end(summary)
+
+
+@app.command()
+def tune(
+    source: Annotated[
+        str | None,
+        typer.Option(help="File, folder or s3:// URI of ratings; made up if not given."),
+    ] = None,
+    params: Annotated[
+        str,
+        typer.Option(help="Those of the search and of run: 'objective=rating', or a YAML file."),
+    ] = "",
+    docker: Annotated[
+        bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
+    ] = False,
+) -> None:
+    """Search settings of the training step on this machine, then run the pipeline with the best."""
+    from pipelines.local.tune import tune_locally
+
+    summary = tune_locally(*read_given(source, params), Console(), docker=docker)
+    typer.echo(f"\nTrials   {Path(summary['folder']) / TRIALS}")
+    _show_end(summary)
+
+
+def _show_end(summary: Mapping[str, Any]) -> None:
+    """Say where a run left what it made, and what to do next."""
+    typer.echo(f"Report   {summary['report']}")
+    typer.echo(f"Summary  {Path(summary['folder']) / SUMMARY}")
+    if summary["endpoint"]["checked"]:
+        typer.echo("Serve it make serve")
+    else:
+        typer.echo(f"Nothing was deployed: {summary['verdict']['summary']}")
+
+
+@app.command()
+def parameters() -> None:
+    """List the pipeline's parameters, their defaults and what they are for."""
+    from pipelines.definition.package import SHIPPED, read_package
+    from pipelines.definition.parameters import describe
+
+    for name, default, text in describe(read_package(SHIPPED)):
+        typer.echo(f"{name} = {default}" if default else name)
+        typer.echo(textwrap.indent(textwrap.fill(text, 92), "    "))
+
+
+@app.command("compile")
+def compile_command(
+    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    environment: Annotated[
+        str, typer.Option("--environment", "-e", help="Cluster to compile for; none for any.")
+    ] = "",
+    local: Annotated[
+        bool, typer.Option("--local", help="Name images by tag, though they are locked.")
+    ] = False,
+) -> None:
+    """Write the pipeline's YAML, the same bytes for the same code."""
+    from pipelines.compile import compile_pipeline
+    from pipelines.definition.environment import LOCK, load_environment
+    from pipelines.definition.package import SHIPPED
+
+    if LOCK.exists() and not environment and not local:
+        raise UserError(
+            f"{LOCK.name} locks the images, and without a cluster they are named by tag: "
+            "give --environment, or --local for this machine alone"
+        )
+    target = output or SHIPPED
+    compile_pipeline(target, load_environment(environment) if environment else None)
+    typer.echo(target)
+
+
+@app.command()
+def serve(
+    bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = ENDPOINT / "current",
+    port: Annotated[int, typer.Option(help="Port on loopback.")] = 8080,
+) -> None:
+    """Serve the deployed model; a later deployment is taken up while it runs."""
+    if not bundle.exists():
+        raise UserError(f"there is no bundle at {bundle}: run the pipeline first (make run)")
+    command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", f"--port={port}"]
+    os.execv(sys.executable, command)
+
+
+@app.command("compare")
+def compare_command(
+    first: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/latest.")],
+    second: Annotated[Path, typer.Argument(help="Folder of the run to compare with it.")],
+) -> None:
+    """Print how the settings, the metrics and the verdicts of two runs differ."""
+    from pipelines.local.compare import compare
+
+    Console().print(compare(first, second))
+
+
+@app.command("sample-data")
+def sample_data(
+    output: Annotated[Path, typer.Argument(help="File to write, such as ratings.tsv.gz.")],
+    rows: Annotated[int, typer.Option(min=1, help="How many ratings.")] = 200_000,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other ratings.")] = 0,
+) -> None:
+    """Make up ratings in the 15 columns of the Amazon reviews."""
+    from pipelines.local.sample_data import write_sample
+
+    write_sample(output, rows=rows, seed=seed)
+
+
+app.command()(remote.submit)
+app.command()(remote.doctor)
+app.add_typer(remote.schedules, name="schedules")
+app.add_typer(deployments.app, name="deployments")
+app.add_typer(images.app, name="images")
+app.command()(diff)
+
+
+def main() -> None:
+    """Run the command; a person's mistake ends it with one line."""
+    interrupt_on_termination()
+    try:
+        with mistakes_in_one_line("error"):
+            app(standalone_mode=True)
+    except StepFailed as failure:
+        sys.exit(str(failure))

@@ -1,0 +1,1 @@
+"""The images of the steps: built, pushed, listed and audited."""

@@ -1,0 +1,49 @@
+"""What is known to be weak in the images and stays, with the reasons (`images/exceptions.yaml`)."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from components.errors import UserError
+from components.step import describe_invalid
+
+FILE = Path(__file__).parents[2] / "images" / "exceptions.yaml"
+
+
+class KnownFinding(BaseModel, frozen=True, extra="forbid"):
+    """A finding of the audit that stays, and why that is bearable."""
+
+    id: str = Field(min_length=1, description="as pip-audit names it, or one of its aliases")
+    package: str = Field(min_length=1, description="name of the package")
+    unreachable: str = Field(min_length=20, description="why the steps never come to the weak code")
+    isolation: str = Field(min_length=20, description="what stands around it, should they do so")
+
+
+class LinkedLibrary(BaseModel, frozen=True, extra="forbid"):
+    """A library that came with MXNet, which no look-up of packages shows."""
+
+    library: str = Field(min_length=1, description="its name")
+    version: str = Field(pattern=r"^\d+(\.\d+)+$", description="its version")
+    cpe: str = Field(pattern=r"^[\w.-]+:[\w.-]+$", description="vendor and product in the NVD")
+    known: tuple[str, ...] = Field(min_length=1, description="CVE numbers")
+    unreachable: str = Field(min_length=20, description="why the steps never come to the weak code")
+
+
+class Exceptions(BaseModel, frozen=True, extra="forbid"):
+    """All that stays."""
+
+    findings: tuple[KnownFinding, ...]
+    linked_into_mxnet: tuple[LinkedLibrary, ...]
+
+
+def read_exceptions(file: Path = FILE) -> Exceptions:
+    """Read what stays.
+
+    Raises:
+        UserError: if an entry lacks its reasons.
+    """
+    try:
+        return Exceptions.model_validate(yaml.safe_load(file.read_text()))
+    except ValidationError as error:
+        raise UserError(f"{file}: {describe_invalid(error)}") from None

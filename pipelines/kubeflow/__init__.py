@@ -1,0 +1,1 @@
+"""The pipeline on Kubeflow: uploaded, run, scheduled, and checked beforehand."""

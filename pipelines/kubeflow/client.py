@@ -1,0 +1,227 @@
+"""A signed-in client of Kubeflow Pipelines whose errors a person can act on."""
+
+import json
+import logging
+import os
+import re
+import tempfile
+import textwrap
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, TypeVar
+
+import urllib3
+from kfp.client import Client, set_volume_credentials
+from kfp_server_api import ApiException
+
+from components.errors import UserError
+from components.processes import child_process
+from pipelines.definition.environment import Access, Kubeflow
+
+TOKEN_VARIABLE = "ALSOLIKE_KFP_TOKEN"
+COOKIE_VARIABLE = "ALSOLIKE_KFP_COOKIE"
+
+_REQUEST_SECONDS = 60
+_RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+_FORWARD_SECONDS = 30
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A signed-in client, and where it is signed in."""
+
+    client: Client
+    settings: Kubeflow
+    endpoint: str
+
+    def run_url(self, run_id: str) -> str:
+        """The page of a run in the UI."""
+        return f"{self.settings.ui or self.endpoint}/#/runs/details/{run_id}"
+
+    def ask(self, what: str, request: Callable[[], T]) -> T:
+        """Make a request that may be repeated, until it is answered.
+
+        Args:
+            what: The request in words that follow "cannot", for the error.
+            request: Calls the client once.
+
+        Raises:
+            UserError: if the answer is a refusal, or there is none after some tries.
+        """
+        return self.create(what, request, find=lambda: None)
+
+    def create(self, what: str, make: Callable[[], T], find: Callable[[], T | None]) -> T:
+        """Make something exactly once, although an answer may be lost on its way.
+
+        Args:
+            what: The request in words that follow "cannot", for the error.
+            make: Calls the client once.
+            find: Looks for what an unanswered call may have made, or another client before us.
+
+        Raises:
+            UserError: if the answer is a refusal, or there is none after some tries.
+        """
+        for pause in (*_RETRY_PAUSES, None):
+            try:
+                with redirect_stdout(StringIO()):  # the client prints links of its own
+                    return make()
+            except (ApiException, urllib3.exceptions.HTTPError) as error:
+                may_exist = _is_transient(error) or getattr(error, "status", None) == 409
+                if may_exist and (found := find()) is not None:
+                    return found
+                if pause is None or not _is_transient(error):
+                    raise UserError(self._explain(what, error)) from error
+                logger.info("no answer yet, asking again: %s", what)
+                time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _explain(self, what: str, error: Exception) -> str:
+        if not isinstance(error, ApiException) or not error.status:
+            # Of many tries urllib3 tells the URL at length, and apart from it what went wrong.
+            cause = getattr(error, "reason", None) or error
+            return (
+                f"cannot {what}: {self.endpoint} does not answer ({_first_line(cause)}): "
+                "check the endpoint and the network"
+            )
+        said = _server_message(error)
+        if error.status == 401 or 300 <= error.status < 400:
+            return (
+                f"cannot {what}: {self.endpoint} does not accept the credentials "
+                f"(access {self.settings.access}): sign in again; a token's audience must be "
+                "pipelines.kubeflow.org"
+            )
+        if error.status == 403:
+            return (
+                f"cannot {what}: not allowed in namespace {self.settings.namespace} ({said}): "
+                "bind the role alsolike-submit of pipelines/manifests to your account"
+            )
+        return f"cannot {what}: {self.endpoint} answers {error.status} ({said})"
+
+
+@contextmanager
+def connect(settings: Kubeflow) -> Iterator[Session]:
+    """Sign in to Kubeflow Pipelines.
+
+    Raises:
+        UserError: if the token or the cookie is missing, or the API cannot be reached.
+    """
+    forward = settings.access is Access.PORT_FORWARD and settings.endpoint is None
+    with _port_forward(settings) if forward else nullcontext(_endpoint(settings)) as endpoint:
+        credentials = _credentials(settings.access)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # about servers older than 2.0
+            client = Client(
+                host=endpoint,
+                # With the namespace "kubeflow" it would ask the API, with long pauses, for its own.
+                namespace=settings.profile or "none",
+                ssl_ca_cert=str(settings.ca_certificate) if settings.ca_certificate else None,
+                **credentials,
+            )
+        client._context_setting["namespace"] = settings.profile or ""
+        _guard(client)
+        yield Session(client, settings, endpoint)
+
+
+def _endpoint(settings: Kubeflow) -> str:
+    if settings.endpoint:
+        return settings.endpoint
+    return f"http://ml-pipeline.{settings.system_namespace}.svc.cluster.local:8888"
+
+
+def _credentials(access: Access) -> dict[str, Any]:
+    if access is Access.SERVICE_ACCOUNT:
+        return {"credentials": set_volume_credentials.ServiceAccountTokenVolumeCredentials()}
+    if access is Access.TOKEN:
+        return {"existing_token": _secret(TOKEN_VARIABLE, access)}
+    if access is Access.COOKIE:
+        return {"cookies": _secret(COOKIE_VARIABLE, access)}
+    token = os.environ.get(TOKEN_VARIABLE) if access is Access.PORT_FORWARD else None
+    return {"existing_token": token}
+
+
+def _secret(variable: str, access: Access) -> str:
+    value = os.environ.get(variable)
+    if not value:
+        raise UserError(f"access is {access}, but {variable} is not set: put the {access} there")
+    return value
+
+
+@contextmanager
+def _port_forward(settings: Kubeflow) -> Iterator[str]:
+    """Reach the API through the kubeconfig that kubectl uses; yields the URL."""
+    command = ["kubectl", f"--namespace={settings.system_namespace}", "port-forward"]
+    command += ["--address=127.0.0.1", "service/ml-pipeline", ":8888"]
+    with tempfile.NamedTemporaryFile(prefix="alsolike-port-forward-") as log:
+        try:
+            process = child_process(command, output=log, environment=os.environ)
+            with process as child:
+                yield f"http://127.0.0.1:{_forwarded_port(Path(log.name), child.poll)}"
+        except FileNotFoundError:
+            raise UserError(
+                "access is port-forward, but there is no kubectl: install it, or set the endpoint"
+            ) from None
+
+
+def _forwarded_port(log: Path, exit_status: Callable[[], int | None]) -> int:
+    deadline = time.monotonic() + _FORWARD_SECONDS
+    while time.monotonic() < deadline:
+        if found := re.search(r"Forwarding from 127\.0\.0\.1:(\d+)", log.read_text()):
+            return int(found[1])
+        if exit_status() is not None:
+            break
+        time.sleep(0.05)
+    said = " ".join(log.read_text().split()) or "no answer"
+    raise UserError(f"cannot forward a port to Kubeflow Pipelines: kubectl says: {said}")
+
+
+def _guard(client: Client) -> None:
+    """Bound the wait for an answer, and take no login page for one.
+
+    The generated client waits for ever, follows redirects to a login page, and reads the page
+    as an empty list.
+    """
+    pool = client._run_api.api_client.rest_client.pool_manager
+    send = pool.request
+
+    def request(method: str, url: str, **options: Any) -> urllib3.BaseHTTPResponse:
+        options["timeout"] = options.get("timeout") or _REQUEST_SECONDS
+        answer: urllib3.BaseHTTPResponse = send(method, url, redirect=False, **options)
+        kind = answer.headers.get("Content-Type", "")
+        if 200 <= answer.status < 300 and not kind.startswith("application/json"):
+            page = ApiException(status=401, reason=f"a page ({kind}) in place of an answer")
+            page.body = b""  # the client decodes it
+            raise page
+        return answer
+
+    pool.request = request
+
+
+def _is_transient(error: Exception) -> bool:
+    status = getattr(error, "status", None)
+    return not status or status == 429 or status >= 500
+
+
+def _server_message(error: ApiException) -> str:
+    """The message within the server's answer, whichever of its services wrote it."""
+    try:
+        body = json.loads(error.body or "")
+    except ValueError:
+        return _first_line(error.body or error.reason or "no reason given")
+    for field in ("message", "error_message", "error_details", "error"):
+        if isinstance(body, dict) and body.get(field):
+            return _first_line(body[field])
+    return _first_line(error.reason)
+
+
+def _first_line(text: object) -> str:
+    words = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    return textwrap.shorten(words.strip().partition("\n")[0], 300, placeholder=" …")

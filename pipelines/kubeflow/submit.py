@@ -1,0 +1,144 @@
+"""One run of the pipeline on Kubeflow: uploaded, started, followed to its end."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from kfp_server_api import GoogleRpcStatus, V2beta1Run
+
+from components.errors import UserError
+from pipelines.definition.environment import Environment
+from pipelines.definition.package import Package
+from pipelines.kubeflow.client import Session
+from pipelines.kubeflow.versions import find_version, named, publish
+
+_POLL_SECONDS = 5.0
+_ENDS = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
+_NOT_YET = (None, "RUNTIME_STATE_UNSPECIFIED")
+
+Say = Callable[[str], None]
+
+
+def describe(
+    session: Session,
+    environment: Environment,
+    package: Package,
+    revision: str,
+    parameters: Mapping[str, Any],
+    say: Say,
+) -> None:
+    """Say what `start` would do; nothing on Kubeflow is changed."""
+    existing = find_version(session, environment, package)
+    version = f"{existing.name} (uploaded before)" if existing else f"{revision} (to be uploaded)"
+    say(f"version      {version}")
+    say(f"pipeline     {environment.pipeline}")
+    say(f"experiment   {environment.kubeflow.experiment}")
+    for name, value in parameters.items():
+        say(f"parameter    {name}={value}")
+
+
+def start(
+    session: Session,
+    environment: Environment,
+    package: Package,
+    revision: str,
+    parameters: Mapping[str, Any],
+    say: Say,
+) -> str:
+    """Upload the package unless it is there, and start a run.
+
+    Returns:
+        The run's id.
+    """
+    version, uploaded = publish(session, environment, package, revision)
+    say(f"version  {version.name} ({'uploaded' if uploaded else 'unchanged, uploaded before'})")
+    experiment_id = ensure_experiment(session)
+    name = f"training-{revision}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    run = session.create(
+        f"start the run {name}",
+        make=partial(
+            session.client.run_pipeline,
+            experiment_id,
+            name,
+            params=dict(parameters),
+            pipeline_id=version.pipeline_id,
+            version_id=version.version_id,
+            pipeline_root=environment.pipeline_root,
+            service_account=session.settings.service_account,
+        ),
+        find=partial(_find_run, session, experiment_id, name),
+    )
+    say(f"run      {name}")
+    say(f"page     {session.run_url(run.run_id)}")
+    return str(run.run_id)
+
+
+def follow(session: Session, run_id: str, package: Package, say: Say) -> bool:
+    """Say each change of a step's state until the run ends.
+
+    Returns:
+        Whether the run succeeded.
+
+    Raises:
+        UserError: if the API stops answering; the run goes on.
+    """
+    shown: dict[str, str] = {}
+    while True:
+        try:
+            run = session.ask("look at the run", partial(session.client.get_run, run_id))
+        except UserError as error:
+            raise UserError(f"{error}; the run itself goes on: {session.run_url(run_id)}") from None
+        for step, state, reason in _step_states(run, package):
+            if shown.get(step) != state:
+                shown[step] = state
+                say(f"{datetime.now():%H:%M:%S} {step:<10} {state.lower()}{reason}")
+        if run.state in _ENDS:
+            say(f"the run {run.state.lower()}{_reason(run.error)}")
+            return bool(run.state == "SUCCEEDED")
+        time.sleep(_POLL_SECONDS)
+
+
+def find_experiment(session: Session) -> str | None:
+    """The id of the environment's experiment, if there is one."""
+    found = session.ask(
+        "list the experiments",
+        partial(
+            session.client.list_experiments,
+            namespace=session.settings.profile,
+            filter=named(session.settings.experiment),
+        ),
+    ).experiments
+    return found[0].experiment_id if found else None
+
+
+def ensure_experiment(session: Session) -> str:
+    """The id of the environment's experiment, made if it is missing."""
+    name = session.settings.experiment
+    client, profile = session.client, session.settings.profile
+    return find_experiment(session) or session.create(
+        f"create the experiment {name}",
+        make=lambda: str(client.create_experiment(name, namespace=profile).experiment_id),
+        find=partial(find_experiment, session),
+    )
+
+
+def _find_run(session: Session, experiment_id: str, name: str) -> V2beta1Run | None:
+    listed = partial(session.client.list_runs, experiment_id=experiment_id, filter=named(name))
+    found = session.ask("list the runs", listed).runs
+    return found[0] if found else None
+
+
+def _step_states(run: V2beta1Run, package: Package) -> Iterator[tuple[str, str, str]]:
+    """Name, state and reason of each step that has begun; drivers and DAGs are left out."""
+    steps = package.steps()
+    names = {name: name for name in steps} | {s.task_info.name: n for n, s in steps.items()}
+    details = run.run_details.task_details if run.run_details else None
+    for task in details or []:
+        if task.display_name in names and task.state not in _NOT_YET:
+            yield names[task.display_name], task.state, _reason(task.error)
+
+
+def _reason(error: GoogleRpcStatus | None) -> str:
+    return f": {' '.join(error.message.split())}" if error and error.message else ""

@@ -1,0 +1,160 @@
+"""The steps of a local run, and its server, in containers that do not outlive the run."""
+
+import codecs
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import NotFound
+from docker.models.containers import Container
+from docker.types import Mount
+from kfp import local
+from kfp.local import docker_task_handler
+
+from components import images
+from components.deploy.http import Ask, client, is_ready
+from components.deploy.server import free_port
+from components.errors import UserError
+from pipelines.images.engine import connect, require_images
+from pipelines.local.source import portable_variables
+
+LABEL = "alsolike.run"
+
+# Parameters that may name a folder of this machine.
+_FOLDERS = ("destination", "warm_start", "checkpoints")
+_POLL_SECONDS = 0.1
+
+
+@contextmanager
+def run_of_containers(needed: Iterable[str]) -> Iterator[str]:
+    """The id of a run, which its containers bear as a label; at the end none of them is left.
+
+    Args:
+        needed: the images that the run needs.
+
+    Raises:
+        UserError: if no engine answers, or it lacks one of the images.
+    """
+    engine = connect()
+    require_images(engine, needed)
+    run_id = uuid.uuid4().hex
+    try:
+        yield run_id
+    finally:
+        # Each is removed by whoever started it; here is what one who was killed left behind.
+        mine = {"label": f"{LABEL}={run_id}"}
+        for container in engine.containers.list(all=True, filters=mine, ignore_removed=True):
+            with suppress(NotFound):
+                container.remove(force=True, v=True)
+
+
+def docker_runner(run_id: str, parameters: Mapping[str, Any]) -> local.DockerRunner:
+    """What has kfp.local run steps in containers, which see S3 and the folders of the parameters.
+
+    Args:
+        run_id: the run's.
+        parameters: of the pipeline, by name.
+    """
+    docker_task_handler.run_docker_container = run_container
+    named = (str(parameters.get(name, "")) for name in _FOLDERS)
+    folders = [Path(name) for name in named if name.startswith("/")]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    mounts = [Mount(str(folder), str(folder), type="bind") for folder in folders]
+    return local.DockerRunner(environment=portable_variables(), **_confined(run_id, mounts))
+
+
+def run_container(
+    client: docker.DockerClient,
+    image: str,
+    command: Sequence[str],
+    volumes: Mapping[str, Any],
+    **arguments: Any,
+) -> int:
+    """Run a step's container until it ends; its exit status.
+
+    In the place of kfp.local's own function, which has the engine remove the container as it ends
+    and, where that is quicker than the question for the exit status, takes a failure for a success
+    (kubeflow/pipelines, 13332).
+    """
+    with _started(client, image, command, volumes=volumes, **arguments) as container:
+        for text in codecs.iterdecode(container.logs(stream=True), "utf-8", errors="replace"):
+            sys.stdout.write(text)
+        return int(container.wait()["StatusCode"])
+
+
+@contextmanager
+def serving(run_id: str, bundle: Path, seconds: float) -> Iterator[Ask]:
+    """Run the server's container on a bundle until the block ends, once it is ready.
+
+    Raises:
+        UserError: if it ends, or is not ready in time.
+    """
+    port = free_port()
+    command = ["python", "-m", "components.serve", f"--bundle={bundle}", f"--port={port}"]
+    mounts = [Mount(str(bundle), str(bundle), type="bind", read_only=True)]
+    arguments = _confined(run_id, mounts)
+    with _started(connect(), images.SERVE, command, **arguments) as container:
+        address = f"http://127.0.0.1:{port}"
+        _wait_until_ready(container, address, seconds)
+        yield client(address)
+
+
+def _confined(run_id: str, mounts: Sequence[Mount]) -> dict[str, Any]:
+    """How every container runs: as the user who started the run, and with no more rights.
+
+    It shares the network of this machine, on whose loopback the S3 server listens.
+    """
+    return {
+        "labels": {LABEL: run_id},
+        "user": f"{os.getuid()}:{os.getgid()}",
+        "network_mode": "host",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        # A volume that goes with the container: on disk, writable for everyone as the image's is.
+        "mounts": [*mounts, Mount("/tmp", None, type="volume")],
+    }
+
+
+@contextmanager
+def _started(
+    engine: docker.DockerClient, image: str, command: Sequence[str], **arguments: Any
+) -> Iterator[Container]:
+    """A container that is removed at the end, whatever happens."""
+    with ExitStack() as stack:
+        # Before it has an id, it could not be removed.
+        with _interrupts_held():
+            container = engine.containers.create(image, list(command), **arguments)
+            stack.callback(container.remove, force=True, v=True)
+        container.start()
+        yield container
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    held = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _wait_until_ready(container: Container, address: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_ready(address):
+        container.reload()
+        if container.status == "exited":
+            last = container.logs(tail=1).decode(errors="replace").strip()
+            raise UserError(f"the server's container ended: {last}")
+        if time.monotonic() > deadline:
+            raise UserError(f"the server's container was not ready within {seconds:g} s")
+        time.sleep(_POLL_SECONDS)

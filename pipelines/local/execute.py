@@ -1,0 +1,69 @@
+"""Run a compiled pipeline: `python -m pipelines.local.execute PIPELINE PARAMETERS ROOT [RUN_ID]`.
+
+A process of its own, because kfp.local keeps its state in globals and prints as it likes.
+"""
+
+import json
+import shlex
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from kfp import components, local
+from kfp.local import subprocess_task_handler
+
+from components.processes import interrupt_on_termination, terminate_session_on_termination
+
+
+def execute(pipeline: Path, parameters: Path, root: Path, run_id: str = "") -> None:
+    """Run a pipeline by kfp.local.
+
+    Args:
+        pipeline: the compiled YAML.
+        parameters: a JSON file of parameters by name.
+        root: the folder that takes the artifacts.
+        run_id: of the containers to run the steps in; without one, they run in subprocesses.
+
+    Raises:
+        RuntimeError: if a step fails.
+    """
+    given = json.loads(parameters.read_text())
+    workspace = root / "workspace"
+    workspace.mkdir(parents=True)
+    # kfp.local doubts every image whose name does not hold "python".
+    warnings.simplefilter("ignore", RuntimeWarning)
+    if run_id:
+        from pipelines.local.containers import docker_runner
+
+        runner = docker_runner(run_id, given)
+    else:
+        subprocess_task_handler.replace_python_executable = with_python
+        runner = local.SubprocessRunner(use_venv=False)
+    # Its own choice of a workspace is below /tmp, where an interrupt would leave it.
+    local.init(runner, pipeline_root=str(root), workspace_root=str(workspace))
+    components.load_component_from_file(str(pipeline))(**given)
+
+
+def with_python(command: Sequence[str], python: str) -> list[str]:
+    """A step's command with the Python to run it, whatever stands in that one's path.
+
+    In the place of kfp.local's own function, which does not quote the path, and also puts it where
+    the value of a parameter says "python3".
+
+    Args:
+        command: `sh -ec SCRIPT` and the script's arguments.
+        python: the path.
+    """
+    shell, options, script, *arguments = command
+    return [shell, options, script.replace("python3", shlex.quote(python)), *arguments]
+
+
+if __name__ == "__main__":
+    _pipeline, _parameters, _root, *_run_id = sys.argv[1:]
+    if _run_id:
+        # Containers end with who started them only if that one unwinds.
+        interrupt_on_termination()
+    else:
+        terminate_session_on_termination()
+    execute(Path(_pipeline), Path(_parameters), Path(_root), *_run_id)

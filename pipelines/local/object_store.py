@@ -1,0 +1,152 @@
+"""A real S3 server on loopback, for runs on a laptop and for tests."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+from components.errors import UserError
+from components.processes import child_process
+
+# SeaweedFS opens these; for each port it also opens the one 10000 above, for gRPC.
+_PORTED = ("master", "filer", "volume", "admin", "s3")
+_GRPC = 10000
+_START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """Where a running S3 server is, and the keys that open it."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which boto3, and so every step, finds this server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **direct_loopback(os.environ),
+        }
+
+
+def direct_loopback(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that keep the surroundings' proxy away from what stays on this machine.
+
+    Args:
+        environment: the surroundings, whose other exceptions from the proxy are kept.
+    """
+    excepted = environment.get("no_proxy", environment.get("NO_PROXY", ""))
+    if excepted != "*":
+        excepted = ",".join(filter(None, (excepted, "127.0.0.1", "localhost")))
+    return {"NO_PROXY": excepted, "no_proxy": excepted}
+
+
+@contextmanager
+def serve_object_store() -> Iterator[ObjectStore]:
+    """Run an S3 server on free ports, with keys made for this run, until the block ends.
+
+    Raises:
+        UserError: if the server ends, or is not ready in time; its last words are in the message.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="alsolike-s3-"))
+    ports = _free_ports(len(_PORTED))
+    try:
+        (folder / "data").mkdir()
+        access_key, secret_key = secrets.token_hex(10), secrets.token_hex(20)
+        _write_keys(folder / "s3.json", access_key, secret_key)
+        log = folder / "log"
+        with (
+            log.open("wb") as output,
+            child_process(
+                _command(folder, dict(zip(_PORTED, ports, strict=True))),
+                output=output,
+                # Credentials in the surroundings would be taken for the server's own.
+                environment={k: v for k, v in os.environ.items() if not k.startswith("AWS_")},
+                folder=folder,
+                ending=signal.SIGKILL,
+            ) as process,
+        ):
+            endpoint = f"http://127.0.0.1:{ports[-1]}"
+            _wait_until_ready(endpoint, process, log)
+            yield ObjectStore(endpoint, access_key, secret_key)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        for port in ports:
+            for socket_file in _socket_files(port):
+                socket_file.unlink(missing_ok=True)
+
+
+def _write_keys(file: Path, access_key: str, secret_key: str) -> None:
+    credentials = [{"accessKey": access_key, "secretKey": secret_key}]
+    actions = ["Admin", "Read", "List", "Tagging", "Write"]
+    identity = {"name": "alsolike", "credentials": credentials, "actions": actions}
+    file.touch(mode=0o600)
+    file.write_text(json.dumps({"identities": [identity]}))
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that are free now, each with the one 10000 above it."""
+    ports: list[int] = []
+    while len(ports) < count:
+        with socket.socket() as low, socket.socket() as high, suppress(OSError, OverflowError):
+            low.bind(("127.0.0.1", 0))
+            port = low.getsockname()[1]
+            high.bind(("127.0.0.1", port + _GRPC))
+            if port not in ports and not _socket_files(port):
+                ports.append(port)
+    return ports
+
+
+def _socket_files(port: int) -> list[Path]:
+    """What SeaweedFS puts beside a port and leaves there; what another user left is in its way."""
+    numbers = (port, port + _GRPC)
+    return [file for n in numbers for file in Path("/tmp").glob(f"seaweedfs-*-{n}.sock")]
+
+
+def _command(folder: Path, ports: dict[str, int]) -> list[str | Path]:
+    return [
+        Path(sys.executable).with_name("weed"),
+        f"-logdir={folder}",
+        "mini",
+        f"-dir={folder / 'data'}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-s3.config={folder / 's3.json'}",
+        *(f"-{name}.port={port}" for name, port in ports.items()),
+        # A bucket has volumes of its own; by itself it makes them so large that a disk with little
+        # free space has room for those of a few buckets alone.
+        "-master.volumeSizeLimitMB=32",
+        *("-master.telemetry=false", "-webdav=false", "-admin.ui=false"),
+        *("-s3.port.iceberg=0", "-s3.port.lance=0"),
+        *("-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false"),
+    ]
+
+
+def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    direct = build_opener(ProxyHandler({}))
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), direct.open(f"{endpoint}/healthz", timeout=1) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.05)
+    last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+    how = "ended" if process.poll() is not None else f"was not ready within {_START_SECONDS} s"
+    raise UserError(f"the S3 server of this run {how}: {last or 'it said nothing'}: run it again")

@@ -1,0 +1,247 @@
+"""The whole pipeline on this machine: a real S3 server, the shipped YAML, a served answer."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rich.console import Console
+
+from components import images
+from components.artifacts.bundles import open_store
+from components.artifacts.model import Model
+from components.deploy.server import serving
+from components.processes import child_process
+from pipelines.definition.package import SHIPPED, Package, read_package
+from pipelines.definition.parameters import check_settings
+from pipelines.local import containers
+from pipelines.local.object_store import direct_loopback, serve_object_store
+from pipelines.local.progress import StepRun, follow, settle
+from pipelines.local.source import sample, upload
+from pipelines.local.summary import REPORT, SUMMARY, Answer, show, summarize
+
+RUNS = Path("runs")
+ENDPOINT = RUNS / "endpoint"
+TRIALS = "trials.html"
+LOG = "log.txt"
+
+# What a run folder has at hand for people, from whichever step made it.
+_PAGES = {REPORT: ("evaluate", "report"), TRIALS: ("conclude", "report")}
+_SERVER_SECONDS = 60
+_LISTED = 10
+
+
+class StepFailed(Exception):  # noqa: N818 - the word is the state
+    """A step of the run failed; the message is the step's own."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a run is made of.
+
+    Attributes:
+        package: the pipeline. parameters: its parameters by name.
+        folder: where the run keeps what comes of it.
+        environment: the variables by which a step reaches the source.
+        containers: the id that its containers bear; empty where it has none.
+    """
+
+    package: Package
+    parameters: dict[str, Any]
+    folder: Path
+    environment: dict[str, str]
+    containers: str
+
+
+def run(
+    source: str | None,
+    given: Mapping[str, Any],
+    console: Console,
+    runs: Path = RUNS,
+    pipeline: Path = SHIPPED,
+    docker: bool = False,
+) -> dict[str, Any]:
+    """Run the pipeline and ask the deployed server.
+
+    Args:
+        source: a file, a folder, or an `s3://` URI of ratings; None makes some up.
+        given: pipeline parameters by name, as text or typed.
+        console: where people read along.
+        runs: the folder of all runs; `latest` in it is the one that ended last.
+        pipeline: the compiled YAML: the training pipeline, or one that ends with it.
+        docker: run each step in its image, and the server too.
+
+    Returns:
+        The summary, also written to `summary.json` in the run's folder, which it names.
+
+    Raises:
+        UserError: if a parameter or the source is not usable, or the Docker engine is not.
+        StepFailed: if a step fails.
+    """
+    package = read_package(pipeline)
+    destination = str((runs / ENDPOINT.name).resolve())
+    # Wrong parameters are told before anything starts, so the source has its URI later.
+    parameters = package.parameters({"destination": destination, **given, "source": ""})
+    check_settings(parameters)
+    needed = {*package.images(), images.SERVE}
+    with (
+        containers.run_of_containers(needed) if docker else nullcontext("") as run_id,
+        _reachable(source, runs) as (uri, environment),
+        _new_run(runs) as folder,
+    ):
+        console.out(f"Run      {folder}", highlight=False)
+        this = _Run(package, parameters | {"source": uri}, folder, environment, run_id)
+        steps = _execute(this, console)
+        summary = _conclude(this, steps)
+    _write_json(folder / SUMMARY, summary)
+    _make_latest(folder)
+    show(summary, console)
+    failed = [step for step in steps if step.state != "SUCCEEDED"]
+    if failed:
+        raise StepFailed(failed[0].error)
+    return summary
+
+
+@contextmanager
+def _new_run(runs: Path) -> Iterator[Path]:
+    """The folder of a new run; an interrupt says that the log is there."""
+    folder = runs.resolve() / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"what the steps printed is in {folder / LOG}")
+        raise
+
+
+def _make_latest(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=".latest-", dir=folder.parent) as aside:
+        link = Path(aside) / "latest"
+        link.symlink_to(folder.name)
+        link.replace(folder.parent / "latest")
+
+
+@contextmanager
+def _reachable(source: str | None, runs: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """The source's `s3://` URI, and the variables by which a step reaches it."""
+    if source and source.startswith("s3://"):
+        yield source, direct_loopback(os.environ)
+        return
+    file = Path(source) if source else sample(runs / "sample")
+    with serve_object_store() as store:
+        yield upload(file, store), store.environment
+
+
+def _execute(this: _Run, console: Console) -> list[StepRun]:
+    """Run the pipeline in a process of its own, all that it prints kept in `log.txt`."""
+    folder = this.folder
+    _write_json(folder / "parameters.json", this.parameters)
+    shutil.copy(this.package.path, folder / "pipeline.yaml")
+    command: list[str | Path] = [
+        *(sys.executable, "-m", "pipelines.local.execute"),
+        *(folder / "pipeline.yaml", folder / "parameters.json", folder / "artifacts"),
+        *([this.containers] if this.containers else []),
+    ]
+    surroundings = {**os.environ, **this.environment, "PYTHONUNBUFFERED": "1"}
+    with (
+        (folder / LOG).open("w") as log,
+        # kfp.local never removes the folders in which it puts the sources of steps.
+        tempfile.TemporaryDirectory(prefix="alsolike-") as scratch,
+        child_process(
+            command,
+            output=subprocess.PIPE,
+            environment=surroundings | {"TMPDIR": scratch},
+            folder=folder,
+        ) as process,
+    ):
+
+        def lines() -> Iterator[str]:
+            assert process.stdout is not None
+            for raw in process.stdout:
+                line = raw.decode(errors="replace")
+                log.write(line)
+                yield line
+
+        steps = follow(lines(), partial(console.out, highlight=False))
+        failed = process.wait() != 0
+        settle(steps, failed)
+        if failed and all(step.state == "SUCCEEDED" for step in steps):
+            log.flush()
+            tail = (folder / LOG).read_text().strip().rpartition("\n")[2]
+            raise StepFailed(f"the pipeline did not run: {tail} (see {folder / LOG})")
+    return steps
+
+
+def _conclude(this: _Run, steps: list[StepRun]) -> dict[str, Any]:
+    started = {step.name for step in steps}
+    skipped = [name for name in this.package.steps() if name not in started]
+    for name, made_by in _PAGES.items():
+        if page := _output(this.folder, *made_by):
+            shutil.copy(page, this.folder / name)
+    verdict = _output(this.folder, "evaluate", "verdict")
+    deployed = any(step.name == "deploy" and step.state == "SUCCEEDED" for step in steps)
+    return summarize(this.folder, steps, skipped, verdict, _ask(this) if deployed else None)
+
+
+def _output(folder: Path, step: str, name: str) -> Path | None:
+    """Where kfp.local put an output of a step, if the step left it."""
+    return next(iter((folder / "artifacts").glob(f"*/{step}/{name}")), None)
+
+
+def _ask(this: _Run) -> Answer:
+    """Serve the version that this run deployed and ask it for recommendations."""
+    endpoint = _output(this.folder, "deploy", "endpoint")
+    assert endpoint is not None
+    version = json.loads((endpoint / "endpoint.json").read_text())["version"]
+    store = open_store(str(this.parameters["destination"]))
+    serve = partial(containers.serving, this.containers) if this.containers else serving
+    with tempfile.TemporaryDirectory(prefix="alsolike-") as work, _variables(this.environment):
+        bundle = store.fetch(version, Path(work))
+        model = Model.load(bundle)
+        user = _someone(model)
+        customer = model.catalogue.customers[user]
+        with serve(bundle, _SERVER_SECONDS) as ask:
+            found = ask(f"/recommend/{quote(customer, safe='')}?n={_LISTED}", None)
+        return Answer(customer, _liked(model, user), found["recommendations"])
+
+
+@contextmanager
+def _variables(environment: Mapping[str, str]) -> Iterator[None]:
+    """The environment variables, set while the block lasts."""
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _someone(model: Model) -> int:
+    """The first customer who rated as many products as one would want to read."""
+    lengths = model.seen.offsets[1:] - model.seen.offsets[:-1]
+    return int((abs(lengths - _LISTED)).argmin())
+
+
+def _liked(model: Model, user: int) -> list[str]:
+    """Titles of what a customer rated best, the newest first."""
+    items, stars = model.seen.of(user)
+    best = [
+        item for item, star in zip(items[::-1], stars[::-1], strict=True) if star == stars.max()
+    ]
+    catalogue = model.catalogue
+    return [catalogue.titles[item] or catalogue.products[item] for item in best[:_LISTED]]
+
+
+def _write_json(file: Path, value: Any) -> None:
+    file.write_text(json.dumps(value, indent=1) + "\n")

@@ -1,0 +1,149 @@
+"""What a run came to: for people as tables, for programs as `summary.json`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from components.artifacts.evaluation import (
+    EVALUATION,
+    RANKING_BASELINES,
+    RATING_BASELINES,
+    read_verdict,
+)
+from pipelines.local.progress import StepRun
+
+SUMMARY = "summary.json"
+REPORT = "report.html"
+
+_SHOWN = (
+    ("rating", ("mse", "rmse", "mae"), RATING_BASELINES),
+    ("ranking", ("ndcg_at_10", "hit_rate_at_10", "coverage_at_10"), RANKING_BASELINES),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the deployed server answered, and what it answered for.
+
+    Attributes:
+        customer: the customer's id. liked: titles that they had rated best.
+        recommendations: products as the server listed them.
+    """
+
+    customer: str
+    liked: list[str]
+    recommendations: list[dict[str, Any]]
+
+
+def summarize(
+    folder: Path,
+    steps: Sequence[StepRun],
+    skipped: Sequence[str],
+    verdict: Path | None,
+    answer: Answer | None,
+) -> dict[str, Any]:
+    """The end result of a run.
+
+    Args:
+        folder: the run's, which has the report if evaluation came that far.
+        steps: the steps that ran.
+        skipped: names of those that did not.
+        verdict: the folder of the verdict artifact, likewise.
+        answer: what the server answered, if the model was deployed.
+    """
+    states = {step.name: {"state": step.state, "seconds": step.seconds} for step in steps}
+    states |= {name: {"state": "SKIPPED", "seconds": 0.0} for name in skipped}
+    judged = read_verdict(verdict).content if verdict else None
+    evaluation = json.loads((verdict / EVALUATION).read_text()) if verdict else {}
+    report = folder / REPORT
+    return {
+        "folder": str(folder),
+        "steps": states,
+        "metrics": evaluation.get("metrics", {}),
+        "baselines": evaluation.get("baselines", {}),
+        "verdict": judged,
+        "customer": answer.customer if answer else None,
+        "liked": answer.liked if answer else [],
+        "recommendations": answer.recommendations if answer else [],
+        "endpoint": {"checked": answer is not None},
+        "report": str(report) if report.exists() else None,
+    }
+
+
+def show(summary: dict[str, Any], console: Console) -> None:
+    """Print a summary for people; what looks like markup in the data is printed as it is."""
+    console.print()
+    console.print(_steps(summary["steps"]))
+    if summary["verdict"]:
+        console.print(_metrics(summary))
+        console.print(_verdict(summary["verdict"]))
+    if summary["recommendations"]:
+        console.print(_recommendations(summary))
+
+
+def _steps(steps: dict[str, dict[str, Any]]) -> Table:
+    table = Table("step", "state", title="Steps", title_justify="left")
+    table.add_column("seconds", justify="right")
+    for name, step in steps.items():
+        table.add_row(name, step["state"].lower(), f"{step['seconds']:.1f}")
+    total = sum(step["seconds"] for step in steps.values())
+    table.add_section()
+    table.add_row("all", "", f"{total:.1f}")
+    return table
+
+
+def _metrics(summary: dict[str, Any]) -> RenderableType:
+    return Group(
+        *(
+            _against_baselines(summary, title, metrics, baselines)
+            for title, metrics, baselines in _SHOWN
+            if metrics[0] in summary["metrics"]
+        )
+    )
+
+
+def _against_baselines(
+    summary: dict[str, Any], title: str, metrics: Sequence[str], baselines: Sequence[str]
+) -> Table:
+    table = Table(title.capitalize(), title_justify="left")
+    for name in metrics:
+        table.add_column(name, justify="right")
+    rows = {"model": summary["metrics"]}
+    rows |= {name: summary["baselines"].get(name, {}) for name in baselines}
+    for name, figures in rows.items():
+        label = Text(name, "bold" if name == "model" else "")
+        table.add_row(label, *(_figure(figures.get(metric)) for metric in metrics))
+    return table
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _verdict(verdict: dict[str, Any]) -> RenderableType:
+    title = Text(f"Verdict: {verdict['summary']}", "table.title")
+    table = Table("", "reason", title=title, title_justify="left")
+    for check in verdict["checks"]:
+        mark = Text("✓", "green") if check["passed"] else Text("✗", "red")
+        table.add_row(mark, Text(check["reason"]))
+    return table
+
+
+def _recommendations(summary: dict[str, Any]) -> RenderableType:
+    liked = Table(title="From the live server", title_justify="left")
+    liked.add_column(Text(f"Customer {summary['customer']} liked"))
+    for title in summary["liked"]:
+        liked.add_row(Text(title))
+    recommended = Table("and may also like")
+    recommended.add_column("score", justify="right")
+    for product in summary["recommendations"]:
+        recommended.add_row(
+            Text(product["title"] or product["product_id"]), f"{product['score']:.3f}"
+        )
+    return Group(liked, recommended)

@@ -1,0 +1,124 @@
+"""Runs that share a folder of runs each have what is their own."""
+
+import json
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from kfp import compiler, dsl
+from rich.console import Console
+
+from components.artifacts.bundles import FolderStore
+from components.artifacts.model import Model
+from pipelines.definition.package import SHIPPED, Package, read_package
+from pipelines.local import run as local
+from pipelines.local.progress import StepRun
+from pipelines.local.run import run
+from tests.serve.bundles import make_model, write_bundle
+
+
+@dsl.component(base_image="alsolike/data:1", install_kfp_package=False)
+def say(source: str, destination: str) -> None:
+    print(source, destination)  # noqa: T201
+
+
+@dsl.pipeline(name="small")
+def small_pipeline(source: str, destination: str) -> None:
+    say(source=source, destination=destination)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    file = tmp_path_factory.mktemp("compiled") / "small.yaml"
+    compiler.Compiler().compile(small_pipeline, str(file))
+    return read_package(file)
+
+
+def test_runs_that_begin_at_the_same_time_have_folders_of_their_own(tmp_path: Path) -> None:
+    def begin_and_end(_: int) -> Path:
+        with local._new_run(tmp_path) as folder:
+            pass
+        local._make_latest(folder)
+        return folder
+
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(begin_and_end, range(200)))
+    assert len({*folders}) == 200
+    assert (tmp_path / "latest").resolve() in folders
+    assert {path.name for path in tmp_path.iterdir()} == {"latest", *(f.name for f in folders)}
+
+
+@pytest.mark.slow
+def test_each_of_two_runs_at_the_same_time_is_told_of_its_own_folder(
+    small: Package, tmp_path: Path
+) -> None:
+    def one(source: str) -> tuple[str, Path]:
+        summary = run(source, {}, Console(quiet=True), tmp_path / "runs", small.path)
+        return source, Path(summary["folder"])
+
+    with ThreadPoolExecutor(2) as pool:
+        ended = dict(pool.map(one, ["s3://shop/a", "s3://shop/b"]))
+    for source, folder in ended.items():
+        assert json.loads((folder / "parameters.json").read_text())["source"] == source
+        summary = json.loads((folder / "summary.json").read_text())
+        assert summary["folder"] == str(folder)
+        assert summary["steps"]["say"]["state"] == "SUCCEEDED"
+    assert (tmp_path / "runs" / "latest").resolve() in ended.values()
+
+
+@pytest.mark.slow
+def test_a_run_leaves_no_temporary_files(
+    small: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    summary = run("s3://shop/a", {}, Console(quiet=True), tmp_path / "runs", small.path)
+    assert summary["steps"]["say"]["state"] == "SUCCEEDED"
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.slow
+def test_a_run_starts_its_steps_whatever_the_path_of_python_and_values_are(
+    small: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "it's a path").mkdir()
+    environment = tmp_path / "it's a path" / ".venv"
+    environment.symlink_to(sys.prefix)
+    monkeypatch.setattr(sys, "executable", str(environment / "bin" / "python"))
+    runs = tmp_path / "all runs"
+    summary = run("s3://python3/a", {}, Console(quiet=True), runs, small.path)
+    assert f"s3://python3/a {runs / 'endpoint'}\n" in (runs / "latest" / "log.txt").read_text()
+    assert summary["steps"]["say"]["state"] == "SUCCEEDED"
+
+
+def test_steps_are_told_in_the_order_of_the_dag_and_last_those_that_did_not_run(
+    tmp_path: Path,
+) -> None:
+    ran = [StepRun("resolve", "SUCCEEDED"), StepRun("ingest", "FAILED"), StepRun("notify")]
+    failed = local._Run(read_package(SHIPPED), {}, tmp_path, {}, "")
+    told = list(local._conclude(failed, ran)["steps"])
+    assert told == ["resolve", "ingest", "notify", "prepare", "train", "evaluate", "deploy"]
+
+
+def test_a_run_asks_the_model_that_it_deployed_whatever_is_current(
+    small: Package, tmp_path: Path
+) -> None:
+    store = FolderStore(tmp_path / "store")
+    own, other = (
+        store.add(write_bundle(tmp_path / f"bundle-{seed}", make_model(seed=seed)))
+        for seed in range(2)
+    )
+    store.make_current(own)
+    store.make_current(other)
+    endpoint = tmp_path / "run" / "artifacts" / "small" / "deploy" / "endpoint"
+    endpoint.mkdir(parents=True)
+    (endpoint / "endpoint.json").write_text(json.dumps({"version": own}))
+    destination = {"destination": store.location}
+    answer = local._ask(local._Run(small, destination, tmp_path / "run", {}, ""))
+    model = Model.load(Path(store.location_of(own)))
+    assert answer.liked == local._liked(model, local._someone(model))
+    assert len(answer.recommendations) == 10
