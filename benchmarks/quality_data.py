@@ -27,7 +27,7 @@ Predict = Callable[[Array, Array], Array]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Ratings as parallel arrays in order of user, then day, then chance."""
+    """Ratings as parallel arrays in order of user, then time, then chance."""
 
     users: Array
     items: Array

@@ -1,8 +1,9 @@
 """The ratings of the quality benchmark, through the project's own ingest and prepare.
 
-A seed draws the order of the ratings that a customer gave on one day, of which the dates tell
-nothing; the last rating of each customer is then held out to test with, the one before to
-validate with. So each seed is a split of its own, the same for every model.
+The last rating of each customer is held out to test with, the one before to validate with. The
+order is that of the source's own times; a seed draws the order of the ratings that a customer gave
+at the same time. So the splits of several seeds differ in these alone, and are the same for every
+model.
 """
 
 import os
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 from benchmarks.quality_data import Data, Part
 from components.artifacts import splits as splits_format
 from components.artifacts.folder import write_artifact
+from components.artifacts.instants import INSTANT
 from components.artifacts.splits import Ratings, Splits
 from components.ingest.ingest import ingest
 from components.ingest.settings import IngestSettings
@@ -107,7 +109,7 @@ def hold_out(prepared: Splits, folder: Path, seed: int) -> tuple[Splits, Data]:
     """The split of a seed, as an artifact for this project and as arrays for its peers."""
     everything = prepared.train.merged_with(prepared.validation).merged_with(prepared.test)
     chance = np.random.default_rng(seed).random(len(everything))
-    order = np.lexsort((chance, everything.days, everything.users))
+    order = np.lexsort((chance, everything.instants, everything.users))
     users = everything.users[order]
     left = np.searchsorted(users, users, side="right") - np.arange(len(users))
     counts = np.bincount(users)[users]
@@ -128,9 +130,9 @@ def _write_splits(
         for name in (splits_format.CUSTOMERS, splits_format.PRODUCTS, splits_format.STATISTICS):
             (writer.path / name).write_bytes((prepared.path / name).read_bytes())
         for name, chosen in rows.items():
-            *columns, days = _columns(everything, np.sort(chosen))
-            dates = pa.array(days, pa.int32()).cast(pa.date32())
-            table = pa.table([*columns, dates], schema=splits_format.RATINGS_SCHEMA)
+            part = everything.where(np.isin(np.arange(len(everything)), chosen))
+            columns = [part.users, part.items, part.stars, pa.array(part.instants).cast(INSTANT)]
+            table = pa.table(columns, schema=splits_format.RATINGS_SCHEMA)
             pq.write_table(table, writer.path / f"{name}.parquet")
         writer.details |= {
             "rows": {name: len(chosen) for name, chosen in rows.items()},

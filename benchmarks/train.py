@@ -86,7 +86,7 @@ def make_problem(rows: int, customers: int, products: int) -> Problem:
     tastes, traits = random.normal(0, 0.5, (customers, 4)), random.normal(0, 0.5, (products, 4))
     stars = 4 + (tastes[users] * traits[items]).sum(1) + random.normal(0, 0.7, rows)
     stars = stars.round().clip(1, 5).astype(np.float32)
-    ratings = Ratings(users, items, stars, np.zeros(rows, np.int32))
+    ratings = Ratings(users, items, stars, np.zeros(rows, np.int64))
     return Problem(ratings, customers, products, (1.0, 5.0))
 
 

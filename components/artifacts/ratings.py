@@ -2,13 +2,14 @@
 
 | file | columns |
 |---|---|
-| `ratings.parquet` | customer_id, product_id, star_rating, review_date |
+| `ratings.parquet` | customer_id, product_id, star_rating, rated_at |
 | `products.parquet` | product_id, product_title, product_category: one row a product |
 | `rejects.parquet` | object, line, reason, raw: the rows that could not be read |
 
 The manifest's details hold `sources` (bucket, key, etag, version_id, bytes and sha256 of every
 object), `source_version`, `rows`, `outside_window` (rows on days that were not wanted), `rejects`
-(count by reason) and `scale` (the lowest and the highest rating).
+(count by reason), `scale` (the lowest and the highest rating) and `resolution` (how exactly the
+source tells the time: day, second, millisecond or microsecond).
 """
 
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.artifacts.folder import Manifest, read_manifest
+from components.artifacts.instants import INSTANT
 
 KIND = "ratings"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 RATINGS = "ratings.parquet"
 PRODUCTS = "products.parquet"
@@ -33,7 +35,7 @@ RATINGS_SCHEMA = pa.schema(
         "customer_id": pa.string(),
         "product_id": pa.string(),
         "star_rating": pa.float32(),
-        "review_date": pa.date32(),
+        "rated_at": INSTANT,
     }
 )
 PRODUCTS_SCHEMA = pa.schema(
@@ -79,7 +81,7 @@ class RatingsWriter:
         self._ratings = pq.ParquetWriter(
             folder / RATINGS,
             RATINGS_SCHEMA,
-            use_dictionary=["product_id", "star_rating", "review_date"],
+            use_dictionary=["product_id", "star_rating", "rated_at"],
         )
         self._rejects = pq.ParquetWriter(folder / REJECTS, REJECTS_SCHEMA)
 

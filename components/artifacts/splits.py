@@ -2,15 +2,16 @@
 
 | file | columns |
 |---|---|
-| `train.parquet`, `validation.parquet`, `test.parquet` | user, item, star_rating, review_date |
+| `train.parquet`, `validation.parquet`, `test.parquet` | user, item, star_rating, rated_at |
 | `customers.parquet` | customer_id, ratings: row number is the user index, ids ascending |
 | `products.parquet` | product_id, product_title, product_category, ratings: likewise for items |
 | `statistics.json` | the long tail before and after filtering, stars, dates, rows removed by \
-rule, and how many customers of a temporal split's later parts have no history |
+rule, how many customers of a temporal split's later parts have no history, and `ties` |
 
-Rows of a split are in order of user, then date, then item. The manifest's details hold `rows`
-(by split), `scale` (the lowest and the highest rating) and `split` (what was held out: `last`,
-`temporal` or `random`).
+Rows of a split are in order of user, then instant, then item. `ties` counts, in `validation` and in
+`test`, the ratings that have the instant of a rating of the same customer in another part: the seed
+decided which of them is in which. The manifest's details hold `rows` (by split), `scale` (the
+lowest and the highest rating) and `split` (what was held out: `last`, `temporal` or `random`).
 """
 
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.artifacts.folder import Manifest, read_manifest
+from components.artifacts.instants import INSTANT, RESOLUTIONS
 
 KIND = "splits"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TRAIN = "train.parquet"
 VALIDATION = "validation.parquet"
@@ -40,7 +42,7 @@ RATINGS_SCHEMA = pa.schema(
         "user": pa.int32(),
         "item": pa.int32(),
         "star_rating": pa.float32(),
-        "review_date": pa.date32(),
+        "rated_at": INSTANT,
     }
 )
 CUSTOMERS_SCHEMA = pa.schema({"customer_id": pa.string(), "ratings": pa.int32()})
@@ -56,29 +58,34 @@ PRODUCTS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Ratings:
-    """Ratings as parallel arrays, in order of user, then date, then item.
+    """Ratings as parallel arrays, in order of user, then instant, then item.
 
     Attributes:
         users: user indices, int32.
         items: item indices, int32.
         stars: ratings on the source's own scale, float32.
-        days: days since 1970-01-01, int32.
+        instants: microseconds since 1970, UTC, int64.
     """
 
     users: npt.NDArray[np.int32]
     items: npt.NDArray[np.int32]
     stars: npt.NDArray[np.float32]
-    days: npt.NDArray[np.int32]
+    instants: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.users)
+
+    @property
+    def days(self) -> npt.NDArray[np.int32]:
+        """Days since 1970-01-01, UTC, int32."""
+        return (self.instants // RESOLUTIONS["day"]).astype(np.int32)
 
     def where(self, mask: npt.NDArray[np.bool_]) -> "Ratings":
         """The rows that a mask selects."""
         return Ratings(*(column[mask] for column in self._columns))
 
     def merged_with(self, later: "Ratings") -> "Ratings":
-        """Both sets in the common order; of one user and day, `later` comes last."""
+        """Both sets in the common order; of one user and instant, `later` comes last."""
         columns = [np.concatenate(pair) for pair in zip(self._columns, later._columns, strict=True)]
         is_later = np.repeat([0, 1], [len(self), len(later)])
         order = np.lexsort((is_later, columns[3], columns[0]))
@@ -86,7 +93,7 @@ class Ratings:
 
     @property
     def _columns(self) -> tuple[npt.NDArray[Any], ...]:
-        return self.users, self.items, self.stars, self.days
+        return self.users, self.items, self.stars, self.instants
 
 
 @dataclass(frozen=True)
@@ -142,5 +149,5 @@ class Splits:
             table["user"].to_numpy(),
             table["item"].to_numpy(),
             table["star_rating"].to_numpy(),
-            table["review_date"].cast(pa.int32()).to_numpy(),
+            table["rated_at"].cast(pa.int64()).to_numpy(),
         )

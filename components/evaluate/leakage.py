@@ -45,14 +45,17 @@ def in_two_sets(sets: Mapping[str, Ratings], products: int) -> Check:
 
 def older_than_history(test: Ratings, history: Ratings, customers: int) -> Check:
     """Test ratings that are older than a rating of the same customer to learn from."""
-    newest = np.full(customers, np.iinfo(np.int32).min, dtype=np.int64)
-    np.maximum.at(newest, history.users, history.days)
-    wrong = {"test": int((test.days < newest[test.users]).sum())}
+    newest = np.full(customers, np.iinfo(np.int64).min)
+    np.maximum.at(newest, history.users, history.instants)
+    wrong = {"test": int((test.instants < newest[test.users]).sum())}
+    fine = "no customer's test rating is older than their training ratings"
+    if tied := int((test.instants == newest[test.users]).sum()):
+        fine += f"; {tied} of {len(test)} are as old as the newest of these: the seed chose them"
     return _alarm(
         "no test rating older than training",
         wrong,
         "older than a training rating of the same customer",
-        "no customer's test rating is older than their training ratings",
+        fine,
     )
 
 

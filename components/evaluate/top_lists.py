@@ -23,7 +23,7 @@ _NEVER = np.finfo(np.float32).min
 
 
 def histories_of(ratings: Ratings, customers: int, products: int) -> csr_matrix:
-    """A sparse matrix [customers, products] of ones; a row's columns are in order of date."""
+    """A sparse matrix [customers, products] of ones; a row's columns are the oldest first."""
     offsets = np.searchsorted(ratings.users, np.arange(customers + 1))
     ones = np.ones(len(ratings), np.float32)
     return csr_matrix((ones, ratings.items, offsets), shape=(customers, products))

@@ -7,6 +7,7 @@ from datetime import date
 import polars as pl
 
 from components.ingest.parsing import BLANK, REPLACEMENT
+from components.ingest.times import to_instants
 
 ID_FLAW = "empty id"
 DECODE_FLAW = "id is not UTF-8"
@@ -16,13 +17,10 @@ DATE_FLAW = "bad date"
 REMEDIES = {
     DECODE_FLAW: "convert the file to UTF-8",
     RATING_FLAW: "check rating_column",
-    DATE_FLAW: "check date_column; dates are read as 2015-08-31, 20150831, or seconds, "
-    "milliseconds, microseconds or nanoseconds since 1970",
+    DATE_FLAW: "check date_column; dates are read as 2015-08-31, 2015-08-31T12:30:05Z, 20150831, "
+    "or seconds, milliseconds, microseconds or nanoseconds since 1970",
 }
 """What to do about a flaw that many rows have."""
-
-_DAYS = date(1900, 1, 1), date(2100, 12, 31)  # any other is a mistake or stands for none
-_YEAR_10000 = 253_402_300_800  # in seconds since 1970
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ class Checked:
     """Rows of cells, told apart.
 
     Attributes:
-        ratings: customer, product (strings), rating (float32), date, title, category (strings).
+        ratings: customer, product (strings), rating (float32), rated_at (microseconds, UTC), title,
+            category (strings).
         rejects: row (the place among the cells, from 0), reason, and rating (null for none).
         outside: the number of good rows whose day is not wanted.
     """
@@ -71,8 +70,8 @@ def check(cells: pl.DataFrame, limits: Limits) -> Checked:
         _to_id(cells["customer"]),
         _to_id(cells["product"]),
         pl.col("rating").cast(pl.Float32, strict=False),
-        date=_to_date(cells["date"]),
-    )
+        rated_at=to_instants(cells["date"]),
+    ).drop("date")
     typed = typed.with_columns(flaw=pl.coalesce("flaw", _flaw(limits)))
     good = typed
     if typed["flaw"].null_count() < len(typed):
@@ -106,7 +105,7 @@ def _flaw(limits: Limits) -> pl.Expr:
         .then(pl.lit(RATING_FLAW))
         .when(~in_range)
         .then(pl.lit(limits.range_flaw))
-        .when(pl.col("date").is_null())
+        .when(pl.col("rated_at").is_null())
         .then(pl.lit(DATE_FLAW))
     )
 
@@ -121,52 +120,9 @@ def _to_id(column: pl.Series) -> pl.Series:
     return column.cast(pl.String)
 
 
-def _to_date(column: pl.Series) -> pl.Series:
-    """Days, from dates, timestamps, or numbers as `_from_number` takes them; or else null."""
-    if column.dtype.is_temporal():
-        days = column.cast(pl.Date)
-    elif column.dtype.is_numeric():
-        days = _from_number(column)
-    else:
-        text = column.cast(pl.String, strict=False)
-        days = text.str.slice(0, len("2015-08-31")).str.to_date("%Y-%m-%d", strict=False)
-        if days.null_count():
-            days = days.zip_with(days.is_not_null(), _from_number(text))
-    meant = days.is_between(*_DAYS)
-    return days if meant.all() else days.set(~meant, None)
-
-
-def _from_number(column: pl.Series) -> pl.Series:
-    """Days, from a date's eight digits, or from a time since 1970 in seconds or a part of them.
-
-    Parts are milliseconds, microseconds, nanoseconds: the first that means a year before 10000.
-    """
-    number = _round_down(column)
-    seconds = number
-    for _ in ("milliseconds", "microseconds", "nanoseconds"):
-        seconds = seconds.zip_with(seconds.abs() < _YEAR_10000, seconds // 1000)
-    days = (seconds // 86_400).cast(pl.Int32, strict=False).cast(pl.Date)
-    # As seconds, these are a few weeks of 1970.
-    digits = number.is_between(19000101, 21001231).fill_null(value=False)
-    if not digits.any():
-        return days
-    return days.zip_with(~digits, number.cast(pl.String).str.to_date("%Y%m%d", strict=False))
-
-
-def _round_down(column: pl.Series) -> pl.Series:
-    """Whole numbers of 64 bits, exact where they are written as such, or else null."""
-    if column.dtype.is_integer():
-        return column.cast(pl.Int64, strict=False)
-    floors = column.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
-    if column.dtype.is_numeric():
-        return floors
-    whole = column.cast(pl.Int64, strict=False)
-    return whole.zip_with(whole.is_not_null(), floors)
-
-
 def _in_window(ratings: pl.DataFrame, limits: Limits) -> pl.DataFrame:
     if limits.first_day:
-        ratings = ratings.filter(pl.col("date") >= limits.first_day)
+        ratings = ratings.filter(pl.col("rated_at").dt.date() >= limits.first_day)
     if limits.last_day:
-        ratings = ratings.filter(pl.col("date") <= limits.last_day)
+        ratings = ratings.filter(pl.col("rated_at").dt.date() <= limits.last_day)
     return ratings

@@ -92,14 +92,14 @@ def ingest(
         customer_column: Column of the customer's id; empty for the format's own.
         product_column: Column of the product's id; empty for the format's own.
         rating_column: Column of the rating; empty for the format's own.
-        date_column: Column of the date, or of seconds or smaller units since 1970; empty for the
-            format's own.
+        date_column: Column of the date, of date and time, or of seconds or smaller units since
+            1970; empty for the format's own.
         title_column: Column of the product's title; empty for the format's own.
         category_column: Column of the product's category; empty for the format's own.
         min_rating: Lowest rating of the scale; empty for the format's own, or else what is found.
         max_rating: Highest rating of the scale; likewise.
-        since: First day to take, such as 2014-01-01; empty for no limit.
-        until: Last day to take; empty for no limit.
+        since: First day to take, in UTC, such as 2014-01-01; empty for no limit.
+        until: Last day to take, in UTC; empty for no limit.
         run_date: Day of the run, which ends the window of window_days; a schedule fills it in.
         window_days: Take only this many days up to the run date; 0 for every day.
         max_rejected_fraction: A larger part of rows that cannot be read is an error.

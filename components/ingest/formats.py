@@ -18,7 +18,7 @@ class Columns:
 
     Attributes:
         customer: the customer's id. product: the product's. rating: the stars.
-        date: a date, or seconds, milliseconds, microseconds or nanoseconds since 1970.
+        date: when it was rated, a date or a time as `times` reads them.
         title: the product's title. category: the product's category.
     """
 

@@ -113,4 +113,5 @@ def _describe(tally: Tally, layout: Format) -> dict[str, Any]:
             tally.lowest if lowest is None else lowest,
             tally.highest if highest is None else highest,
         ],
+        "resolution": tally.resolution,
     }

@@ -8,11 +8,13 @@ from typing import Self
 
 import polars as pl
 
+from components.artifacts.instants import RESOLUTIONS
 from components.artifacts.ratings import RATINGS_SCHEMA, REJECTS_SCHEMA, RatingsWriter
 from components.ingest.catalogue import Catalogue
 from components.ingest.checks import Limits, check
 from components.ingest.reading import Batch
 from components.ingest.scale import MOST_STEPS
+from components.ingest.times import exact_resolution
 
 _RAW_CHARACTERS = 1000
 _EXAMPLES = 3
@@ -31,6 +33,7 @@ class Tally:
         highest: the highest rating kept.
         stars: the number of ratings kept, by their value, where an end of the scale is not
             declared; a part of them where there are more values than a scale has.
+        resolution: the coarsest that tells the time of every rating kept exactly.
     """
 
     rows: int = 0
@@ -40,6 +43,7 @@ class Tally:
     lowest: float = float("inf")
     highest: float = float("-inf")
     stars: Counter[float] = field(default_factory=Counter)
+    resolution: str = next(iter(RESOLUTIONS))
 
     @property
     def total(self) -> int:
@@ -84,13 +88,14 @@ class Intake:
             self._reject(checked.rejects, batch, uri)
 
     def _keep(self, ratings: pl.DataFrame) -> None:
-        columns = ratings.select("customer", "product", "rating", "date").to_arrow()
+        columns = ratings.select("customer", "product", "rating", "rated_at").to_arrow()
         self._writer.add_ratings(columns.rename_columns(RATINGS_SCHEMA.names).cast(RATINGS_SCHEMA))
         self._catalogue.add(ratings)
         stars = ratings["rating"].to_numpy()
         self.tally.rows += len(ratings)
         self.tally.lowest = min(self.tally.lowest, float(stars.min()))
         self.tally.highest = max(self.tally.highest, float(stars.max()))
+        self.tally.resolution = exact_resolution(ratings["rated_at"], self.tally.resolution)
         declared = None not in (self._limits.lowest, self._limits.highest)
         if not declared and len(self.tally.stars) <= MOST_STEPS:
             self.tally.stars.update(dict(ratings["rating"].value_counts().iter_rows()))

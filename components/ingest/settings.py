@@ -106,7 +106,8 @@ class IngestSettings(SourceSettings, frozen=True, extra="forbid"):
     )
     date_column: str = Field(
         default="",
-        description="Column of the date (2015-08-31 or 20150831), or of seconds, milliseconds, "
+        description="Column of the date (2015-08-31 or 20150831), of the date and time of day "
+        "(2015-08-31T12:30:05Z; without a zone it is UTC), or of seconds, milliseconds, "
         "microseconds or nanoseconds since 1970; dates before 1900 or after 2100 are rejected. "
         "Empty: the format's own.",
     )
@@ -129,8 +130,8 @@ class IngestSettings(SourceSettings, frozen=True, extra="forbid"):
         description="Highest rating of the scale, larger ones are rejected; empty: the format's "
         "own, or else the highest rating there is.",
     )
-    since: Day = Field(default=None, description="First day to take, such as 2014-01-01.")
-    until: Day = Field(default=None, description="Last day to take, such as 2015-08-31.")
+    since: Day = Field(default=None, description="First day to take, in UTC, such as 2014-01-01.")
+    until: Day = Field(default=None, description="Last day to take, in UTC, such as 2015-08-31.")
     run_date: Day = Field(
         default=None,
         description="The day of the run, which ends the window of window_days; a schedule fills "

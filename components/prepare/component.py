@@ -30,11 +30,12 @@ def prepare(
             otherwise once.
         deduplicate: What stands for several ratings of one product by one customer: latest, first
             or mean.
-        split: What to hold out: last (every customer's latest rating), temporal (the latest days
-            of all) or random.
+        split: What to hold out: last (every customer's latest rating), temporal (the latest of
+            all) or random.
         test_fraction: Part of the ratings to test with, and as much to validate with, of a
-            random split, or in whole days of a temporal one.
-        seed: Seed of a random split, and of which rating of one day is the latest.
+            random split, or about as much of a temporal one.
+        seed: Seed of a random split, and of the order of ratings that a customer gave at the same
+            time.
     """
     from pathlib import Path
 

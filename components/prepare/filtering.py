@@ -1,7 +1,7 @@
 """One rating a pair, and no customer or product with too few: what is left out, and by which rule.
 
-Ratings are a data frame with the columns user, item (int32), star_rating (float32) and review_date
-(date); users and items are numbered from 0, with or without gaps.
+Ratings are a data frame with the columns user, item (int32), star_rating (float32) and rated_at
+(microseconds, UTC); users and items are numbered from 0, with or without gaps.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ import polars as pl
 Duplicates = Literal["latest", "mean", "first"]
 
 _PAIR = ("user", "item")
-# Of one day, the higher rating counts as the later: the order of the rows must not matter.
-_OLDEST_FIRST = (*_PAIR, "review_date", "star_rating")
+# Of one instant, the higher rating counts as the later: the order of the rows must not matter.
+_OLDEST_FIRST = (*_PAIR, "rated_at", "star_rating")
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ def deduplicate(ratings: pl.DataFrame, rule: Duplicates) -> pl.DataFrame:
 
     Args:
         ratings: of any order.
-        rule: latest or first by date; or the mean, on the latest day.
+        rule: latest or first; or the mean, at the latest instant.
     """
     repeated = _repeated(ratings)
     pairs = ratings.filter(repeated).sort(_OLDEST_FIRST).group_by(_PAIR, maintain_order=True)
     if rule == "mean":
-        one = pairs.agg(pl.col("star_rating").mean(), pl.col("review_date").last())
+        one = pairs.agg(pl.col("star_rating").mean(), pl.col("rated_at").last())
     else:
         one = pairs.first() if rule == "first" else pairs.last()
     return pl.concat([ratings.filter(~repeated), one.select(ratings.columns)])

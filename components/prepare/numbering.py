@@ -14,7 +14,7 @@ class Numbered:
     """Ratings whose ids are numbers.
 
     Attributes:
-        ratings: user, item (int32), star_rating (float32), review_date (date).
+        ratings: user, item (int32), star_rating (float32), rated_at.
         customers: the customer's id by user number.
         products: the product's id by item number.
     """
@@ -29,7 +29,7 @@ def read_numbered(folder: Path) -> Numbered:
     # A column at a time: the ids take more memory than all the rest.
     customers, users = _number(_read(folder, "customer_id").to_series())
     products, items = _number(_read(folder, "product_id").to_series())
-    others = _read(folder, "star_rating", "review_date")
+    others = _read(folder, "star_rating", "rated_at")
     return Numbered(
         others.select(users.alias("user"), items.alias("item"), pl.all()), customers, products
     )

@@ -29,6 +29,7 @@ from components.prepare.splitting import (
     VALIDATION,
     Parts,
     count_parts,
+    drawn_from_ties,
     split,
 )
 from components.prepare.statistics import describe
@@ -62,6 +63,7 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
         "removed": [asdict(one) for one in removals],
         "rows": rows,
         "new_customers": _count_new(ordered["user"], parts),
+        "ties": _count_ties(ordered, parts),
     }
     with write_artifact(
         output, splits.KIND, splits.SCHEMA_VERSION, {ratings_format.KIND: folder.manifest}
@@ -94,6 +96,14 @@ def _count_new(users: pl.Series, parts: Parts) -> dict[str, int]:
     first = rows.group_by("user").agg(pl.col("part").min())["part"]
     counts = {name: int((first == NAMES[name]).sum()) for name in ("validation", "test")}
     log.info("customers who are new: %d to validate, %d to test", *counts.values())
+    return counts
+
+
+def _count_ties(ordered: pl.DataFrame, parts: Parts) -> dict[str, int]:
+    """How many ratings of each part held out the seed chose among those of one instant."""
+    drawn = parts[drawn_from_ties(ordered, parts)]
+    counts = {name: int((drawn == NAMES[name]).sum()) for name in ("validation", "test")}
+    log.info("chosen by the seed: %d to validate, %d to test", *counts.values())
     return counts
 
 

@@ -22,12 +22,12 @@ class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
     deduplicate: Literal["latest", "mean", "first"] = Field(
         default="latest",
         description="What stands for several ratings of one product by one customer: the latest, "
-        "the first, or their mean on the latest day.",
+        "the first, or their mean at the latest time.",
     )
     split: Literal["last", "temporal", "random"] = Field(
         default="last",
         description="What to hold out. last: every customer's latest rating to test with, the "
-        "one before to validate with. temporal: the latest days of all, on which a customer may "
+        "one before to validate with. temporal: the latest ratings of all, whose customers may "
         "be new. random: a part of every customer's ratings.",
     )
     test_fraction: float = Field(
@@ -35,10 +35,11 @@ class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
         gt=0,
         lt=0.5,
         description="The part of the ratings to test with, and as much to validate with, of a "
-        "random split, or in whole days of a temporal one.",
+        "random split, or about as much of a temporal one.",
     )
     seed: int = Field(
         default=0,
         ge=0,
-        description="Seed of a random split, and of which rating of one day is the latest.",
+        description="Seed of a random split, and of the order of ratings that a customer gave at "
+        "the same time.",
     )

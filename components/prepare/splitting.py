@@ -14,10 +14,10 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 NAMES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 Parts = npt.NDArray[np.int8]
 
-ORDER = ("user", "review_date", "item")
+ORDER = ("user", "rated_at", "item")
 """The order of ratings to split."""
 
-_FEWEST = 3  # ratings of a customer, or days: one for each part
+_FEWEST = 3  # ratings of a customer, or instants: one for each part
 
 
 def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
@@ -29,9 +29,9 @@ def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
         ratings: in the order `ORDER`, at least one; users numbered from 0.
         settings: how to split.
     """
-    days = ratings["review_date"].to_physical().to_numpy()
+    instants = ratings["rated_at"].to_physical().to_numpy()
     if settings.split == "temporal":
-        return _latest_days(days, settings.test_fraction)
+        return _latest_instants(instants, settings.test_fraction)
     users = ratings["user"].to_numpy()
     counts = np.bincount(users)[users]
     if settings.split == "random":
@@ -39,7 +39,7 @@ def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
         held_out = np.maximum(1, np.floor(counts * settings.test_fraction)).astype(np.int64)
         parts = _by_place_from_end(counts - 1 - place, held_out)
     else:
-        place = _shuffled_place(users, settings.seed, days)
+        place = _shuffled_place(users, settings.seed, instants)
         parts = _by_place_from_end(counts - 1 - place, np.ones_like(counts))
     parts[counts < _FEWEST] = TRAIN
     return parts
@@ -48,6 +48,24 @@ def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
 def count_parts(parts: Parts) -> dict[str, int]:
     """How many ratings each part has, by its name."""
     return {name: int(np.count_nonzero(parts == part)) for name, part in NAMES.items()}
+
+
+def drawn_from_ties(ratings: pl.DataFrame, parts: Parts) -> npt.NDArray[np.bool_]:
+    """Which ratings share customer and instant with one in another part.
+
+    Args:
+        ratings: in order of user, then instant.
+        parts: the part of each.
+
+    Returns:
+        A mask of the ratings: the seed decided in which part they are.
+    """
+    users, instants = ratings["user"].to_numpy(), ratings["rated_at"].to_physical().to_numpy()
+    is_new = (np.diff(users, prepend=-1) != 0) | (np.diff(instants, prepend=0) != 0)
+    starts = np.flatnonzero(is_new)
+    divided = np.minimum.reduceat(parts, starts) < np.maximum.reduceat(parts, starts)
+    drawn: npt.NDArray[np.bool_] = divided[np.cumsum(is_new) - 1]
+    return drawn
 
 
 def _by_place_from_end(from_end: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]) -> Parts:
@@ -65,40 +83,40 @@ def _place(users: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
 
 
 def _shuffled_place(
-    users: npt.NDArray[np.int32], seed: int, days: npt.NDArray[np.int32] | None = None
+    users: npt.NDArray[np.int32], seed: int, instants: npt.NDArray[np.int64] | None = None
 ) -> npt.NDArray[np.int64]:
-    """The place in random order or, given days, in theirs with those of one day in random order.
+    """The place in random order or, given instants, in theirs, of equal ones in random order.
 
     In the order of ids, a product's name would tell how likely it is to be held out.
     """
     keys = np.random.default_rng(seed).random(len(users))
-    order = np.lexsort((keys, users) if days is None else (keys, days, users))
+    order = np.lexsort((keys, users) if instants is None else (keys, instants, users))
     places = np.empty(len(users), np.int64)
     places[order] = _place(users)
     return places
 
 
-def _latest_days(days: npt.NDArray[np.int32], fraction: float) -> Parts:
-    """Whole days, so that nothing in one part is older than anything in the part before.
+def _latest_instants(instants: npt.NDArray[np.int64], fraction: float) -> Parts:
+    """Cut between instants, so that everything in a part is newer than all in the part before.
 
-    A part holds one day at least, and otherwise no more than the fraction of the rows. Where the
-    test's one day holds more, validation gets that much less of what is left.
+    A part holds one instant at least, and otherwise no more than the fraction of the rows. Where
+    the test's one instant holds more, validation gets that much less of what is left.
     """
-    distinct, counts = np.unique(days, return_counts=True)
+    distinct, counts = np.unique(instants, return_counts=True)
     if len(distinct) < _FEWEST:
-        return np.full(len(days), TRAIN, np.int8)
-    wanted = max(1, round(fraction * len(days)))
+        return np.full(len(instants), TRAIN, np.int8)
+    wanted = max(1, round(fraction * len(instants)))
     test = _count_latest(counts, wanted, len(counts) - 2)
     earlier = counts[:-test]
-    share = min(1.0, earlier.sum() / (len(days) - wanted))
+    share = min(1.0, earlier.sum() / (len(instants) - wanted))
     validation = _count_latest(earlier, share * wanted, len(earlier) - 1)
-    parts = np.full(len(days), TRAIN, np.int8)
-    parts[days >= distinct[-test - validation]] = VALIDATION
-    parts[days >= distinct[-test]] = TEST
+    parts = np.full(len(instants), TRAIN, np.int8)
+    parts[instants >= distinct[-test - validation]] = VALIDATION
+    parts[instants >= distinct[-test]] = TEST
     return parts
 
 
 def _count_latest(counts: npt.NDArray[np.int64], wanted: float, most: int) -> int:
-    """How many of the latest days hold no more than the wanted rows: from one to `most`."""
+    """How many of the latest instants hold no more than the wanted rows: from one to `most`."""
     fitting = np.searchsorted(np.cumsum(counts[::-1]), wanted, side="right")
     return int(np.clip(fitting, 1, most))

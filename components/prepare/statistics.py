@@ -16,7 +16,7 @@ def describe(ratings: pl.DataFrame) -> dict[str, Any]:
     """Figures about ratings.
 
     Args:
-        ratings: user and item (int32), star_rating, review_date; at least one row.
+        ratings: user and item (int32), star_rating, rated_at; at least one row.
 
     Returns:
         rows; customers and products, each with `count` and `ratings_by_quantile`; `density`, the
@@ -25,7 +25,7 @@ def describe(ratings: pl.DataFrame) -> dict[str, Any]:
     """
     customers, products = _long_tail(ratings["user"]), _long_tail(ratings["item"])
     stars = ratings["star_rating"].value_counts().sort("star_rating")
-    days = ratings["review_date"]
+    days = ratings["rated_at"].dt.date()
     return {
         "rows": len(ratings),
         "customers": customers,

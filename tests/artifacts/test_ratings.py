@@ -1,6 +1,6 @@
 """The files of a `ratings` artifact, written a part at a time."""
 
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,12 +8,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import ratings as ratings_format
-from components.artifacts.ratings import RATINGS_SCHEMA, RatingsWriter
+from components.artifacts.folder import write_artifact
+from components.artifacts.ratings import RATINGS_SCHEMA, RatingsFolder, RatingsWriter
+from components.errors import UserError
 
 
 def part(*customers: str) -> pa.Table:
     count = len(customers)
-    columns = [customers, ["p"] * count, [5.0] * count, [date(2015, 1, 1)] * count]
+    columns = [
+        customers,
+        ["p"] * count,
+        [5.0] * count,
+        [datetime(2015, 1, 1, 12, 30, tzinfo=UTC)] * count,
+    ]
     return pa.Table.from_pydict(
         dict(zip(RATINGS_SCHEMA.names, columns, strict=True)), schema=RATINGS_SCHEMA
     )
@@ -34,3 +41,13 @@ def test_without_ratings_the_files_are_there_and_empty(tmp_path: Path) -> None:
         pass
     assert len(pq.read_table(tmp_path / ratings_format.RATINGS)) == 0
     assert len(pq.read_table(tmp_path / ratings_format.REJECTS)) == 0
+
+
+def test_ratings_of_the_format_before_are_refused_in_one_line(tmp_path: Path) -> None:
+    with write_artifact(tmp_path / "ratings", ratings_format.KIND, 1):
+        pass
+    with pytest.raises(
+        UserError, match=r"version 1 of the ratings format, .* version 2: "
+    ) as raised:
+        RatingsFolder.open(tmp_path / "ratings")
+    assert "\n" not in str(raised.value)

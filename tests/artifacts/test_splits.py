@@ -1,12 +1,17 @@
-"""Ratings in the common order, merged and selected."""
+"""Ratings in the common order, merged and selected, and splits of another format."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.artifacts.splits import Ratings
+from components.artifacts.folder import write_artifact
+from components.artifacts.instants import RESOLUTIONS
+from components.artifacts.splits import KIND, Ratings, Splits
+from components.errors import UserError
 
 rows = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(0, 4)), max_size=20)
 
@@ -17,7 +22,7 @@ def to_ratings(table: list[tuple[int, int, int]], stars: float) -> Ratings:
         columns[:, 0],
         columns[:, 2],
         np.full(len(columns), stars, np.float32),
-        columns[:, 1],
+        columns[:, 1].astype(np.int64),
     )
 
 
@@ -26,9 +31,9 @@ def test_merging_keeps_every_row_and_the_order(
     earlier: list[tuple[int, int, int]], later: list[tuple[int, int, int]]
 ) -> None:
     merged = to_ratings(earlier, 1).merged_with(to_ratings(later, 2))
-    table = list(zip(merged.users, merged.days, merged.stars, strict=True))
+    table = list(zip(merged.users, merged.instants, merged.stars, strict=True))
     assert table == sorted(table)
-    found = sorted(zip(merged.users, merged.days, merged.items, merged.stars, strict=True))
+    found = sorted(zip(merged.users, merged.instants, merged.items, merged.stars, strict=True))
     assert found == sorted([(*row, 1) for row in earlier] + [(*row, 2) for row in later])
 
 
@@ -37,4 +42,21 @@ def test_a_mask_selects_rows(table: list[tuple[int, int, int]]) -> None:
     ratings = to_ratings(table, 3)
     selected = ratings.where(ratings.users == 2)
     assert len(selected) == sum(row[0] == 2 for row in table)
-    assert all(first <= second for first, second in pairwise(selected.days))
+    assert all(first <= second for first, second in pairwise(selected.instants))
+
+
+def test_days_are_those_of_utc_also_before_1970() -> None:
+    instants = np.array([-1, 0, RESOLUTIONS["day"] - 1, RESOLUTIONS["day"]])
+    nothing = np.zeros(len(instants), np.int32)
+    ratings = Ratings(nothing, nothing, nothing.astype(np.float32), instants)
+    assert ratings.days.tolist() == [-1, 0, 0, 1]
+
+
+def test_splits_of_the_format_before_are_refused_in_one_line(tmp_path: Path) -> None:
+    with write_artifact(tmp_path / "splits", KIND, 1):
+        pass
+    with pytest.raises(
+        UserError, match=r"version 1 of the splits format, .* version 2: "
+    ) as raised:
+        Splits.open(tmp_path / "splits")
+    assert "\n" not in str(raised.value)

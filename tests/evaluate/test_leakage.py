@@ -43,10 +43,33 @@ def test_a_pair_in_two_sets(sets: Sets) -> None:
 
 def test_a_test_rating_older_than_what_was_learned(sets: Sets) -> None:
     train, _, test = sets
-    older = replace(test, days=np.where(np.arange(len(test)) == 3, 0, test.days))
+    older = replace(test, instants=np.where(np.arange(len(test)) == 3, 0, test.instants))
     check = leakage.older_than_history(older, train, CUSTOMERS)
     assert (check.passed, check.figure) == (False, 1)
     assert leakage.older_than_history(test, train, CUSTOMERS).passed
+
+
+def test_a_test_rating_older_by_a_microsecond(sets: Sets) -> None:
+    train, _, _ = sets
+    last = np.append(np.diff(train.users) > 0, True)
+    test = train.where(last)
+    older = replace(test, instants=test.instants - (np.arange(len(test)) == 3))
+    check = leakage.older_than_history(older, train, CUSTOMERS)
+    assert (check.passed, check.figure) == (False, 1)
+
+
+def test_test_ratings_that_the_seed_chose_among_equal_ones_are_counted(sets: Sets) -> None:
+    train, _, test = sets
+    last = np.append(np.diff(train.users) > 0, True)
+    newest = train.instants[last]
+    few = np.arange(len(test)) < 3
+    tied = replace(test, instants=np.where(few, newest, newest + 1))
+    check = leakage.older_than_history(tied, train, CUSTOMERS)
+    assert check.passed
+    assert check.reason == (
+        "No customer's test rating is older than their training ratings; 3 of 40 are as old as "
+        "the newest of these: the seed chose them."
+    )
 
 
 def test_a_customer_without_history_is_no_alarm(sets: Sets) -> None:

@@ -71,6 +71,12 @@ def test_begins_with_the_verdict_and_has_every_section(page: Path) -> None:
     assert "At most 350 MiB." in text
 
 
+def test_tells_how_exactly_times_are_known_and_what_the_seed_chose(page: Path) -> None:
+    text = page.read_text()
+    assert "Ratings from 2019-04-14 to 2021-09-30, with times known to the day." in text
+    assert "gave within one day, the seed chose 5 to validate and 7 to test." in text
+
+
 def test_plots_are_vectors_in_the_pages_own_colours(page: Path) -> None:
     drawn = re.findall(r"<svg.*?</svg>", page.read_text(), re.S)
     assert len(drawn) == 9

@@ -14,6 +14,7 @@ from components.artifacts import model as model_format
 from components.artifacts import ratings as ratings_format
 from components.artifacts import splits as splits_format
 from components.artifacts.folder import Manifest, read_manifest, write_artifact
+from components.artifacts.instants import INSTANT, RESOLUTIONS
 from components.artifacts.model import (
     Catalogue,
     Floats,
@@ -85,14 +86,14 @@ def make_sets(customers: int, products: int, seed: int) -> tuple[Ratings, Rating
 
 
 def to_ratings(columns: Sequence[Any]) -> Ratings:
-    """Ratings of users, items, stars and days in the common order."""
+    """Ratings of users, items, stars and days since 1970 in the common order."""
     users, items, stars, days = (np.asarray(column) for column in columns)
     order = np.lexsort((items, days, users))
     return Ratings(
         users[order].astype(np.int32),
         items[order].astype(np.int32),
         stars[order].astype(np.float32),
-        days[order].astype(np.int32),
+        days[order].astype(np.int64) * RESOLUTIONS["day"],
     )
 
 
@@ -173,6 +174,7 @@ def write_ratings(path: Path, rows: int = 2000) -> Path:
             "rows": rows,
             "rejects": {"wrong number of columns": 3},
             "scale": [1.0, 5.0],
+            "resolution": "day",
         }
     return path
 
@@ -186,9 +188,8 @@ def write_splits(
     with write_artifact(path, splits_format.KIND, version, made_from) as writer:
         names = (splits_format.TRAIN, splits_format.VALIDATION, splits_format.TEST)
         for name, rows in zip(names, sets, strict=True):
-            columns = [rows.users, rows.items, rows.stars]
-            days = pa.array(rows.days, pa.int32()).cast(pa.date32())
-            table = pa.table([*columns, days], schema=splits_format.RATINGS_SCHEMA)
+            columns = [rows.users, rows.items, rows.stars, pa.array(rows.instants).cast(INSTANT)]
+            table = pa.table(columns, schema=splits_format.RATINGS_SCHEMA)
             pq.write_table(table, writer.path / name)
         pq.write_table(customer_table(customers), writer.path / splits_format.CUSTOMERS)
         pq.write_table(product_table(products), writer.path / splits_format.PRODUCTS)
@@ -212,7 +213,8 @@ def make_statistics(sets: Sequence[Ratings]) -> dict[str, Any]:
     }
     rule = {"rule": "min_customer_ratings", "round": 1, "rows": 40, "customers": 9, "products": 0}
     rows = dict(zip(("train", "validation", "test"), map(len, sets), strict=True))
-    return {"before": part, "after": part, "removed": [rule], "rows": rows}
+    ties = {"validation": 5, "test": 7}
+    return {"before": part, "after": part, "removed": [rule], "rows": rows, "ties": ties}
 
 
 def customer_table(customers: int) -> pa.Table:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -26,9 +26,9 @@ HEADER = "\t".join(COLUMNS)
 
 @dataclass(frozen=True)
 class Read:
-    """Ratings as (customer, product, stars, day), and rejects as (line number, reason)."""
+    """Ratings as (customer, product, stars, instant), and rejects as (line number, reason)."""
 
-    ratings: list[tuple[str, str, float, date]]
+    ratings: list[tuple[str, str, float, datetime]]
     rejects: list[tuple[int, str]]
 
 
@@ -77,7 +77,7 @@ def read(content: bytes, **changes: Any) -> Read:
     found = Read([], [])
     for batch in read_batches(Stream(content), layout, "s3://shop/key"):
         checked = check(batch.cells, Limits(*layout.scale, None, None))
-        columns = checked.ratings.select("customer", "product", "rating", "date")
+        columns = checked.ratings.select("customer", "product", "rating", "rated_at")
         found.ratings.extend(columns.rows())
         rows, reasons = checked.rejects["row"].to_list(), checked.rejects["reason"]
         lines = [line for line, _ in batch.origins(rows)]
@@ -97,7 +97,7 @@ def read_slowly(content: bytes, separator: str, names: list[str]) -> Read:
             found.rejects.append((number, COLUMNS_FLAW))
             continue
         row = dict(zip(names, cells, strict=True))
-        stars, day = _number(row["star_rating"]), _day(row["review_date"])
+        stars, instant = _number(row["star_rating"]), _instant(row["review_date"])
         ids = row["customer_id"], row["product_id"]
         if "" in ids:
             found.rejects.append((number, ID_FLAW))
@@ -107,10 +107,10 @@ def read_slowly(content: bytes, separator: str, names: list[str]) -> Read:
             found.rejects.append((number, RATING_FLAW))
         elif not 1 <= stars <= 5:
             found.rejects.append((number, "rating is outside 1 to 5"))
-        elif day is None:
+        elif instant is None:
             found.rejects.append((number, DATE_FLAW))
         else:
-            found.ratings.append((*ids, stars, day))
+            found.ratings.append((*ids, stars, instant))
     return found
 
 
@@ -121,21 +121,23 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _day(text: str) -> date | None:
+def _instant(text: str) -> datetime | None:
     try:
-        day = date.fromisoformat(text[:10]) if text[4:5] == "-" else _from_number(float(text))
+        time = datetime.fromisoformat(text) if text[4:5] == "-" else _from_number(text)
     except (ValueError, OverflowError):
         return None
-    return day if 1900 <= day.year <= 2100 else None
+    instant = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return instant if 1900 <= instant.year <= 2100 else None
 
 
-def _from_number(number: float) -> date:
+def _from_number(text: str) -> datetime:
+    number = int(text) if text.lstrip("-").isdigit() else float(text)
     if 19000101 <= number <= 21001231:
-        return date.fromisoformat(f"{number:.0f}")
-    for parts in (1, 1000, 1_000_000, 1_000_000_000):
+        return datetime.strptime(f"{number:.0f}", "%Y%m%d")
+    for microseconds in (number * 1_000_000, number * 1000, number, number // 1000):
         with suppress(OverflowError):  # no year of four digits
-            return date(1970, 1, 1) + timedelta(days=number / parts // 86_400)
-    raise ValueError(number)
+            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    raise ValueError(text)
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 import io
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -15,10 +16,12 @@ from components.errors import UserError
 from components.ingest.checks import Limits, check
 from components.ingest.formats import FORMATS, format_of
 from components.ingest.parsing import parquet_cells
+from components.ingest.times import exact_resolution, to_instants
 from tests.ingest.sources import amazon_line, cells_of, read, settings
 
-DAY = date(2018, 1, 1)
+DAY = datetime(2018, 1, 1, tzinfo=UTC)
 SECONDS = 1514764800
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 FILES = {
     "amazon": "\n".join(
@@ -32,18 +35,29 @@ FILES = {
     "amazon_2018": '{"overall": 4.0, "verified": true, "reviewTime": "01 1, 2018", "reviewerID": '
     '"A1", "asin": "B1", "style": {"Color:": " Black"}, "reviewerName": "D", "reviewText": "ok", '
     '"summary": "Four Stars", "unixReviewTime": 1514764800}',
-    "amazon_2018_csv": "B1,A1,4.0,1514764800",
+    "amazon_2018_csv": "B1,A1,4.0,1514851199",
     "amazon_2023": '{"rating": 4.0, "title": "ok", "text": "fine", "images": [], "asin": "B0", '
-    '"parent_asin": "B1", "user_id": "A1", "timestamp": 1514764800123, "helpful_vote": 0, '
+    '"parent_asin": "B1", "user_id": "A1", "timestamp": 1514851199123, "helpful_vote": 0, '
     '"verified_purchase": true}',
-    "amazon_2023_csv": "user_id,parent_asin,rating,timestamp\nA1,B1,4.0,1514764800123",
-    "movielens": "userId,movieId,rating,timestamp\nA1,B1,4.0,1514764800",
-    "movielens_1m": "A1::B1::4::1514764800",
-    "movielens_100k": "A1\tB1\t4\t1514764800",
+    "amazon_2023_csv": "user_id,parent_asin,rating,timestamp\nA1,B1,4.0,1514851199123",
+    "movielens": "userId,movieId,rating,timestamp\nA1,B1,4.0,1514851199",
+    "movielens_1m": "A1::B1::4::1514851199",
+    "movielens_100k": "A1\tB1\t4\t1514851199",
     "csv": 'customer_id,product_id,star_rating,review_date\n"A1","B1",4,2018-01-01',
     "jsonl": '{"customer_id": "A1", "product_id": "B1", "star_rating": 4, '
     '"review_date": "2018-01-01"}',
 }
+
+LAST_SECOND = timedelta(hours=23, minutes=59, seconds=59)
+TIMES = {
+    "amazon_2018_csv": LAST_SECOND,
+    "amazon_2023": LAST_SECOND + timedelta(milliseconds=123),
+    "amazon_2023_csv": LAST_SECOND + timedelta(milliseconds=123),
+    "movielens": LAST_SECOND,
+    "movielens_1m": LAST_SECOND,
+    "movielens_100k": LAST_SECOND,
+}
+"""The time of day in each of the files that tell it."""
 
 
 def parquet(**columns: Any) -> bytes:
@@ -55,7 +69,7 @@ def parquet(**columns: Any) -> bytes:
 @pytest.mark.parametrize("name", FILES)
 def test_a_format_reads_its_files(name: str) -> None:
     found = read(FILES[name].encode(), format=name)
-    assert found.ratings == [("A1", "B1", 4.0, DAY)]
+    assert found.ratings == [("A1", "B1", 4.0, DAY + TIMES.get(name, timedelta(0)))]
     assert not found.rejects
 
 
@@ -64,63 +78,111 @@ def test_every_format_has_such_a_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "day",
+    ("value", "seconds"),
     [
-        DAY,
-        datetime(2018, 1, 1, 23, 59, tzinfo=UTC),
-        *(SECONDS, SECONDS * 1000.0, 20180101),
-        *("2018-01-01", "20180101", str(SECONDS), f"{SECONDS}000"),
+        (DAY.date(), 0),
+        (datetime(2018, 1, 1, 23, 59), 86_340),
+        (datetime(2018, 1, 1, 23, 59, tzinfo=timezone(timedelta(hours=1))), 82_740),
+        *((value, 0) for value in (20180101, "2018-01-01", "20180101")),
+        *((value, 1) for value in (SECONDS + 1, (SECONDS + 1) * 1000.0, f"{SECONDS + 1}000")),
+        *((value, 0.25) for value in (SECONDS + 0.25, f"{SECONDS}.25", Decimal(f"{SECONDS}.25"))),
     ],
 )
-def test_dates_are_read_whatever_their_type(day: object) -> None:
-    content = parquet(customer_id=[1], product_id=["B1"], star_rating=[4], review_date=[day])
-    assert read(content, format="parquet").ratings == [("1", "B1", 4.0, DAY)]
+def test_dates_and_times_are_read_whatever_their_type(value: object, seconds: float) -> None:
+    content = parquet(customer_id=[1], product_id=["B1"], star_rating=[4], review_date=[value])
+    ((_, _, _, instant),) = read(content, format="parquet").ratings
+    assert instant == DAY + timedelta(seconds=seconds)
 
 
 @given(
-    st.dates(date(1980, 1, 1), date(2100, 12, 31)),
-    st.integers(0, 86_400 * 10**9 - 1),
+    st.datetimes(datetime(1980, 1, 1), datetime(2100, 12, 31)),
+    st.integers(0, 999),
     st.sampled_from([10**9, 10**6, 10**3, 1]),
     st.sampled_from([int, str]),
 )
-def test_a_time_is_read_whatever_its_unit(
-    day: date, nanoseconds: int, unit: int, kind: Callable[[int], object]
+def test_a_time_since_1970_is_read_whatever_its_unit(
+    time: datetime, nanoseconds: int, unit: int, kind: Callable[[int], object]
 ) -> None:
-    time = ((day - date(1970, 1, 1)).days * 86_400 * 10**9 + nanoseconds) // unit
-    assume(time < 2**63)
-    assert dates([kind(time)]) == [day]
+    microseconds = (time.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+    number = (microseconds * 1000 + nanoseconds) // unit
+    assume(number < 2**63)
+    assert instants([kind(number)]) == [EPOCH + timedelta(microseconds=number * unit // 1000)]
+
+
+@given(
+    st.datetimes(datetime(1900, 1, 3), datetime(2100, 12, 29)),
+    st.sampled_from(["T", " "]),
+    st.sampled_from(["minutes", "seconds", "milliseconds", "microseconds"]),
+    st.sampled_from(["", "Z", "+00:00", "+05:30", "-0800", "+02"]),
+)
+def test_a_written_time_is_that_of_its_zone_or_utc(
+    time: datetime, separator: str, precision: str, zone: str
+) -> None:
+    text = time.isoformat(separator, precision) + zone
+    expected = datetime.fromisoformat(text)
+    assert instants([text]) == [expected if zone else expected.replace(tzinfo=UTC)]
+
+
+@given(
+    st.datetimes(datetime(1900, 1, 3), datetime(2100, 12, 29)),
+    st.sampled_from(["ms", "us", "ns"]),
+    st.sampled_from([None, "UTC", "Europe/Berlin", "America/New_York"]),
+)
+def test_a_timestamp_is_read_whatever_its_unit_and_zone(
+    time: datetime, unit: Literal["ms", "us", "ns"], zone: str | None
+) -> None:
+    column = pl.Series([time]).dt.cast_time_unit(unit).dt.replace_time_zone("UTC")
+    column = column.dt.convert_time_zone(zone) if zone else column.dt.replace_time_zone(None)
+    cut = time.replace(microsecond=time.microsecond // 1000 * 1000) if unit == "ms" else time
+    assert instants(column) == [cut.replace(tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    ("values", "resolution"),
+    [
+        (["2018-01-01", "20180101", str(SECONDS)], "day"),
+        (["2018-01-01", "2018-01-01 12:30"], "second"),
+        ([f"{SECONDS}001", "2018-01-01 12:30:05"], "millisecond"),
+        (["2018-01-01 12:30:05.000001", "2018-01-01"], "microsecond"),
+    ],
+)
+def test_the_resolution_is_the_coarsest_that_tells_every_time(
+    values: list[str], resolution: str
+) -> None:
+    assert exact_resolution(to_instants(pl.Series(values)), "day") == resolution
+    assert exact_resolution(to_instants(pl.Series(values)), "microsecond") == "microsecond"
 
 
 @given(st.integers(-(2**63), 2**63 - 1) | st.floats() | st.integers() | st.text() | st.datetimes())
-def test_whatever_stands_for_a_date_is_a_day_that_may_be_meant_or_rejected(value: object) -> None:
+def test_whatever_stands_for_a_date_is_a_time_that_may_be_meant_or_rejected(value: object) -> None:
     kinds = (
         [value, str(value)] if not isinstance(value, int) or abs(value) < 2**63 else [str(value)]
     )
     for one in kinds:
-        (day,) = dates([one])
-        assert day is None or 1900 <= day.year <= 2100
+        (instant,) = instants([one])
+        assert instant is None or 1900 <= instant.year <= 2100
 
 
 @pytest.mark.parametrize("value", [None, True, b"soon"])
 def test_a_column_of_no_dates_costs_its_rows(value: object) -> None:
-    assert dates([value, value]) == [None, None]
+    assert instants([value, value]) == [None, None]
 
 
 @pytest.mark.parametrize("unit", [1, 10**3, 10**6])
 def test_the_last_day_of_all_stands_for_no_date(unit: int) -> None:
     """Databases write 9999-12-31 for never."""
-    never = (date(9999, 12, 31) - date(1970, 1, 1)).days * 86_400 * unit
-    assert dates([never]) == dates(["9999-12-31"]) == [None]
+    never = (datetime(9999, 12, 31, tzinfo=UTC) - EPOCH).days * 86_400 * unit
+    assert instants([never]) == instants(["9999-12-31"]) == [None]
 
 
-def dates(values: Sequence[object]) -> list[date | None]:
-    """The dates of rows as they are read, None for a rejected one."""
+def instants(values: Sequence[object] | pl.Series) -> list[datetime | None]:
+    """The instants of rows as they are read, None for a rejected one."""
     cells = parquet_cells(
         pl.DataFrame({"id": ["1"] * len(values), "stars": 1, "date": values}),
         {"customer": "id", "product": "id", "rating": "stars", "date": "date"},
     )
     checked = check(cells, Limits(None, None, None, None))
-    found: list[date | None] = checked.ratings["date"].to_list()
+    found: list[datetime | None] = checked.ratings["rated_at"].to_list()
     for row, reason in checked.rejects.select("row", "reason").rows():
         assert reason == "bad date"
         found.insert(row, None)
@@ -163,7 +225,7 @@ def test_columns_can_be_named_one_by_one() -> None:
         rating_column="rating:float",
         date_column="timestamp:float",
     )
-    assert found.ratings == [("196", "242", 3.0, date(1997, 12, 4))]
+    assert found.ratings == [("196", "242", 3.0, datetime(1997, 12, 4, 15, 55, 49, tzinfo=UTC))]
 
 
 def test_titles_and_categories_are_read_where_there_are_some() -> None:
@@ -240,8 +302,8 @@ def test_the_scale_can_be_set() -> None:
 
 
 def test_ratings_outside_the_window_are_counted_and_not_rejected() -> None:
-    days = ["2013-12-31", "2014-01-01", "2015-08-31", "2015-09-01"]
-    lines = "".join(f"1\t{number}\t5\t{day}\n" for number, day in enumerate(days))
+    times = ["2013-12-31T23:59:59", "2014-01-01", "2015-08-31T23:59:59", "2015-09-01"]
+    lines = "".join(f"1\t{number}\t5\t{time}\n" for number, time in enumerate(times))
     layout = FORMATS["movielens_100k"]
     (cells,) = cells_of(lines.encode(), layout)
     limits = Limits(1, 5, date(2014, 1, 1), date(2015, 8, 31))

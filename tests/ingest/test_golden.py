@@ -37,7 +37,9 @@ WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
 def test_a_real_file_is_read_whatever_its_wrapping(wrapping: str, block: int) -> None:
     with small_blocks(block):
         found = read(WRAPPINGS[wrapping](CONTENT))
-    ratings = [f"{user},{item},{stars:g},{day}" for user, item, stars, day in found.ratings]
+    ratings = [
+        f"{user},{item},{stars:g},{time:%Y-%m-%d}" for user, item, stars, time in found.ratings
+    ]
     assert ratings == (FOLDER / "ratings.csv").read_text().splitlines()
     rejects = [f"{line},{reason}" for line, reason in found.rejects]
     assert rejects == (FOLDER / "rejects.csv").read_text().splitlines()

@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,25 @@ def test_ratings_far_from_the_scale_of_the_others_are_told(
     assert warnings == ([warning] if warning else [])
 
 
+def test_the_time_of_day_is_kept_and_how_exactly_it_is_known(
+    s3: "S3Client", bucket: str, tmp_path: Path
+) -> None:
+    """A later object may tell the time more exactly than one before."""
+    header = "customer_id,product_id,star_rating,review_date"
+    put(s3, bucket, "by-day/a.csv", f"{header}\n1,B1,5,2015-08-31".encode())
+    put(s3, bucket, "all/a.csv", f"{header}\n1,B1,5,2015-08-31".encode())
+    put(s3, bucket, "all/b.csv", f"{header}\n1,B2,5,2015-08-31 12:30:05".encode())
+    put(s3, bucket, "all/c.csv", f"{header}\n1,B3,5,20150831".encode())
+    details = ingest(settings(f"s3://{bucket}/by-day/", format="csv"), tmp_path / "by-day")
+    assert details["resolution"] == "day"
+    details = ingest(settings(f"s3://{bucket}/all/", format="csv"), tmp_path / "all")
+    assert details["resolution"] == "second"
+    day = datetime(2015, 8, 31, tzinfo=UTC)
+    assert [row["rated_at"] for row in rows(tmp_path / "all", ratings_format.RATINGS)] == [
+        *(day, day + timedelta(hours=12, minutes=30, seconds=5), day)
+    ]
+
+
 def test_a_window_leaves_other_days_out(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
     days = ["2015-07-31", "2015-08-01", "2015-08-31", "2015-09-01"]
     uri = put(s3, bucket, "a.tsv.gz", amazon_file(*(amazon_line(day=day) for day in days)))
@@ -209,8 +229,9 @@ BAD: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "dates in another order": (
         amazon_file(*(amazon_line(day="08/31/2015") for _ in range(9)), "US"),
         {},
-        r"line 2, bad date; .*: check date_column; dates are read as 2015-08-31, 20150831, or "
-        "seconds, milliseconds, .* since 1970, or raise max_rejected_fraction",
+        r"line 2, bad date; .*: check date_column; dates are read as 2015-08-31, "
+        "2015-08-31T12:30:05Z, 20150831, or seconds, milliseconds, .* since 1970, or raise "
+        "max_rejected_fraction",
     ),
     "another encoding": (
         gzip.compress(LATIN),

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import date
+from datetime import UTC, datetime
 from typing import Literal
 
 import polars as pl
@@ -19,7 +19,7 @@ from tests.ingest.sources import Read, Stream, read, settings, small_blocks
 
 HEADER = ["product_title", "customer_id", "product_id", "star_rating", "review_date"]
 QUOTINGS: list[Literal[0, 1]] = [csv.QUOTE_MINIMAL, csv.QUOTE_ALL]
-DAY = date(2015, 8, 31)
+DAY = datetime(2015, 8, 31, tzinfo=UTC)
 
 titles = st.text(st.sampled_from('a,"\n é'), max_size=9)
 customers = st.text(st.sampled_from('b,"\n'), min_size=1, max_size=4)
@@ -51,7 +51,7 @@ def test_what_a_writer_of_csv_wrote_is_read(
 
 
 def lines(*titles: str) -> bytes:
-    rows = [f"{title},c{number},B1,4,{DAY}" for number, title in enumerate(titles)]
+    rows = [f"{title},c{number},B1,4,{DAY:%Y-%m-%d}" for number, title in enumerate(titles)]
     return "\n".join([",".join(HEADER), *rows]).encode()
 
 
@@ -85,11 +85,11 @@ def test_a_row_tells_where_it_begins_and_its_own_words() -> None:
     assert [
         origin for batch in batches for origin in batch.origins([*range(len(batch.cells))])
     ] == [
-        (2, f'"a\nlamp",c0,B1,4,{DAY}'),
-        (4, f"lamp,c1,B1,4,{DAY}"),
-        (5, f'"b\n\nlamp",c2,B1,4,{DAY}'),
-        (8, f"lamp,c3,B1,4,{DAY}"),
-        (9, f'"lamp,c4,B1,4,{DAY}'),
+        (2, f'"a\nlamp",c0,B1,4,{DAY:%Y-%m-%d}'),
+        (4, f"lamp,c1,B1,4,{DAY:%Y-%m-%d}"),
+        (5, f'"b\n\nlamp",c2,B1,4,{DAY:%Y-%m-%d}'),
+        (8, f"lamp,c3,B1,4,{DAY:%Y-%m-%d}"),
+        (9, f'"lamp,c4,B1,4,{DAY:%Y-%m-%d}'),
     ]
 
 

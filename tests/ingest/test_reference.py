@@ -13,10 +13,17 @@ NAMES = ["customer_id", "product_id", "product_title", "star_rating", "review_da
 ids = st.one_of(st.sampled_from(["", "7", "ü1", '"q', "\N{REPLACEMENT CHARACTER}"]), st.text("abc"))
 titles = st.text(st.characters(exclude_characters="\n\r\t,", codec="utf-8"), max_size=8)
 stars = st.sampled_from(["1", "5", "3.5", "4.0", "", "0", "6", "-1", "five", "nan", "inf", "1e9"])
-written = ["2015-08-31", "1996-02-29", "2015-02-30", "2015-08-31T10:00:00Z", "20150831", "20150230"]
-times = ["1441065599", "1441065600000", "1441065600000000", "1441065600000000000", "0", "-1"]
+written = ["2015-08-31", "1996-02-29", "2015-02-30", "20150831", "20150230"]
+exact = [
+    "2015-08-31T10:00:00Z",
+    "2015-08-31 10:30",
+    "2015-08-31 10:00:00.25+02:00",
+    "2015-08-31T25:00",
+]
+times = ["1441065599", "1441065600123", "1441065600123456", "1441065600123456789", "0", "-1"]
+parts = ["1441065599.5", "1441065600000.25", "-0.5"]
 never = ["soon", "", "1899-12-31", "2101-01-01", "-9e9", "253402300799", "1e15", "1e30"]
-days = st.sampled_from([*written, *times, *never])
+days = st.sampled_from([*written, *exact, *times, *parts, *never])
 rows = st.tuples(ids, ids, titles, stars, days).map(list)
 broken_rows = st.lists(titles, max_size=7)
 ends = st.sampled_from(["\n", "\r\n"])

@@ -1,7 +1,6 @@
 """Small tables of ratings, and the slow, obvious way to filter them."""
 
 from collections import Counter
-from datetime import date, timedelta
 
 import polars as pl
 from hypothesis import strategies as st
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 from components.artifacts.splits import RATINGS_SCHEMA
 
 Row = tuple[int, int, float, int]
-"""User, item, stars, and the day counted from 1970."""
+"""User, item, stars, and the instant in microseconds since 1970."""
 
 rows = st.lists(
     st.tuples(
@@ -28,12 +27,11 @@ def unique_pairs(table: list[Row]) -> list[Row]:
 
 
 def frame(table: list[Row]) -> pl.DataFrame:
-    days = [date(1970, 1, 1) + timedelta(days=row[3]) for row in table]
     columns = {
         "user": pl.Series([row[0] for row in table], dtype=pl.Int32),
         "item": pl.Series([row[1] for row in table], dtype=pl.Int32),
         "star_rating": pl.Series([row[2] for row in table], dtype=pl.Float32),
-        "review_date": pl.Series(days, dtype=pl.Date),
+        "rated_at": pl.Series([row[3] for row in table], dtype=pl.Datetime("us", "UTC")),
     }
     assert list(columns) == RATINGS_SCHEMA.names
     return pl.DataFrame(columns)
@@ -41,7 +39,25 @@ def frame(table: list[Row]) -> pl.DataFrame:
 
 def table_of(ratings: pl.DataFrame) -> list[Row]:
     """Rows in a fixed order."""
-    return sorted(ratings.with_columns(pl.col("review_date").to_physical()).rows())
+    return sorted(ratings.with_columns(pl.col("rated_at").to_physical()).rows())
+
+
+def latest_slowly(table: list[Row]) -> dict[int, tuple[int, int, list[int]]]:
+    """For each user with three ratings: the instant to test, that to validate, those to train."""
+    instants: dict[int, list[int]] = {}
+    for user, _, _, instant in table:
+        instants.setdefault(user, []).append(instant)
+    ordered = {user: sorted(its) for user, its in instants.items() if len(its) >= 3}
+    return {user: (its[-1], its[-2], its[:-2]) for user, its in ordered.items()}
+
+
+def tied_slowly(table: list[Row], parts: list[int]) -> list[bool]:
+    """Whether a rating's user gave one at the same instant that is in another part."""
+    placed = list(zip(table, parts, strict=True))
+    return [
+        any(other[0] == row[0] and other[3] == row[3] and place != part for other, place in placed)
+        for row, part in placed
+    ]
 
 
 def deduplicate_slowly(table: list[Row], rule: str) -> list[Row]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from components.prepare.numbering import read_numbered
 from components.prepare.prepare import prepare
 from components.prepare.settings import PrepareSettings
 
-Row = tuple[str, str, float, date]
+Row = tuple[str, str, float, datetime]
+
+START = datetime(2015, 1, 1, tzinfo=UTC)
 
 
 def make_rows(customers: int = 30, products: int = 12, seed: int = 0) -> list[Row]:
@@ -28,8 +30,8 @@ def make_rows(customers: int = 30, products: int = 12, seed: int = 0) -> list[Ro
     rows = []
     for customer in range(customers):
         for product in chance.choice(products, chance.integers(1, products), replace=False):
-            day = date(2015, 1, 1) + timedelta(days=int(chance.integers(0, 300)))
-            rows.append((f"c{customer:02}é", f"p{product:02}", float(chance.integers(1, 6)), day))
+            time = START + timedelta(hours=int(chance.integers(0, 7200)))
+            rows.append((f"c{customer:02}é", f"p{product:02}", float(chance.integers(1, 6)), time))
     return rows
 
 
@@ -60,9 +62,14 @@ def test_every_rating_kept_comes_back_under_its_ids(tmp_path: Path) -> None:
     products = splits.products["product_id"].to_pylist()
     everything = splits.train.merged_with(splits.validation).merged_with(splits.test)
     found = [
-        (customers[user], products[item], float(stars), date(1970, 1, 1) + timedelta(days=int(day)))
-        for user, item, stars, day in zip(
-            everything.users, everything.items, everything.stars, everything.days, strict=True
+        (
+            customers[user],
+            products[item],
+            float(stars),
+            datetime.fromtimestamp(instant / 10**6, UTC),
+        )
+        for user, item, stars, instant in zip(
+            everything.users, everything.items, everything.stars, everything.instants, strict=True
         )
     ]
     assert sorted(found) == sorted(rows)
@@ -98,7 +105,7 @@ def test_splits_do_not_overlap(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_rows_are_in_the_common_order(part: str, tmp_path: Path) -> None:
     rows: Ratings = getattr(run(tmp_path, make_rows()), part)
-    order = np.lexsort((rows.items, rows.days, rows.users))
+    order = np.lexsort((rows.items, rows.instants, rows.users))
     assert (order == np.arange(len(rows))).all()
 
 
@@ -112,8 +119,8 @@ def test_the_order_of_the_ratings_does_not_matter(tmp_path: Path) -> None:
 def test_statistics_describe_before_and_after(tmp_path: Path) -> None:
     rows = [
         *make_rows(),
-        ("c00é", "p00", 1.0, date(2014, 1, 1)),
-        ("lone", "p00", 5.0, date(2016, 1, 1)),
+        ("c00é", "p00", 1.0, datetime(2014, 1, 1, 23, tzinfo=UTC)),
+        ("lone", "p00", 5.0, datetime(2016, 1, 1, tzinfo=UTC)),
     ]
     splits = run(tmp_path, rows)
     statistics = json.loads((splits.path / STATISTICS).read_text())
@@ -135,22 +142,36 @@ def test_statistics_describe_before_and_after(tmp_path: Path) -> None:
 
 
 def test_statistics_tell_whom_a_temporal_split_tests_without_a_history(tmp_path: Path) -> None:
-    days = {"a": (1, 2, 3, 28), "b": (27, 28), "c": (4, 27), "d": (28,), "e": (5, 6, 7)}
+    hours = {"a": (1, 2, 3, 28), "b": (27, 28), "c": (4, 27), "d": (28,), "e": (5, 6, 7)}
     rows = [
-        (customer, f"p{place}", 5.0, date(2015, 1, day))
-        for customer, its in days.items()
-        for place, day in enumerate(its)
+        (customer, f"p{place}", 5.0, START + timedelta(hours=hour))
+        for customer, its in hours.items()
+        for place, hour in enumerate(its)
     ]
     few = {"min_customer_ratings": 1, "min_product_ratings": 1}
     splits = run(tmp_path, rows, split="temporal", test_fraction=0.25, **few)
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [6, 3, 3]
-    assert splits.train.days.max() < splits.validation.days.min() < splits.test.days.min()
+    assert splits.train.instants.max() < splits.validation.instants.min()
+    assert splits.validation.instants.max() < splits.test.instants.min()
     statistics = json.loads((splits.path / STATISTICS).read_text())
     assert statistics["new_customers"] == {"validation": 1, "test": 1}
 
 
-def test_all_ratings_on_one_day_are_told_in_a_line(tmp_path: Path) -> None:
-    rows = [(*row[:3], date(2015, 1, 1)) for row in make_rows()]
+def test_statistics_count_what_the_seed_chose_among_equal_times(tmp_path: Path) -> None:
+    """To test, one of two; to validate and to test, two of three; and no choice at all."""
+    hours = {"a": (1, 2, 3, 3), "b": (1, 2, 2, 2), "c": (1, 1, 2, 3)}
+    rows = [
+        (customer, f"p{place}", 5.0, START + timedelta(hours=hour))
+        for customer, its in hours.items()
+        for place, hour in enumerate(its)
+    ]
+    splits = run(tmp_path, rows, min_customer_ratings=1, min_product_ratings=1)
+    statistics = json.loads((splits.path / STATISTICS).read_text())
+    assert statistics["ties"] == {"validation": 2, "test": 2}
+
+
+def test_all_ratings_at_one_time_are_told_in_a_line(tmp_path: Path) -> None:
+    rows = [(*row[:3], START) for row in make_rows()]
     with pytest.raises(UserError, match="set split=last, which keeps") as raised:
         run(tmp_path, rows, split="temporal")
     assert "\n" not in str(raised.value)
@@ -187,7 +208,7 @@ def test_everything_filtered_away_is_told_and_nothing_left(
 
 
 def test_nothing_to_hold_out_is_told(tmp_path: Path) -> None:
-    rows = [(f"c{number}", "p", 5.0, date(2015, 1, 1)) for number in range(9)]
+    rows = [(f"c{number}", "p", 5.0, START) for number in range(9)]
     with pytest.raises(UserError, match="whatever the settings: ingest more ratings"):
         run(tmp_path, rows, min_customer_ratings=1)
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.artifacts.folder import write_artifact
+from components.artifacts.instants import INSTANT, RESOLUTIONS
 from components.artifacts.splits import (
     CUSTOMERS,
     CUSTOMERS_SCHEMA,
@@ -44,7 +45,7 @@ def planted(seed: int = 0, users: int = USERS, items: int = ITEMS, each: int = E
         user.astype(np.int32),
         item.astype(np.int32),
         stars.astype(np.float32),
-        days.astype(np.int32),
+        days.astype(np.int64) * RESOLUTIONS["day"],
     )
 
 
@@ -52,8 +53,7 @@ def held_out(ratings: Ratings, each: int = EACH) -> tuple[Ratings, Ratings, Rati
     """The latest rating of everyone to test with, the one before to validate with, the rest."""
     place = np.arange(len(ratings)) % each
     masks = place < each - 2, place == each - 2, place == each - 1
-    columns = (ratings.users, ratings.items, ratings.stars, ratings.days)
-    train, validation, test = (Ratings(*(column[mask] for column in columns)) for mask in masks)
+    train, validation, test = map(ratings.where, masks)
     return train, validation, test
 
 
@@ -72,8 +72,8 @@ def write_parts(folder: Path, sets: tuple[Ratings, Ratings, Ratings]) -> Path:
     parts = dict(zip((TRAIN, VALIDATION, TEST), sets, strict=True))
     with write_artifact(folder, KIND, SCHEMA_VERSION) as writer:
         for name, ratings in parts.items():
-            days = pa.array(ratings.days).cast(pa.date32())
-            columns = [ratings.users, ratings.items, ratings.stars, days]
+            instants = pa.array(ratings.instants).cast(INSTANT)
+            columns = [ratings.users, ratings.items, ratings.stars, instants]
             pq.write_table(pa.table(columns, schema=RATINGS_SCHEMA), writer.path / name)
         customers = [[f"C{number:03}" for number in range(USERS)], [EACH] * USERS]
         pq.write_table(pa.table(customers, schema=CUSTOMERS_SCHEMA), writer.path / CUSTOMERS)

@@ -247,6 +247,9 @@ def _lineage(inputs: Inputs) -> Mapping[str, Any]:
         "removed": removed,
         "digests": digests,
         "dates": dates,
+        "resolution": details["resolution"],
+        "split": inputs.splits.manifest.details["split"],
+        "ties": statistics["ties"],
     }
 
 

@@ -39,11 +39,11 @@ class Histories:
     def of(cls, ratings: Ratings, customers: int, products: int, seed: int) -> "Histories":
         """The histories of all customers, those without ratings included.
 
-        The items of one day come in random order: in that of their index the next item would be
-        easy to guess in the data, and nowhere else.
+        The items of one instant come in random order: in that of their index the next item would
+        be easy to guess in the data, and nowhere else.
         """
         shuffled = np.random.default_rng(seed).random(len(ratings))
-        order = np.lexsort((shuffled, ratings.days, ratings.users))
+        order = np.lexsort((shuffled, ratings.instants, ratings.users))
         offsets = np.searchsorted(ratings.users, np.arange(customers + 1))
         return cls(offsets, ratings.items[order], ratings.days[order], products)
 

@@ -64,7 +64,7 @@ def test_a_large_validation_set_is_sampled(
         validation.users,
         validation.items,
         np.ones(len(validation.users), np.float32),
-        np.ones(len(validation.users), np.int32),
+        np.ones(len(validation.users), np.int64),
     )
     sample = Validation.of(validation.data, held_out)
     assert len(sample.users) == 5

@@ -36,7 +36,7 @@ def test_batches_hold_the_ratings_in_their_order(count: int, size: int) -> None:
     users, items = (random.integers(0, n, count).astype(np.int32) for n in (9, 5))
     stars = np.arange(count, dtype=np.float32)
     order = random.permutation(count).astype(np.int32)
-    ratings = Ratings(users, items, stars, np.zeros(count, np.int32))
+    ratings = Ratings(users, items, stars, np.zeros(count, np.int64))
     made = list(iterate_batches(ratings, order, size, (9, 5)))
     np.testing.assert_array_equal(np.concatenate([b.stars.ravel() for b in made]), order)
     sizes = [len(row) for batches in made for row in batches.stars]

@@ -85,7 +85,7 @@ def test_of_all_customers_no_array_is_wider_than_their_means(
 
 def test_a_product_that_nobody_rated_gets_the_prior() -> None:
     rows = TRAIN.items != 5
-    some = type(TRAIN)(TRAIN.users[rows], TRAIN.items[rows], TRAIN.stars[rows], TRAIN.days[rows])
+    some = TRAIN.where(rows)
     *_, last = islice(Bayes(2, 4.0, True, 0, CPU).train(problem(some)), 3)
     assert np.isfinite(last.export().items).all()
     assert last.export().items.shape == (ITEMS, 2)

@@ -64,7 +64,7 @@ def test_the_same_seed_learns_the_same_model(name: Literal["mf", "mlp"]) -> None
 
 def test_a_customer_who_rated_nothing_keeps_the_vector_of_the_start() -> None:
     rows = TRAIN.users < 100
-    some = type(TRAIN)(TRAIN.users[rows], TRAIN.items[rows], TRAIN.stars[rows], TRAIN.days[rows])
+    some = TRAIN.where(rows)
     first, second = (step.export() for step in islice(make("mf").train(problem(some)), 2))
     np.testing.assert_array_equal(first.users[100:], second.users[100:])
     assert not np.array_equal(first.users[:100], second.users[:100])
