@@ -57,7 +57,8 @@ def _training(place: Place, run_page: str) -> Callable[..., None]:
     def training(
         source: str,
         source_version: str = "",
-        format: str = "amazon",  # noqa: A002 - the setting's name
+        format: str = "auto",  # noqa: A002 - the setting's name
+        products_source: str = "",
         requester_pays: bool = False,
         anonymous: bool = False,
         mirror_to: str = "",

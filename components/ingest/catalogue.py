@@ -6,6 +6,7 @@ import pyarrow as pa
 from components.artifacts.ratings import PRODUCTS_SCHEMA
 
 _ROWS_AT_ONCE = 250_000
+_COLUMNS = ("product", "title", "category")
 
 
 class Catalogue:
@@ -13,21 +14,33 @@ class Catalogue:
 
     def __init__(self) -> None:
         self._waiting: list[pl.DataFrame] = []
-        self._found = pl.DataFrame(
-            schema=dict.fromkeys(("product", "title", "category"), pl.String)
-        )
+        self._found = pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String))
+        self._described = [self._found]
 
     def add(self, ratings: pl.DataFrame) -> None:
         """Take up the products of checked rows."""
-        self._waiting.append(_firsts(ratings.select("product", "title", "category")))
+        self._waiting.append(_firsts(ratings.select(_COLUMNS)))
         if sum(map(len, self._waiting)) >= _ROWS_AT_ONCE:
             self._take_up()
+
+    def describe(self, products: pl.DataFrame) -> None:
+        """Take titles and categories of products that were met; those taken first stay.
+
+        Args:
+            products: product, title and category, strings.
+        """
+        self._take_up()
+        known = products.join(self._found, on="product", how="semi")
+        self._described.append(pl.DataFrame(_firsts(known).to_arrow()))
 
     def table(self) -> pa.Table:
         """One row a product, of `PRODUCTS_SCHEMA`, in order of the id."""
         self._take_up()
-        ordered = self._found.sort("product").with_columns(
-            pl.col("title", "category").fill_null("")
+        described = _firsts(pl.concat(self._described))
+        ordered = (
+            self._found.update(described, on="product")
+            .sort("product")
+            .with_columns(pl.col("title", "category").fill_null(""))
         )
         return ordered.to_arrow().rename_columns(PRODUCTS_SCHEMA.names).cast(PRODUCTS_SCHEMA)
 

@@ -67,8 +67,8 @@ class Checked:
 def check(cells: pl.DataFrame, limits: Limits) -> Checked:
     """Tell ratings from rows that are none."""
     typed = cells.with_columns(
-        _to_id(cells["customer"]),
-        _to_id(cells["product"]),
+        to_id(cells["customer"]),
+        to_id(cells["product"]),
         pl.col("rating").cast(pl.Float32, strict=False),
         rated_at=to_instants(cells["date"]),
     ).drop("date")
@@ -110,7 +110,7 @@ def _flaw(limits: Limits) -> pl.Expr:
     )
 
 
-def _to_id(column: pl.Series) -> pl.Series:
+def to_id(column: pl.Series) -> pl.Series:
     """Text, that of a whole number without a point.
 
     Where one id is missing, pandas makes floats of all, and NaN of the one.

@@ -9,7 +9,8 @@ from components import images
 def resolve(
     source: str,
     source_version: str = "",
-    format: str = "amazon",  # noqa: A002 - the setting's name
+    format: str = "auto",  # noqa: A002 - the setting's name
+    products_source: str = "",
     requester_pays: bool = False,
     anonymous: bool = False,
     mirror_to: str = "",
@@ -22,8 +23,9 @@ def resolve(
         source: s3://bucket/key of the ratings, or s3://bucket/prefix/ for all objects under it.
         source_version: Version to insist on, as told by an earlier run; empty for whatever is
             there.
-        format: Layout of the files, such as amazon, amazon_2018, amazon_2023, movielens, csv,
-            jsonl or parquet.
+        format: Layout of the files, such as amazon, movielens, csv, jsonl or parquet; auto to
+            find it by their first lines.
+        products_source: s3:// URI of the products' titles and categories; empty for none.
         requester_pays: Agree to pay for reading a requester-pays bucket.
         anonymous: Read a public bucket without credentials.
         mirror_to: s3://bucket/prefix of your own that may hold a copy; empty for none.
@@ -42,6 +44,7 @@ def resolve(
                     "source": source,
                     "source_version": source_version,
                     "format": format,
+                    "products_source": products_source,
                     "requester_pays": requester_pays,
                     "anonymous": anonymous,
                     "mirror_to": mirror_to,
@@ -56,7 +59,8 @@ def ingest(
     ratings: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
     source_version: str = "",
-    format: str = "amazon",  # noqa: A002 - the setting's name
+    format: str = "auto",  # noqa: A002 - the setting's name
+    products_source: str = "",
     requester_pays: bool = False,
     anonymous: bool = False,
     mirror_to: str = "",
@@ -82,9 +86,11 @@ def ingest(
         metrics: Rows read, and rows rejected by reason.
         source_version: Version of the source, from the resolve step; a source that has changed
             since is refused. Empty for whatever is there.
-        format: Layout of the files: amazon (15 columns, tabs), amazon_2018 or amazon_2023 (JSON
-            Lines), amazon_2018_csv, amazon_2023_csv, movielens (ratings.csv), movielens_1m
-            (ratings.dat), movielens_100k (u.data), csv (commas or tabs), jsonl, parquet.
+        format: Layout of the files: auto (found by their first lines), amazon (15 columns, tabs),
+            amazon_2018 or amazon_2023 (JSON Lines), amazon_2018_csv, amazon_2023_csv, movielens
+            (ratings.csv), movielens_1m (ratings.dat), movielens_100k (u.data), recbole (.inter),
+            csv (commas or tabs), jsonl, parquet.
+        products_source: s3:// URI of the products' titles and categories; empty for none.
         requester_pays: Agree to pay for reading a requester-pays bucket.
         anonymous: Read a public bucket without credentials.
         mirror_to: s3://bucket/prefix of your own to copy the objects to before reading them
@@ -116,6 +122,7 @@ def ingest(
                 "source": source,
                 "source_version": source_version,
                 "format": format,
+                "products_source": products_source,
                 "requester_pays": requester_pays,
                 "anonymous": anonymous,
                 "mirror_to": mirror_to,

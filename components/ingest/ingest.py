@@ -9,10 +9,12 @@ from components.artifacts import ratings
 from components.artifacts.folder import write_artifact
 from components.errors import UserError
 from components.ingest.checks import REMEDIES, Limits
+from components.ingest.contents import find_contents
 from components.ingest.download import ObjectStream
-from components.ingest.formats import Format, format_of
+from components.ingest.formats import Format
 from components.ingest.intake import Intake, Tally
 from components.ingest.objects import SourceObject, Storage
+from components.ingest.products import read_products
 from components.ingest.reading import read_batches
 from components.ingest.scale import find_strays
 from components.ingest.settings import IngestSettings
@@ -32,17 +34,22 @@ def ingest(settings: IngestSettings, output: Path) -> dict[str, Any]:
             ratings.
     """
     storage = Storage(anonymous=settings.anonymous, requester_pays=settings.requester_pays)
-    layout = format_of(settings)
+    source = open_source(storage, settings)
+    contents = find_contents(storage, source, settings)
+    layout = contents.layout
+    log.info("%s: format %s", settings.source, contents.format)
     limits = Limits(*layout.scale, settings.first_day, settings.last_day)
-    version, objects = open_source(storage, settings)
     with write_artifact(output, ratings.KIND, ratings.SCHEMA_VERSION) as artifact:
         with Intake(artifact.path, limits) as intake:
-            sources = [_ingest_object(storage, source, layout, intake) for source in objects]
+            sources = [_ingest_object(storage, one, layout, intake) for one in contents.ratings]
+            sources += [_describe_products(storage, *one, intake) for one in contents.products]
         _judge(intake.tally, settings, limits)
         _tell_scale(intake.tally, layout)
+        log.info("%d of %d products have a title", intake.tally.titled, intake.tally.products)
         artifact.details |= {
             "sources": sources,
-            "source_version": version,
+            "source_version": source.version,
+            "format": contents.format,
             **_describe(intake.tally, layout),
         }
     return artifact.details
@@ -56,6 +63,18 @@ def _ingest_object(
         for batch in read_batches(stream, layout, source.uri):
             intake.take(batch, source.uri)
         log.info("%s: %d ratings", source.uri, intake.tally.rows - before)
+        return {**asdict(source), "sha256": stream.sha256}
+
+
+def _describe_products(
+    storage: Storage, source: SourceObject, layout: Format, intake: Intake
+) -> dict[str, Any]:
+    rows = 0
+    with ObjectStream(storage, source) as stream:
+        for products in read_products(stream, layout, source.uri):
+            intake.describe(products)
+            rows += len(products)
+        log.info("%s: titles of %d products", source.uri, rows)
         return {**asdict(source), "sha256": stream.sha256}
 
 

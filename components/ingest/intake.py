@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 import polars as pl
+import pyarrow.compute as pc
 
 from components.artifacts.instants import RESOLUTIONS
 from components.artifacts.ratings import RATINGS_SCHEMA, REJECTS_SCHEMA, RatingsWriter
@@ -34,6 +35,8 @@ class Tally:
         stars: the number of ratings kept, by their value, where an end of the scale is not
             declared; a part of them where there are more values than a scale has.
         resolution: the coarsest that tells the time of every rating kept exactly.
+        products: the products of the ratings kept; all were met before this tells.
+        titled: those that have a title.
     """
 
     rows: int = 0
@@ -44,6 +47,8 @@ class Tally:
     highest: float = float("-inf")
     stars: Counter[float] = field(default_factory=Counter)
     resolution: str = next(iter(RESOLUTIONS))
+    products: int = 0
+    titled: int = 0
 
     @property
     def total(self) -> int:
@@ -75,7 +80,10 @@ class Intake:
         trace: TracebackType | None,
     ) -> None:
         if kind is None:
-            self._writer.write_products(self._catalogue.table())
+            products = self._catalogue.table()
+            self.tally.products = len(products)
+            self.tally.titled = pc.sum(pc.not_equal(products["product_title"], "")).as_py() or 0
+            self._writer.write_products(products)
         self._writer.__exit__(kind, error, trace)
 
     def take(self, batch: Batch, uri: str) -> None:
@@ -86,6 +94,10 @@ class Intake:
             self._keep(checked.ratings)
         if len(checked.rejects):
             self._reject(checked.rejects, batch, uri)
+
+    def describe(self, products: pl.DataFrame) -> None:
+        """Take in titles and categories of the products, after the ratings: see `Catalogue`."""
+        self._catalogue.describe(products)
 
     def _keep(self, ratings: pl.DataFrame) -> None:
         columns = ratings.select("customer", "product", "rating", "rated_at").to_arrow()

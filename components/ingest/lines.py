@@ -40,12 +40,26 @@ def read_blocks(stream: io.RawIOBase, uri: str) -> Iterator[bytes]:
             yield _with_newlines(rest + b"\n")
 
 
+def first_line(content: bytes, uri: str) -> bytes:
+    """The first line of a text, gzip or plain, without its end.
+
+    Args:
+        content: the text, or so much of it as to hold the line.
+        uri: where it is from.
+
+    Raises:
+        UserError: if the gzip data is damaged, or does not hold the line.
+    """
+    with _opened(io.BytesIO(content), uri) as file:
+        return file.readline().removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n")
+
+
 def _with_newlines(text: bytes) -> bytes:
     return text.replace(b"\r\n", b"\n") if b"\r" in text else text
 
 
 @contextmanager
-def _opened(stream: io.RawIOBase, uri: str) -> Iterator[io.BufferedIOBase]:
+def _opened(stream: io.RawIOBase | io.BytesIO, uri: str) -> Iterator[io.BufferedIOBase]:
     buffered = io.BufferedReader(stream, 1 << 20)
     if not buffered.peek(2).startswith(_GZIP_MAGIC):
         yield buffered

@@ -55,7 +55,7 @@ def read_batches(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[Bat
     if layout.encoding == "parquet":
         yield from _read_parquet(stream, layout, uri)
         return
-    blocks = _read_ahead(read_blocks(stream, uri))
+    blocks = _read_ahead(_decoded(read_blocks(stream, uri), layout.legacy_encoding))
     if layout.encoding == "json lines":
         yield from _read_json(blocks, layout)
     elif layout.header:
@@ -65,6 +65,18 @@ def read_batches(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[Bat
         names, separator = split_header(header, layout.separator, uri)
         layout = replace(layout, separator=separator)
         yield from _read_delimited(chain([rest], blocks), names, layout, uri, line=2)
+
+
+def _decoded(blocks: Iterator[bytes], legacy_encoding: str) -> Iterator[bytes]:
+    """The blocks in UTF-8, if they are in that or in the legacy encoding."""
+    for block in blocks:
+        try:
+            if legacy_encoding:
+                block.decode()
+        except UnicodeDecodeError:
+            yield block.decode(legacy_encoding).encode()
+        else:
+            yield block
 
 
 def _read_json(blocks: Iterator[bytes], layout: Format) -> Iterator[Batch]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 Format = Literal[
+    "auto",
     "amazon",
     "amazon_2018",
     "amazon_2018_csv",
@@ -15,6 +16,7 @@ Format = Literal[
     "movielens",
     "movielens_1m",
     "movielens_100k",
+    "recbole",
     "csv",
     "jsonl",
     "parquet",
@@ -68,11 +70,20 @@ class SourceSettings(BaseModel, frozen=True, extra="forbid"):
         "that have changed since are refused. Empty: whatever is there.",
     )
     format: Format = Field(
-        default="amazon",
-        description="How the files are laid out: amazon (15 columns, tabs), amazon_2018 and "
+        default="auto",
+        description="How the files are laid out. auto: found by the first line of each file, "
+        "files that hold no ratings are left out. Or amazon (15 columns, tabs), amazon_2018 and "
         "amazon_2023 (JSON Lines), amazon_2018_csv, amazon_2023_csv, movielens (ratings.csv), "
-        "movielens_1m (ratings.dat), movielens_100k (u.data), or with columns of your own: csv "
-        "(commas or tabs, names in the first line), jsonl, parquet.",
+        "movielens_1m (ratings.dat), movielens_100k (u.data), recbole (.inter), or with columns "
+        "of your own: csv (commas, with quotes as in RFC 4180, or tabs, without), jsonl, parquet.",
+    )
+    products_source: S3Uri = Field(
+        default="",
+        description="s3://bucket/key or s3://bucket/prefix/ of products with their titles and "
+        "categories: movies.csv, movies.dat or u.item of MovieLens, RecBole's .item, the metadata "
+        "of the Amazon reviews in JSON Lines, or CSV, JSON Lines or Parquet with the columns "
+        "product_id, product_title and product_category. Such files in the source are found "
+        "without it, if format is auto. Empty: none.",
     )
     requester_pays: bool = Field(
         default=False, description="Agree to pay for reading a requester-pays bucket."

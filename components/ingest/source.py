@@ -1,14 +1,29 @@
 """Which version of the source a run reads: the one there is, or the one in one's own mirror."""
 
 import logging
+from dataclasses import dataclass
 
 from components.errors import UserError
-from components.ingest.formats import FORMATS
+from components.ingest.formats import AUTO, suffixes_of
 from components.ingest.mirror import find_mirror, mirror
 from components.ingest.objects import SourceObject, Storage, version_of
 from components.ingest.settings import SourceSettings
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What there is to read.
+
+    Attributes:
+        version: a digest over all objects. objects: those of the source.
+        products: those of the second source, which has the products' titles.
+    """
+
+    version: str
+    objects: list[SourceObject]
+    products: list[SourceObject]
 
 
 def resolve(settings: SourceSettings) -> str:
@@ -20,45 +35,66 @@ def resolve(settings: SourceSettings) -> str:
     storage = Storage(anonymous=settings.anonymous, requester_pays=settings.requester_pays)
     if _find_mirrored(storage, settings):
         return settings.source_version
-    version, objects = _find_original(storage, settings)
+    source = _find_original(storage, settings)
+    objects = source.objects + source.products
     size = sum(found.bytes for found in objects)
-    log.info("%s: %d objects, %d bytes, version %s", settings.source, len(objects), size, version)
-    return version
+    log.info(
+        "%s: %d objects, %d bytes, version %s", settings.source, len(objects), size, source.version
+    )
+    return source.version
 
 
-def open_source(storage: Storage, settings: SourceSettings) -> tuple[str, list[SourceObject]]:
-    """The version of the source, and the objects to read it from, mirrored if so asked.
+def open_source(storage: Storage, settings: SourceSettings) -> Source:
+    """The source, mirrored if so asked.
 
     Raises:
         UserError: as `resolve` does.
     """
-    mirrored = _find_mirrored(storage, settings)
-    if mirrored:
-        return settings.source_version, mirrored
-    version, objects = _find_original(storage, settings)
-    if settings.mirror_to:
-        objects = find_mirror(storage, version, settings.mirror_to) or mirror(
-            storage, objects, version, settings.mirror_to
-        )
-    return version, objects
+    if mirrored := _find_mirrored(storage, settings):
+        return mirrored
+    source = _find_original(storage, settings)
+    if not settings.mirror_to:
+        return source
+
+    def copies(objects: list[SourceObject], target: str) -> list[SourceObject]:
+        there = find_mirror(storage, source.version, target)
+        return there or mirror(storage, objects, source.version, target)
+
+    objects = copies(source.objects, settings.mirror_to)
+    products = copies(source.products, _products_mirror(settings)) if source.products else []
+    return Source(source.version, objects, products)
 
 
-def _find_mirrored(storage: Storage, settings: SourceSettings) -> list[SourceObject] | None:
+def _find_mirrored(storage: Storage, settings: SourceSettings) -> Source | None:
     """The copies of the version asked for, if there are any."""
-    if not settings.mirror_to or not settings.source_version:
+    version = settings.source_version
+    if not settings.mirror_to or not version:
         return None
-    return find_mirror(storage, settings.source_version, settings.mirror_to)
+    objects = find_mirror(storage, version, settings.mirror_to)
+    products: list[SourceObject] | None = []
+    if settings.products_source:
+        products = find_mirror(storage, version, _products_mirror(settings))
+    if objects is None or products is None:
+        return None
+    return Source(version, objects, products)
 
 
-def _find_original(storage: Storage, settings: SourceSettings) -> tuple[str, list[SourceObject]]:
-    objects = storage.find(settings.source, FORMATS[settings.format].suffixes)
-    empty = [found.uri for found in objects if not found.bytes]
+def _products_mirror(settings: SourceSettings) -> str:
+    return f"{settings.mirror_to.rstrip('/')}/products"
+
+
+def _find_original(storage: Storage, settings: SourceSettings) -> Source:
+    objects = storage.find(settings.source, suffixes_of(settings.format))
+    products: list[SourceObject] = []
+    if settings.products_source:
+        products = storage.find(settings.products_source, suffixes_of(AUTO))
+    empty = [found.uri for found in objects + products if not found.bytes]
     if empty:
         raise UserError(f"{empty[0]} is empty: upload it again, or delete it")
-    version = version_of(objects)
+    version = version_of(objects + products)
     if settings.source_version not in ("", version):
         raise UserError(
             f"{settings.source} is no longer of version {settings.source_version} but {version}: "
             f"run again from the resolve step"
         )
-    return version, objects
+    return Source(version, objects, products)

@@ -21,6 +21,7 @@ from components import images
 from components.artifacts.bundles import open_store
 from components.artifacts.model import Model
 from components.deploy.server import serving
+from components.errors import UserError
 from components.processes import child_process
 from pipelines.definition.package import SHIPPED, Package, read_package
 from pipelines.definition.parameters import check_settings
@@ -37,6 +38,7 @@ LOG = "log.txt"
 
 # What a run folder has at hand for people, from whichever step made it.
 _PAGES = {REPORT: ("evaluate", "report"), TRIALS: ("conclude", "report")}
+_BUCKETS = {"source": "ratings", "products_source": "products"}
 _SERVER_SECONDS = 60
 _LISTED = 10
 
@@ -75,7 +77,8 @@ def run(
 
     Args:
         source: a file, a folder, or an `s3://` URI of ratings; None makes some up.
-        given: pipeline parameters by name, as text or typed.
+        given: pipeline parameters by name, as text or typed; `products_source` may be a file or a
+            folder too.
         console: where people read along.
         runs: the folder of all runs; `latest` in it is the one that ended last.
         pipeline: the compiled YAML: the training pipeline, or one that ends with it.
@@ -90,17 +93,19 @@ def run(
     """
     package = read_package(pipeline)
     destination = str((runs / ENDPOINT.name).resolve())
-    # Wrong parameters are told before anything starts, so the source has its URI later.
-    parameters = package.parameters({"destination": destination, **given, "source": ""})
+    products = given.get("products_source", "")
+    # Wrong parameters are told before anything starts, so the sources have their URIs later.
+    later = {"source": "", **({"products_source": ""} if products else {})}
+    parameters = package.parameters({"destination": destination, **given, **later})
     check_settings(parameters)
     needed = {*package.images(), images.SERVE}
     with (
         containers.run_of_containers(needed) if docker else nullcontext("") as run_id,
-        _reachable(source, runs) as (uri, environment),
+        _reachable(source, products, runs) as (uris, environment),
         _new_run(runs) as folder,
     ):
         console.out(f"Run      {folder}", highlight=False)
-        this = _Run(package, parameters | {"source": uri}, folder, environment, run_id)
+        this = _Run(package, parameters | uris, folder, environment, run_id)
         steps = _execute(this, console)
         summary = _conclude(this, steps)
     _write_json(folder / SUMMARY, summary)
@@ -132,14 +137,27 @@ def _make_latest(folder: Path) -> None:
 
 
 @contextmanager
-def _reachable(source: str | None, runs: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """The source's `s3://` URI, and the variables by which a step reaches it."""
-    if source and source.startswith("s3://"):
-        yield source, direct_loopback(os.environ)
+def _reachable(
+    source: str | None, products: str, runs: Path
+) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """The `s3://` URIs of the sources by parameter, and the variables by which a step reaches them.
+
+    Raises:
+        UserError: if a source is not there, or one is in S3 and the other is not.
+    """
+    given = {"source": source or str(sample(runs / "sample"))}
+    given |= {"products_source": products} if products else {}
+    in_s3 = {place.startswith("s3://") for place in given.values()}
+    if len(in_s3) > 1:
+        raise UserError(
+            "source and products_source must both be in S3 or both here: copy one of them"
+        )
+    if True in in_s3:
+        yield given, direct_loopback(os.environ)
         return
-    file = Path(source) if source else sample(runs / "sample")
     with serve_object_store() as store:
-        yield upload(file, store), store.environment
+        uris = {name: upload(Path(place), store, _BUCKETS[name]) for name, place in given.items()}
+        yield uris, store.environment
 
 
 def _execute(this: _Run, console: Console) -> list[StepRun]:

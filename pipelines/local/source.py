@@ -16,7 +16,6 @@ from pipelines.local.sample_data import write_sample
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BUCKET = "ratings"
 SAMPLE_ROWS = 200_000
 
 _OF_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
@@ -33,8 +32,8 @@ def sample(folder: Path) -> Path:
     return file
 
 
-def upload(source: Path, store: ObjectStore) -> str:
-    """Copy a file, or every file of a folder, to a bucket.
+def upload(source: Path, store: ObjectStore, bucket: str) -> str:
+    """Copy a file, or every file of a folder, to a new bucket.
 
     Returns:
         The `s3://` URI of the object or of the prefix.
@@ -44,21 +43,19 @@ def upload(source: Path, store: ObjectStore) -> str:
     """
     if not source.exists():
         given = re.sub(r"^(\w+:)/", r"\1//", str(source))  # a path has one slash of a URL's two
-        raise UserError(
-            f"there is no {given}: give a file, a folder, or s3://bucket/key as the source"
-        )
+        raise UserError(f"there is no {given}: give a file, a folder, or s3://bucket/key")
     client = _client(store)
-    client.create_bucket(Bucket=BUCKET)
+    client.create_bucket(Bucket=bucket)
     if source.is_file():
-        client.upload_file(str(source), BUCKET, source.name, Config=_ONE_THREAD)
-        return f"s3://{BUCKET}/{source.name}"
+        client.upload_file(str(source), bucket, source.name, Config=_ONE_THREAD)
+        return f"s3://{bucket}/{source.name}"
     files = sorted(path for path in source.rglob("*") if path.is_file())
     if not files:
         raise UserError(f"{source} is empty: give a file, or a folder that holds some")
     for file in files:
         key = f"{source.name}/{file.relative_to(source)}"
-        client.upload_file(str(file), BUCKET, key, Config=_ONE_THREAD)
-    return f"s3://{BUCKET}/{source.name}/"
+        client.upload_file(str(file), bucket, key, Config=_ONE_THREAD)
+    return f"s3://{bucket}/{source.name}/"
 
 
 def portable_variables() -> dict[str, str]:

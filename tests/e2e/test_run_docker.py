@@ -57,7 +57,7 @@ def in_containers(
 ) -> Run:
     """A run on ratings that lie in S3."""
     assert not started
-    source, folder = upload(ratings, object_store), tmp_path_factory.mktemp("containers")
+    source, folder = upload(ratings, object_store, "ratings"), tmp_path_factory.mktemp("containers")
     return run(folder, source, QUICK, "--docker", environment=object_store.environment)
 
 

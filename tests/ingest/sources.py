@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from components.errors import UserError
 from components.ingest.checks import DATE_FLAW, DECODE_FLAW, ID_FLAW, RATING_FLAW, Limits, check
-from components.ingest.formats import Format, format_of
+from components.ingest.detection import describe_unknown, find_format, head_of
+from components.ingest.formats import AUTO, FORMATS, Format, format_of
 from components.ingest.parsing import COLUMNS_FLAW
 from components.ingest.reading import read_batches
 from components.ingest.settings import IngestSettings
@@ -71,9 +73,22 @@ def cells_of(content: bytes, layout: Format) -> Iterator[pl.DataFrame]:
         yield batch.cells
 
 
+def layout_of(content: bytes, **changes: Any) -> Format:
+    """The layout that is set, or else found."""
+    given = settings(**changes)
+    formats = {name: format_of(name, given) for name in FORMATS}
+    name: str = given.format
+    if name == AUTO:
+        head = head_of(content, "s3://shop/key")
+        name = find_format(head, formats) or ""
+        if not name:
+            raise UserError(describe_unknown(head, formats, "s3://shop/key"))
+    return formats[name]
+
+
 def read(content: bytes, **changes: Any) -> Read:
     """What ingest takes from a file."""
-    layout = format_of(settings(**changes))
+    layout = layout_of(content, **changes)
     found = Read([], [])
     for batch in read_batches(Stream(content), layout, "s3://shop/key"):
         checked = check(batch.cells, Limits(*layout.scale, None, None))

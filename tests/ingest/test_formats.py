@@ -43,6 +43,7 @@ FILES = {
     "movielens": "userId,movieId,rating,timestamp\nA1,B1,4.0,1514851199",
     "movielens_1m": "A1::B1::4::1514851199",
     "movielens_100k": "A1\tB1\t4\t1514851199",
+    "recbole": "user_id:token\titem_id:token\trating:float\ttimestamp:float\nA1\tB1\t4\t1514851199",
     "csv": 'customer_id,product_id,star_rating,review_date\n"A1","B1",4,2018-01-01',
     "jsonl": '{"customer_id": "A1", "product_id": "B1", "star_rating": 4, '
     '"review_date": "2018-01-01"}',
@@ -56,6 +57,7 @@ TIMES = {
     "movielens": LAST_SECOND,
     "movielens_1m": LAST_SECOND,
     "movielens_100k": LAST_SECOND,
+    "recbole": LAST_SECOND,
 }
 """The time of day in each of the files that tell it."""
 
@@ -229,7 +231,7 @@ def test_columns_can_be_named_one_by_one() -> None:
 
 
 def test_titles_and_categories_are_read_where_there_are_some() -> None:
-    layout = format_of(settings(format="jsonl", title_column="name"))
+    layout = format_of("jsonl", settings(title_column="name"))
     lines = [
         {"customer_id": "1", "product_id": "B1", "star_rating": 5, "review_date": "2018-01-01"}
     ]
@@ -244,7 +246,7 @@ def test_a_missing_column_is_told_with_those_there_are() -> None:
     with pytest.raises(
         UserError, match=r"no column 'customer_id' .* 'user', 'item': set customer_"
     ):
-        read(b"user,item\n1,2\n")
+        read(b"user,item\n1,2\n", format="csv")
 
 
 def test_a_missing_date_is_told_to_be_needed() -> None:
@@ -253,7 +255,7 @@ def test_a_missing_date_is_told_to_be_needed() -> None:
         match=r"no column 'review_date' for the date among 'customer_id', 'product_id', "
         r"'star_rating': every rating needs a date, so set date_column",
     ):
-        read(b"customer_id,product_id,star_rating\n1,2,3\n")
+        read(b"customer_id,product_id,star_rating\n1,2,3\n", format="csv")
 
 
 @pytest.mark.parametrize("separator", [";", "|"])
@@ -266,7 +268,7 @@ def test_another_separator_is_told(separator: str) -> None:
 def test_a_missing_title_is_told_only_when_it_was_asked_for() -> None:
     content = b"customer_id,product_id,star_rating,review_date\n1,2,3,2018-01-01\n"
     assert read(content).ratings
-    with pytest.raises(UserError, match="no column 'name' for the title"):
+    with pytest.raises(UserError, match="csv also needs 'name': set title_column"):
         read(content, title_column="name")
 
 

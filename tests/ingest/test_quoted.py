@@ -80,7 +80,7 @@ def test_what_follows_a_closing_quote_belongs_to_the_cell() -> None:
 
 def test_a_row_tells_where_it_begins_and_its_own_words() -> None:
     content = lines('"a\nlamp"', "lamp", '"b\n\nlamp"', "lamp", '"lamp') + b"\n"
-    layout = format_of(settings(format="csv"))
+    layout = format_of("csv", settings())
     batches = read_batches(Stream(content), layout, "s3://shop/key")
     assert [
         origin for batch in batches for origin in batch.origins([*range(len(batch.cells))])

@@ -34,7 +34,7 @@ def test_without_a_window_every_day_is_taken() -> None:
         ({"since": "soon"}, "expected a date such as 2015-08-31"),
         ({"source": "/tmp/file"}, "expected s3://bucket/key"),
         ({"source": ""}, "at least 1 character"),
-        ({"format": "xml"}, "Input should be 'amazon'"),
+        ({"format": "xml"}, "Input should be 'auto', 'amazon'"),
         ({"max_rejected_fraction": 2}, "less than or equal to 1"),
         ({"anonymous": True, "mirror_to": "s3://mine/"}, "mirror_to needs credentials"),
         ({"colour": "red"}, "Extra inputs"),

@@ -22,8 +22,7 @@ OTHER = amazon_file(amazon_line(customer="11"))
 
 
 def keys(uri: str, **changes: Any) -> list[str]:
-    _, objects = open_source(Storage(), settings(uri, **changes))
-    return [found.key for found in objects]
+    return [found.key for found in open_source(Storage(), settings(uri, **changes)).objects]
 
 
 def test_a_key_means_one_object_of_any_name(s3: "S3Client", bucket: str) -> None:
@@ -37,7 +36,7 @@ def test_a_prefix_means_all_such_files_in_order(s3: "S3Client", bucket: str, uri
     for name in ("b.tsv.gz", "a.tsv", "c/d.csv", "e.csv.gz", "_SUCCESS", "f.json", "sub/"):
         put(s3, bucket, f"data/{name}", FILE)
     put(s3, bucket, "data2/g.tsv", FILE)
-    found = keys(uri.format(bucket))
+    found = keys(uri.format(bucket), format="amazon")
     assert found == ["data/a.tsv", "data/b.tsv.gz", "data/c/d.csv", "data/e.csv.gz"]
 
 

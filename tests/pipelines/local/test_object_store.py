@@ -56,7 +56,7 @@ def test_a_proxy_is_not_asked_for_what_is_on_this_machine(
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "ratings.csv").write_text("kept")
     with serve_object_store() as store:
-        assert upload(tmp_path / "ratings.csv", store) == "s3://ratings/ratings.csv"
+        assert upload(tmp_path / "ratings.csv", store, "ratings") == "s3://ratings/ratings.csv"
         for name, value in store.environment.items():
             monkeypatch.setenv(name, value)
         # A session of its own: the usual one keeps the keys of the first store it came to.

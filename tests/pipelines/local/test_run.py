@@ -6,12 +6,14 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import boto3
 import pytest
 from kfp import compiler, dsl
 from rich.console import Console
 
 from components.artifacts.bundles import FolderStore
 from components.artifacts.model import Model
+from components.errors import UserError
 from pipelines.definition.package import SHIPPED, Package, read_package
 from pipelines.local import run as local
 from pipelines.local.progress import StepRun
@@ -66,6 +68,33 @@ def test_each_of_two_runs_at_the_same_time_is_told_of_its_own_folder(
         assert summary["folder"] == str(folder)
         assert summary["steps"]["say"]["state"] == "SUCCEEDED"
     assert (tmp_path / "runs" / "latest").resolve() in ended.values()
+
+
+@pytest.mark.slow
+def test_ratings_and_products_of_this_machine_are_reached_in_one_store(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("data/ratings.csv", "movies.csv"):
+        (tmp_path / name).write_text(name)
+    given = str(tmp_path / "data"), str(tmp_path / "movies.csv")
+    with local._reachable(*given, tmp_path) as (uris, environment), local._variables(environment):
+        assert uris == {
+            "source": "s3://ratings/data/",
+            "products_source": "s3://products/movies.csv",
+        }
+        client = boto3.client("s3")
+        for bucket, key in (("ratings", "data/ratings.csv"), ("products", "movies.csv")):
+            body = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            assert body.decode().endswith(key)
+
+
+@pytest.mark.parametrize("source", ["ratings.csv", "s3://shop/ratings.csv"])
+def test_ratings_and_products_in_different_places_are_refused(source: str, tmp_path: Path) -> None:
+    products = "movies.csv" if source.startswith("s3://") else "s3://shop/movies.csv"
+    with (
+        pytest.raises(UserError, match="must both be in S3 or both here"),
+        local._reachable(source, products, tmp_path),
+    ):
+        pass
 
 
 @pytest.mark.slow

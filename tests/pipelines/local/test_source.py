@@ -60,4 +60,4 @@ def test_a_source_that_is_not_there_is_told_as_it_was_given(
     source: str, object_store: ObjectStore
 ) -> None:
     with pytest.raises(UserError, match=f"^there is no {source}: give a file, a folder, or s3://"):
-        upload(Path(source), object_store)
+        upload(Path(source), object_store, "ratings")

@@ -1,0 +1,85 @@
+"""Files of products: the titles and categories that stand beside the ratings of known data sets."""
+
+import io
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import polars as pl
+
+from components.ingest.checks import to_id
+from components.ingest.formats import ITEM, JSON, PARQUET, TEXT, Columns, Encoding, Format
+from components.ingest.reading import read_batches
+
+
+def _layout(
+    encoding: Encoding, suffixes: tuple[str, ...], names: tuple[str, str, str], **more: Any
+) -> Format:
+    """A layout whose columns for the product's id, its title and its category have these names."""
+    columns = Columns("", names[0], "", "", names[1], names[2])
+    return Format(encoding, suffixes, columns, required=("product", "title"), **more)
+
+
+_OWN = ("product_id", "product_title", "product_category")
+_MOVIELENS = ("movieId", "title", "genres")
+
+PRODUCT_FORMATS = (
+    # Amazon's metadata of 2023, 2018 and earlier; in some, the category is a path of several.
+    *(
+        _layout("json lines", JSON, (key, "title", category), known_by=(category,))
+        for key, category in product(
+            ("parent_asin", "asin"), ("main_category", "category", "categories")
+        )
+    ),
+    _layout("delimited", TEXT, _MOVIELENS),
+    _layout(
+        "delimited",
+        (".dat",),
+        _MOVIELENS,
+        separator="::",
+        header=_MOVIELENS,
+        record=r"\d+::.+ \(\d{4}\)::.*",
+        legacy_encoding="latin-1",
+    ),
+    _layout(
+        "delimited",
+        (ITEM,),
+        ("movieId", "title", ""),
+        separator="|",
+        header=("movieId", "title", *[""] * 22),
+        record=r"\d+\|[^|]+(\|[^|]*){3}(\|[01]){19}",
+        legacy_encoding="latin-1",
+    ),
+    *(
+        _layout("delimited", (ITEM,), ("item_id:token", title, category), known_by=(category,))
+        for title, category in (
+            ("movie_title:token_seq", "class:token_seq"),
+            ("movie_title:token_seq", "genre:token_seq"),
+            ("title:token_seq", "categories:token_seq"),
+        )
+    ),
+    _layout("delimited", TEXT, _OWN),
+    _layout("json lines", JSON, _OWN),
+    _layout("parquet", PARQUET, _OWN),
+)
+"""The layouts of products, each known by its first line."""
+
+
+def read_products(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[pl.DataFrame]:
+    """The rows that can be read: product, title and category, strings.
+
+    Of a category that is a list, the first one stands.
+
+    Raises:
+        UserError: as `read_batches` does.
+    """
+    for batch in read_batches(stream, layout, uri):
+        category = pl.col("category").cast(pl.String)
+        is_list = category.str.starts_with("[")
+        products = batch.cells.with_columns(
+            to_id(batch.cells["product"]),
+            pl.col("title").cast(pl.String),
+            pl.when(is_list).then(category.str.json_path_match("$[0]")).otherwise(category),
+        )
+        good = pl.col("flaw").is_null() & (pl.col("product") != "")
+        yield products.filter(good).select("product", "title", "category")
