@@ -27,7 +27,7 @@ def to_instants(column: pl.Series) -> pl.Series:
         column: dates, timestamps, numbers as `_from_number` takes them, or text of these. A time
             without a zone is in UTC.
     """
-    if column.dtype.is_temporal():
+    if isinstance(column.dtype, pl.Date | pl.Datetime):
         instants = column.cast(_INSTANT)
     elif column.dtype.is_numeric():
         instants = _from_number(column)

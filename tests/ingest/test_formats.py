@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -165,7 +165,7 @@ def test_whatever_stands_for_a_date_is_a_time_that_may_be_meant_or_rejected(valu
         assert instant is None or 1900 <= instant.year <= 2100
 
 
-@pytest.mark.parametrize("value", [None, True, b"soon"])
+@pytest.mark.parametrize("value", [None, True, b"soon", time(12, 30)])
 def test_a_column_of_no_dates_costs_its_rows(value: object) -> None:
     assert instants([value, value]) == [None, None]
 
