@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from components.artifacts.instants import RESOLUTIONS
 from components.artifacts.model import Model
 from components.artifacts.splits import Ratings
 from components.evaluate import leakage
@@ -51,6 +52,7 @@ def test_a_test_rating_older_than_what_was_learned(sets: Sets) -> None:
 
 def test_a_test_rating_older_by_a_microsecond(sets: Sets) -> None:
     train, _, _ = sets
+    train = replace(train, instants=train.instants + RESOLUTIONS["day"] // 2)
     last = np.append(np.diff(train.users) > 0, True)
     test = train.where(last)
     older = replace(test, instants=test.instants - (np.arange(len(test)) == 3))

@@ -1,4 +1,6 @@
-"""Histories keep the order of days, and nothing else of the data's order."""
+"""Histories keep the order of time, and nothing else of the data's order."""
+
+from dataclasses import replace
 
 import mxnet as mx
 import numpy as np
@@ -11,9 +13,11 @@ from tests.evaluate.worlds import to_ratings
 from tests.train.ranking.data import CUSTOMERS, PRODUCTS, dense, lists, make_ratings
 
 
-def test_items_are_in_order_of_day_and_in_random_order_within_one() -> None:
+def test_items_are_in_order_of_time_and_in_random_order_at_one() -> None:
+    """Two microseconds of one day, a hundred items in each."""
     items = np.arange(200)
-    ratings = to_ratings([np.zeros(200), items, np.full(200, 5), items // 100])
+    ratings = to_ratings([np.zeros(200), items, np.full(200, 5), np.zeros(200)])
+    ratings = replace(ratings, instants=items // 100)
     found = Histories.of(ratings, 1, 200, seed=0).items
     assert sorted(found[:100].tolist()) == list(range(100))
     steps = np.diff(found[:100])
