@@ -2,11 +2,13 @@
 
 `make bench-quality` (`EXTRA=ratings.tsv.gz` adds a set); the last line of stdout is one JSON
 object, kept in results/quality.json: by objective, set and model the means over the seeds, their
-standard deviation (`spread`) and, for NDCG@10, the standard error over the test ratings. `losses`
-names every peer that alsolike does not beat; `beyond_error` is false where the difference is within
-one standard error (ranking) or the larger spread (rating). Every model learns from the same rows,
-chooses on the same validation ratings within the same time, and learns again from both. alsolike
-runs as shipped. What peers reached is kept in .cache and not measured again.
+standard deviation (`spread`) and the standard error over the test ratings. `losses` names every
+peer that alsolike does not beat; `beyond_error` is false where the difference is within one
+standard error. `order` tells of each set how exactly its times order the ratings: their resolution,
+and the part of the test ratings that share their time with another, so that the seed chose them.
+Every model learns from the same rows, chooses on the same validation ratings and learns again from
+both; all peers have the same time of the processor to choose in, alsolike runs as shipped. What
+peers reached is kept in .cache and not measured again.
 """
 
 import argparse
@@ -27,8 +29,10 @@ from benchmarks import quality_sets
 from benchmarks.quality_data import Array, Data
 from benchmarks.quality_peers import RANKING, RATING, SECONDS
 from benchmarks.quality_sets import CACHE, Source, hold_out, open_sets
+from components.artifacts import ratings as ratings_format
 from components.artifacts.model import Model, RankingFactors
-from components.artifacts.splits import Splits
+from components.artifacts.ratings import RatingsFolder
+from components.artifacts.splits import STATISTICS, Splits
 from components.evaluate.baselines import shrunken_bias
 
 RESULTS = Path(__file__).parent / "results" / "quality.json"
@@ -39,8 +43,8 @@ _INSTALLS = (
     ("lenskit==0.14.4",),
 )
 OURS = "alsolike"
-# They have threads of their own, which those of the linear algebra below would only slow down.
-_THREADED = ("implicit_als", "implicit_als_recency", "lenskit_als")
+# Waiting threads would spend the processor's time that a peer has.
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 
 Figures = dict[str, Any]
 
@@ -62,14 +66,15 @@ def main() -> None:
         sources[name] = quality_sets.from_file(options.extra)
     install_peers()
     found: dict[tuple[str, str, str], list[Figures]] = defaultdict(list)
-    chosen = {name: sources[name] for name in options.sets or sources}
-    for name, prepared in open_sets(chosen).items():
+    sets = open_sets({name: sources[name] for name in options.sets or sources})
+    for name, prepared in sets.items():
         for seed in range(options.seeds):
             for (objective, model), figures in measure_all(name, prepared, seed).items():
                 found[objective, name, model].append(figures)
                 print(name, seed, objective, model, figures, file=sys.stderr, flush=True)
     result = summarise(found)
-    result |= {"seeds": options.seeds, "seconds_to_choose": SECONDS, "cores": os.cpu_count()}
+    result["order"] = {name: order_of(prepared) for name, prepared in sets.items()}
+    result |= {"seeds": options.seeds, "cpu_seconds_to_choose": SECONDS, "cores": os.cpu_count()}
     print_table(result)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
@@ -84,6 +89,14 @@ def install_peers() -> None:
     for packages in _INSTALLS:
         subprocess.run([PEERS / "bin" / "pip", "install", "--quiet", *packages], stdout=sys.stderr)
     (PEERS / ".ready").touch()
+
+
+def order_of(prepared: Splits) -> dict[str, Any]:
+    """The resolution of the times, and the part of the test ratings that the seed chose."""
+    ratings = RatingsFolder.open(prepared.path.with_name(ratings_format.KIND))
+    found = json.loads((prepared.path / STATISTICS).read_text())
+    tied = found["ties"]["test"] / found["rows"]["test"]
+    return {"resolution": ratings.manifest.details["resolution"], "tied": round(tied, 3)}
 
 
 def measure_all(name: str, prepared: Splits, seed: int) -> dict[tuple[str, str], Figures]:
@@ -115,7 +128,7 @@ def measure_ours(
         raise RuntimeError("alsolike trains both objectives by default")
     return {
         ("rating", OURS): {
-            "mse": data.test.squared_error(trained.rating.predict),
+            **data.test.rating_metrics(trained.rating.predict),
             "seconds": seconds,
         },
         ("ranking", OURS): {**rank(trained.ranking, data), "seconds": seconds},
@@ -138,7 +151,7 @@ def measure_bias(splits: Splits, data: Data) -> Figures:
     """The evaluation's own regularised bias model."""
     shape = data.customers, data.products
     biases = shrunken_bias(splits.train, splits.validation, *shape, data.scale)
-    return {"mse": data.test.squared_error(biases.predict)}
+    return data.test.rating_metrics(biases.predict)
 
 
 def measure_peer(model: str, folder: Path, seed: int) -> Figures | None:
@@ -153,8 +166,7 @@ def measure_peer(model: str, folder: Path, seed: int) -> Figures | None:
             str(seed),
         ]
         command = [str(PEERS / "bin" / "python"), *arguments]
-        threads = {"OPENBLAS_NUM_THREADS": "1"} if model in _THREADED else {}
-        surroundings = os.environ | threads
+        surroundings = os.environ | _ONE_THREAD
         run = subprocess.run(command, capture_output=True, text=True, env=surroundings)
         if run.returncode:
             print(f"{model} is left out, it does not run here:", run.stderr, file=sys.stderr)
@@ -168,9 +180,10 @@ def summarise(found: dict[tuple[str, str, str], list[Figures]]) -> dict[str, Any
     """Means over the seeds, and where alsolike does not win."""
     result: dict[str, Any] = {"rating": {}, "ranking": {}, "losses": []}
     for (objective, name, model), runs in found.items():
-        metrics = ["mse"] if objective == "rating" else ["ndcg10", "recall10", "standard_error"]
+        metrics = ["mse"] if objective == "rating" else ["ndcg10", "recall10"]
         entry = {
-            metric: round(statistics.mean(run[metric] for run in runs), 4) for metric in metrics
+            metric: round(statistics.mean(run[metric] for run in runs), 4)
+            for metric in (*metrics, "standard_error")
         }
         values = [run[metrics[0]] for run in runs]
         entry["spread"] = round(statistics.stdev(values), 4) if len(values) > 1 else 0.0
@@ -182,14 +195,13 @@ def summarise(found: dict[tuple[str, str, str], list[Figures]]) -> dict[str, Any
                 behind = sign * (entry[metric] - ours[metric])
                 if model == OURS or behind <= 0:
                     continue
-                error = ours.get("standard_error") or max(ours["spread"], entry["spread"])
                 result["losses"].append(
                     {
                         "objective": objective,
                         "set": name,
                         "to": model,
                         "by": round(behind, 4),
-                        "beyond_error": behind > error,
+                        "beyond_error": behind > ours["standard_error"],
                     }
                 )
     return result

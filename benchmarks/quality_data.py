@@ -50,9 +50,11 @@ class Task:
     products: int
     scale: tuple[float, float]
 
-    def squared_error(self, predict: Predict) -> float:
+    def rating_metrics(self, predict: Predict) -> dict[str, float]:
+        """The mean squared error in stars, and its standard error over the ratings."""
         stars = np.clip(predict(self.held_out.users, self.held_out.items), *self.scale)
-        return float(np.square(stars - self.held_out.stars).mean())
+        errors = np.square(stars - self.held_out.stars)
+        return {"mse": float(errors.mean()), "standard_error": _standard_error(errors)}
 
     def places(self, scores: Scores) -> Array:
         """Place of each held-out item, from 0, among all products that its customer had not.
@@ -84,8 +86,12 @@ class Task:
             "ndcg10": float(gains.mean()),
             "ndcg50": float(_gains(places, CHOICE_CUT).mean()),
             "recall10": float(hits.mean()),
-            "standard_error": float(gains.std() / len(gains) ** 0.5),
+            "standard_error": _standard_error(gains),
         }
+
+
+def _standard_error(values: Array) -> float:
+    return float(values.std() / len(values) ** 0.5)
 
 
 def _gains(places: Array, cut: int) -> Array:

@@ -24,13 +24,23 @@ def _quality() -> str:
     results = _read("quality")
     rating = _table(results["rating"], "mse", "Test MSE, less is better", 3)
     ranking = _table(results["ranking"], "ndcg10", "Test NDCG@10, more is better", 3)
-    seeds = (
-        f"Means over {results['seeds']} splits. Settings are chosen on validation: by the peers "
-        f"within {results['seconds_to_choose']} seconds each, by alsolike in its default search, "
-        "which is not timed. Models of alsolike were designed with figures of these sets in view, "
-        "so expect a smaller lead on others; spreads are in the results."
+    orders = "; ".join(_order(name, order) for name, order in results["order"].items())
+    protocol = (
+        "The latest rating of every customer is the test, the one before it the validation: "
+        f"{orders}. Means over {results['seeds']} seeds. Settings are chosen on validation: by the "
+        f"peers within {results['cpu_seconds_to_choose']} seconds of CPU each, by alsolike in its "
+        "default search, which is not timed. Models of alsolike were designed with figures of "
+        "these sets in view, so expect a smaller lead on others; spreads and standard errors are "
+        "in the results."
     )
-    return f"{rating}\n\n{ranking}\n\n{seeds}"
+    return f"{rating}\n\n{ranking}\n\n{protocol}"
+
+
+def _order(name: str, order: dict[str, Any]) -> str:
+    return (
+        f"on {name.replace('_', ' ')} by the {order['resolution']}, which leaves "
+        f"{order['tied']:.0%} of the test ratings to the seed, as they share it with another"
+    )
 
 
 def _table(sets: dict[str, dict[str, Any]], figure: str, title: str, digits: int) -> str:
