@@ -55,7 +55,8 @@ def find_contents(storage: Storage, source: Source, settings: IngestSettings) ->
     if name == AUTO:
         heads = _read_heads(storage, source.objects)
         name, ratings = _find_ratings(heads, settings)
-        others = {found: head for found, head in heads.items() if found not in ratings}
+        known = {*ratings}
+        others = {found: head for found, head in heads.items() if found not in known}
     given = _find_products(_read_heads(storage, source.products))
     if source.products and not given:
         raise UserError(

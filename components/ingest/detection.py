@@ -66,7 +66,7 @@ def _lacks(layout: Format, head: Head) -> list[str]:
 def _keys(line: bytes) -> tuple[str, ...]:
     try:
         return tuple(json.loads(line))
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
 
 

@@ -57,6 +57,7 @@ OF_NEITHER = {
     "numbers": "1,2,3,964982703",
     "nothing": "",
     "cut JSON": '{"customer_id": ',
+    "deep JSON": '{"customer_id": ' + "[" * 50_000,
 }
 
 
