@@ -174,9 +174,12 @@ def choose_columns(layout: Format, names: list[str], uri: str) -> dict[str, str]
     if missing:
         what = missing[0]
         there = ", ".join(map(repr, names[:20]))
+        advice = f"set {what}_column" if layout.columns.customer else "name it so"
+        if layout.columns.customer and layout.encoding != "parquet":
+            advice += ", or format=auto, which leaves files without ratings out"
         need = "every rating needs a date, so " if what == "date" else ""
         raise UserError(
             f"{uri}: no column {getattr(layout.columns, what)!r} for the {what} among {there}: "
-            f"{need}set {what}_column, or another format"
+            f"{need}{advice}"
         )
     return chosen

@@ -53,6 +53,13 @@ def amazon_file(*lines: str) -> bytes:
     return gzip.compress("".join(f"{line}\n" for line in (HEADER, *lines)).encode())
 
 
+def parquet(**columns: Any) -> bytes:
+    """A Parquet file of these columns."""
+    buffer = io.BytesIO()
+    pl.DataFrame(columns).write_parquet(buffer)
+    return buffer.getvalue()
+
+
 def put(s3: "S3Client", bucket: str, key: str, body: bytes) -> str:
     """Upload an object and return its URI."""
     s3.put_object(Bucket=bucket, Key=key, Body=body)

@@ -13,7 +13,7 @@ from components.artifacts import ratings as ratings_format
 from components.errors import UserError
 from components.ingest.ingest import ingest
 from components.ingest.source import resolve
-from tests.ingest.sources import amazon_file, amazon_line, put, settings
+from tests.ingest.sources import amazon_file, amazon_line, parquet, put, settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -185,12 +185,21 @@ BAD: dict[str, tuple[dict[str, str | bytes], dict[str, str], str]] = {
     "an explicit format": (
         {"ratings.csv": MOVIELENS["ratings.csv"]},
         {"format": "csv"},
-        "no column 'customer_id' for the customer among 'userId'",
+        "no column 'customer_id' for the customer among 'userId', .*: set customer_column, or "
+        "format=auto, which leaves files without ratings out",
     ),
     "ratings for products": (
         {"ratings.csv": MOVIELENS["ratings.csv"]},
         {"products_source": "s3://{}/data/ratings.csv"},
         r"ratings\.csv has no titles of products by its first line: name its columns product_id",
+    ),
+    "products in Parquet without an id": (
+        {
+            "ratings.csv": MOVIELENS["ratings.csv"],
+            "items.parquet": parquet(movieId=[1], title=["A"]),
+        },
+        {"products_source": "s3://{}/data/items.parquet", "format": "movielens"},
+        "no column 'product_id' for the product among 'movieId', 'title': name it so",
     ),
     "no products": (
         {"ratings.csv": MOVIELENS["ratings.csv"]},

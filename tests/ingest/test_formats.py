@@ -1,11 +1,10 @@
 """Each named format reads what its data set's files look like."""
 
-import io
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 import pytest
@@ -17,7 +16,7 @@ from components.ingest.checks import Limits, check
 from components.ingest.formats import FORMATS, format_of
 from components.ingest.parsing import parquet_cells
 from components.ingest.times import exact_resolution, to_instants
-from tests.ingest.sources import amazon_line, cells_of, read, settings
+from tests.ingest.sources import amazon_line, cells_of, parquet, read, settings
 
 DAY = datetime(2018, 1, 1, tzinfo=UTC)
 SECONDS = 1514764800
@@ -60,12 +59,6 @@ TIMES = {
     "recbole": LAST_SECOND,
 }
 """The time of day in each of the files that tell it."""
-
-
-def parquet(**columns: Any) -> bytes:
-    buffer = io.BytesIO()
-    pl.DataFrame(columns).write_parquet(buffer)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("name", FILES)
