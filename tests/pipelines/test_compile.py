@@ -1,7 +1,11 @@
 """The pipeline that ships is the pipeline of the code, with settings that people can read."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from pydantic import BaseModel
 
 from components.deploy.settings import DeploySettings
@@ -28,11 +32,23 @@ def test_the_shipped_pipeline_is_that_of_the_code(tmp_path: Path) -> None:
     assert (tmp_path / "pipeline.yaml").read_bytes() == SHIPPED.read_bytes(), "run: make compile"
 
 
-def test_compiling_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("first.yaml", "second.yaml"):
-        compile_pipeline(tmp_path / name)
-    assert (tmp_path / "first.yaml").read_bytes() == (tmp_path / "second.yaml").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.yaml", "second.yaml"]
+@pytest.mark.slow
+def test_every_process_compiles_the_same_bytes(tmp_path: Path) -> None:
+    compile_prod = (
+        "import sys; from pathlib import Path; from pipelines.compile import compile_pipeline; "
+        "from pipelines.definition.environment import load_environment; "
+        "compile_pipeline(Path(sys.argv[1]), load_environment('prod'))"
+    )
+    files = [tmp_path / "first.yaml", tmp_path / "second.yaml"]
+    for seed, file in enumerate(files):
+        # Sets iterate in another order with another seed.
+        subprocess.run(
+            [sys.executable, "-c", compile_prod, str(file)],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            check=True,
+        )
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert sorted(tmp_path.iterdir()) == files, "temporary files are left"
 
 
 def test_every_setting_of_a_step_is_a_parameter_of_the_pipeline() -> None:

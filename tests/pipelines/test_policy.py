@@ -15,7 +15,7 @@ from tests.pipelines import policies
 from tests.pipelines.policies import Rule
 
 NAMES = ("portable", "dev", "prod")
-GOLDEN = Path(__file__).with_name("golden")
+GOLDEN = Path(__file__).with_name("golden") / "prod.txt"
 
 
 @pytest.fixture(scope="module")
@@ -94,22 +94,12 @@ def test_the_report_the_metrics_and_the_verdict_are_seen_at_the_step(
     }
 
 
-@pytest.mark.parametrize("name", ["portable", "prod"])
-def test_a_change_of_the_dag_is_meant(compiled: dict[str, Package], name: str) -> None:
-    """Golden files; `make golden` writes them anew."""
-    golden, lines = GOLDEN / f"{name}.txt", "\n".join(outline(compiled[name])) + "\n"
+def test_a_change_of_the_dag_is_meant(compiled: dict[str, Package]) -> None:
+    """A golden file, which `make golden` writes again; pipelines/training.yaml is the other one."""
+    lines = "\n".join(outline(compiled["prod"])) + "\n"
     if os.environ.get("UPDATE_GOLDEN"):
-        golden.write_text(lines)
-    assert lines == golden.read_text()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_same_code_gives_the_same_bytes(
-    compiled: dict[str, Package], name: str, tmp_path: Path
-) -> None:
-    environment = None if name == "portable" else load_environment(name)
-    compile_pipeline(tmp_path / "again.yaml", environment)
-    assert (tmp_path / "again.yaml").read_bytes() == compiled[name].path.read_bytes()
+        GOLDEN.write_text(lines)
+    assert lines == GOLDEN.read_text()
 
 
 BREACHES: list[tuple[Rule, str, str, str]] = [

@@ -38,6 +38,14 @@ def switch(link: Path, bundle: Path) -> None:
     partial.replace(link)
 
 
+def wait_for(condition: Callable[[], bool], otherwise: str) -> None:
+    """Wait until a condition is true; after 20 seconds fail, and say what is wrong."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.01)
+
+
 def with_value(group: str, name: str, value: object) -> Model:
     """The model, with one array in a group exchanged."""
     changed = dataclasses.replace(getattr(MODEL, group), **{name: value})
@@ -159,20 +167,14 @@ def test_new_bundles_are_taken_up_under_load_without_a_failed_request(tmp_path: 
         def seen_versions(count: int) -> bool:
             return len({version for _, version, _ in answers}) == count
 
-        def wait_for(condition: Callable[[], bool]) -> None:
-            deadline = time.monotonic() + 60
-            while not condition():
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-
         threads = [threading.Thread(target=load) for _ in range(4)]
         for thread in threads:
             thread.start()
         for number, bundle in enumerate(bundles, start=1):
             switch(link, bundle)
-            wait_for(partial(seen_versions, number))
+            wait_for(partial(seen_versions, number), f"version {number} does not answer")
         settled = len(answers)
-        wait_for(lambda: len(answers) > settled + 50)
+        wait_for(lambda: len(answers) > settled + 50, "answers no longer come")
         done.set()
         for thread in threads:
             thread.join()
@@ -200,8 +202,8 @@ def test_a_worker_lets_go_of_the_files_of_the_bundle_it_had(tmp_path: Path) -> N
         assert opened(worker, bundles[0])
         server.client.get("/recommend/C000003")
         switch(link, bundles[1])
-        while opened(worker, bundles[0]) or not opened(worker, bundles[1]):
-            time.sleep(0.02)  # the suite's time-out ends a worker that never does
+        wait_for(lambda: bool(opened(worker, bundles[1])), "the new bundle is not open")
+        wait_for(lambda: not opened(worker, bundles[0]), "the old bundle is still open")
 
 
 @pytest.mark.parametrize("name", BAD)

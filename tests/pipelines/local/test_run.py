@@ -12,13 +12,13 @@ from kfp import compiler, dsl
 from rich.console import Console
 
 from components.artifacts.bundles import FolderStore
-from components.artifacts.model import Model
 from components.errors import UserError
 from pipelines.definition.package import SHIPPED, Package, read_package
 from pipelines.local import run as local
 from pipelines.local.progress import StepRun
 from pipelines.local.run import run
 from tests.serve.bundles import make_model, write_bundle
+from tests.serve.server import serve
 
 
 @dsl.component(base_image="alsolike/data:1", install_kfp_package=False)
@@ -148,6 +148,10 @@ def test_a_run_asks_the_model_that_it_deployed_whatever_is_current(
     (endpoint / "endpoint.json").write_text(json.dumps({"version": own}))
     destination = {"destination": store.location}
     answer = local._ask(local._Run(small, destination, tmp_path / "run", {}, ""))
-    model = Model.load(Path(store.location_of(own)))
-    assert answer.liked == local._liked(model, local._someone(model))
-    assert len(answer.recommendations) == 10
+    items, stars = make_model(seed=0).seen.of(9)  # the first customer with 10 ratings
+    newest_first = items[stars == stars.max()][::-1]
+    assert answer.customer == "C000009"
+    assert answer.liked == [f"Café “No. {item}”" for item in newest_first]
+    with serve(Path(store.location_of(own))) as server:
+        of_own = server.client.get("/recommend/C000009?n=10").json()
+    assert answer.recommendations == of_own["recommendations"]
