@@ -24,20 +24,23 @@ help: ## list the targets
 setup: $(READY) ## make the virtual environment
 
 .PHONY: run
-run: $(READY) ## run the pipeline here: SOURCE=file, folder or s3:// URI, PARAMS="epochs=10 …" or a YAML file
-	@$(BIN)/alsolike run $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"}
+run: $(READY) ## run the pipeline here: SOURCE=file, folder or s3:// URI, PARAMS="epochs=10 …" or a YAML file, RUNS=folder
+	@$(BIN)/alsolike run $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"} \
+		$${RUNS:+--runs "$$RUNS"}
 
 .PHONY: run-docker
-run-docker: $(READY) ## run the pipeline here, each step in its image (make images): SOURCE and PARAMS as for run
-	@$(BIN)/alsolike run --docker $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"}
+run-docker: $(READY) ## run the pipeline here, each step in its image (make images): SOURCE, PARAMS and RUNS as for run
+	@$(BIN)/alsolike run --docker $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"} \
+		$${RUNS:+--runs "$$RUNS"}
 
 .PHONY: tune
-tune: $(READY) ## search the settings of training here, then run the pipeline with the best: SOURCE and PARAMS as for run, and "objective=rating batch=6"
-	@$(BIN)/alsolike tune $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"}
+tune: $(READY) ## search the settings of training here, then run the pipeline with the best: SOURCE, PARAMS and RUNS as for run, and "objective=rating batch=6"
+	@$(BIN)/alsolike tune $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"} \
+		$${RUNS:+--runs "$$RUNS"}
 
 .PHONY: serve
-serve: $(READY) ## serve the deployed model: PORT=8080
-	@$(BIN)/alsolike serve $${PORT:+--port "$$PORT"}
+serve: $(READY) ## serve the deployed model: PORT=8080, RUNS as for run
+	@$(BIN)/alsolike serve $${PORT:+--port "$$PORT"} $${RUNS:+--runs "$$RUNS"}
 
 .PHONY: compile
 compile: $(READY) ## write the pipeline's YAML for runs here

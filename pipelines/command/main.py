@@ -1,6 +1,7 @@
 """The `alsolike` command."""
 
 import os
+import shlex
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from pipelines.command import deployments, images
 from pipelines.command import kubeflow as remote
 from pipelines.definition.difference import diff
 from pipelines.definition.parameters import read_given
-from pipelines.local.run import ENDPOINT, TRIALS, StepFailed
+from pipelines.local.run import ENDPOINT, RUNS, TRIALS, StepFailed
 from pipelines.local.run import run as run_locally
 from pipelines.local.summary import SUMMARY
 
@@ -45,6 +46,9 @@ app = typer.Typer(
 )
 
 
+_Runs = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
+
+
 @app.command()
 def run(
     source: Annotated[
@@ -57,9 +61,10 @@ def run(
     docker: Annotated[
         bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
     ] = False,
+    runs: _Runs = RUNS,
 ) -> None:
     """Run the whole pipeline on this machine and ask the deployed server."""
-    summary = run_locally(*read_given(source, params), Console(), docker=docker)
+    summary = run_locally(*read_given(source, params), Console(), runs, docker=docker)
     typer.echo()
     _show_end(summary)
 
@@ -77,11 +82,12 @@ def tune(
     docker: Annotated[
         bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
     ] = False,
+    runs: _Runs = RUNS,
 ) -> None:
     """Search settings of the training step on this machine, then run the pipeline with the best."""
     from pipelines.local.tune import tune_locally
 
-    summary = tune_locally(*read_given(source, params), Console(), docker=docker)
+    summary = tune_locally(*read_given(source, params), Console(), runs, docker=docker)
     typer.echo(f"\nTrials   {Path(summary['folder']) / TRIALS}")
     _show_end(summary)
 
@@ -90,10 +96,21 @@ def _show_end(summary: Mapping[str, Any]) -> None:
     """Say where a run left what it made, and what to do next."""
     typer.echo(f"Report   {summary['report']}")
     typer.echo(f"Summary  {Path(summary['folder']) / SUMMARY}")
-    if summary["endpoint"]["checked"]:
-        typer.echo("Serve it make serve")
+    endpoint = summary["endpoint"]
+    if endpoint["checked"]:
+        typer.echo(f"Serve it {_how_to_serve(summary['destination'], endpoint['version'])}")
     else:
         typer.echo(f"Nothing was deployed: {summary['verdict']['summary']}")
+
+
+def _how_to_serve(destination: str, version: str) -> str:
+    """The command that serves a version that was deployed to a folder or to S3."""
+    if Path(destination) == ENDPOINT.resolve():
+        return "make serve"
+    if "://" in destination:
+        fetch = f"python -m components.deploy.fetch {shlex.quote(destination)} {version} bundles"
+        return f"{fetch} && alsolike serve --bundle bundles/{version}"
+    return f"alsolike serve --bundle {shlex.quote(destination)}/current"
 
 
 @app.command()
@@ -134,10 +151,14 @@ def compile_command(
 
 @app.command()
 def serve(
-    bundle: Annotated[Path, typer.Option(help="Folder of the bundle.")] = ENDPOINT / "current",
+    bundle: Annotated[
+        Path | None, typer.Option(help="Folder of the bundle; by default what the runs deployed.")
+    ] = None,
     port: Annotated[int, typer.Option(help="Port on loopback.")] = 8080,
+    runs: _Runs = RUNS,
 ) -> None:
     """Serve the deployed model; a later deployment is taken up while it runs."""
+    bundle = bundle or runs / ENDPOINT.name / "current"
     if not bundle.exists():
         raise UserError(f"there is no bundle at {bundle}: run the pipeline first (make run)")
     command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", f"--port={port}"]

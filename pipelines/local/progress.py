@@ -40,17 +40,14 @@ class StepRun:
         return "\n".join(lines[starts[-1] if starts else -5 :])
 
 
-def follow(lines: Iterable[str], say: Callable[[str], None]) -> list[StepRun]:
+def follow(lines: Iterable[str], steps: list[StepRun], say: Callable[[str], None]) -> None:
     """Read the output of a run until it ends.
 
     Args:
         lines: what kfp.local prints.
+        steps: gets the steps that are started, in order, also if reading is interrupted.
         say: told what a person wants to see of it.
-
-    Returns:
-        The steps that were started, in order.
     """
-    steps: list[StepRun] = []
     running: dict[int, float] = {}
     for colored in lines:
         line = _COLOR.sub("", colored).rstrip()
@@ -69,7 +66,6 @@ def follow(lines: Iterable[str], say: Callable[[str], None]) -> list[StepRun]:
             steps[max(running)].output.append(line)
             if _OF_STEP.match(line):
                 say(f"  {line.strip()}")
-    return steps
 
 
 def settle(steps: Iterable[StepRun], failed: bool) -> None:

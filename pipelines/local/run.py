@@ -39,6 +39,10 @@ LOG = "log.txt"
 # What a run folder has at hand for people, from whichever step made it.
 _PAGES = {REPORT: ("evaluate", "report"), TRIALS: ("conclude", "report")}
 _BUCKETS = {"source": "ratings", "products_source": "products"}
+# The name of a run's folder: the moment when it started.
+_NAME = "%Y-%m-%dT%H-%M-%S.%f"
+# Parameters that name a folder, unless they are an s3:// URI.
+_LOCATIONS = ("destination", "warm_start", "checkpoints")
 _SERVER_SECONDS = 60
 _LISTED = 10
 
@@ -53,6 +57,7 @@ class _Run:
 
     Attributes:
         package: the pipeline. parameters: its parameters by name.
+        source: where the ratings come from, as the person named it.
         folder: where the run keeps what comes of it.
         environment: the variables by which a step reaches the source.
         containers: the id that its containers bear; empty where it has none.
@@ -60,6 +65,7 @@ class _Run:
 
     package: Package
     parameters: dict[str, Any]
+    source: str
     folder: Path
     environment: dict[str, str]
     containers: str
@@ -85,19 +91,22 @@ def run(
         docker: run each step in its image, and the server too.
 
     Returns:
-        The summary, also written to `summary.json` in the run's folder, which it names.
+        The summary. Once the run has a folder, however it ends, the summary is also written to
+        `summary.json` there, with `error` if something failed.
 
     Raises:
-        UserError: if a parameter or the source is not usable, or the Docker engine is not.
+        UserError: if a parameter, the source or the folder of all runs is not usable, or the
+            Docker engine is not.
         StepFailed: if a step fails.
     """
     package = read_package(pipeline)
-    destination = str((runs / ENDPOINT.name).resolve())
+    defaults = {"destination": str(runs / ENDPOINT.name)}
     products = given.get("products_source", "")
     # Wrong parameters are told before anything starts, so the sources have their URIs later.
     later = {"source": "", **({"products_source": ""} if products else {})}
-    parameters = package.parameters({"destination": destination, **given, **later})
+    parameters = package.parameters(_from_here({**defaults, **given}) | later)
     check_settings(parameters)
+    _check_writable(runs)
     needed = {*package.images(), images.SERVE}
     with (
         containers.run_of_containers(needed) if docker else nullcontext("") as run_id,
@@ -105,22 +114,63 @@ def run(
         _new_run(runs) as folder,
     ):
         console.out(f"Run      {folder}", highlight=False)
-        this = _Run(package, parameters | uris, folder, environment, run_id)
-        steps = _execute(this, console)
-        summary = _conclude(this, steps)
-    _write_json(folder / SUMMARY, summary)
-    _make_latest(folder)
+        given_source = source or "made-up ratings"
+        this = _Run(package, parameters | uris, given_source, folder, environment, run_id)
+        steps: list[StepRun] = []
+        answer, error = None, None
+        try:
+            _execute(this, steps, console)
+            error = _failure(steps)
+            answer = _ask(this) if _is_deployed(steps) else None
+        except BaseException as failure:
+            error = _failure(steps, str(failure) or type(failure).__name__)
+            raise
+        finally:
+            summary = _conclude(this, steps, answer, error)
     show(summary, console)
-    failed = [step for step in steps if step.state != "SUCCEEDED"]
-    if failed:
-        raise StepFailed(failed[0].error)
+    if error:
+        raise StepFailed(error["message"])
     return summary
+
+
+def _from_here(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters whose folders mean the same to every step, which works in a folder of its own."""
+    return {
+        name: str(Path(value).resolve())
+        if name in _LOCATIONS and value and "://" not in str(value)
+        else value
+        for name, value in given.items()
+    }
+
+
+def _check_writable(runs: Path) -> None:
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".try-", dir=runs):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {runs.resolve()} ({error.strerror}): name another folder for the "
+            f"runs, by --runs or make run RUNS=…"
+        ) from None
+
+
+def _is_deployed(steps: list[StepRun]) -> bool:
+    return any(step.name == "deploy" and step.state == "SUCCEEDED" for step in steps)
+
+
+def _failure(steps: list[StepRun], message: str = "") -> dict[str, Any] | None:
+    """The step that failed and why, or the step that a failure elsewhere ended, if any."""
+    ended = next((step for step in steps if step.state != "SUCCEEDED"), None)
+    if message:
+        return {"step": ended.name if ended else None, "message": message}
+    return {"step": ended.name, "message": ended.error} if ended else None
 
 
 @contextmanager
 def _new_run(runs: Path) -> Iterator[Path]:
     """The folder of a new run; an interrupt says that the log is there."""
-    folder = runs.resolve() / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"
+    folder = runs.resolve() / datetime.now(UTC).strftime(_NAME)
     folder.mkdir(parents=True)
     try:
         yield folder
@@ -160,7 +210,7 @@ def _reachable(
         yield uris, store.environment
 
 
-def _execute(this: _Run, console: Console) -> list[StepRun]:
+def _execute(this: _Run, steps: list[StepRun], console: Console) -> None:
     """Run the pipeline in a process of its own, all that it prints kept in `log.txt`."""
     folder = this.folder
     _write_json(folder / "parameters.json", this.parameters)
@@ -190,25 +240,51 @@ def _execute(this: _Run, console: Console) -> list[StepRun]:
                 log.write(line)
                 yield line
 
-        steps = follow(lines(), partial(console.out, highlight=False))
+        follow(lines(), steps, partial(console.out, highlight=False))
         failed = process.wait() != 0
         settle(steps, failed)
         if failed and all(step.state == "SUCCEEDED" for step in steps):
             log.flush()
             tail = (folder / LOG).read_text().strip().rpartition("\n")[2]
             raise StepFailed(f"the pipeline did not run: {tail} (see {folder / LOG})")
-    return steps
 
 
-def _conclude(this: _Run, steps: list[StepRun]) -> dict[str, Any]:
+def _conclude(
+    this: _Run,
+    steps: list[StepRun],
+    answer: Answer | None,
+    error: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Write the end result of a run into its folder, and let `latest` lead there.
+
+    Args:
+        this: the run.
+        steps: the steps that were started.
+        answer: what the server answered, if the model was deployed.
+        error: the step that failed, and why.
+    """
+    settle(steps, failed=error is not None)
     started = {step.name for step in steps}
     skipped = [name for name in this.package.steps() if name not in started]
     for name, made_by in _PAGES.items():
         if page := _output(this.folder, *made_by):
             shutil.copy(page, this.folder / name)
     verdict = _output(this.folder, "evaluate", "verdict")
-    deployed = any(step.name == "deploy" and step.state == "SUCCEEDED" for step in steps)
-    return summarize(this.folder, steps, skipped, verdict, _ask(this) if deployed else None)
+    summary = {
+        "folder": str(this.folder),
+        "source": this.source,
+        "started": f"{datetime.strptime(this.folder.name, _NAME):%Y-%m-%dT%H:%M:%SZ}",
+        "destination": this.parameters["destination"],
+        **summarize(this.folder, steps, skipped, verdict, answer),
+        "endpoint": {
+            "checked": answer is not None,
+            "version": _deployed_version(this) if answer else None,
+        },
+        "error": error,
+    }
+    _write_json(this.folder / SUMMARY, summary)
+    _make_latest(this.folder)
+    return summary
 
 
 def _output(folder: Path, step: str, name: str) -> Path | None:
@@ -216,11 +292,16 @@ def _output(folder: Path, step: str, name: str) -> Path | None:
     return next(iter((folder / "artifacts").glob(f"*/{step}/{name}")), None)
 
 
-def _ask(this: _Run) -> Answer:
-    """Serve the version that this run deployed and ask it for recommendations."""
+def _deployed_version(this: _Run) -> str:
     endpoint = _output(this.folder, "deploy", "endpoint")
     assert endpoint is not None
-    version = json.loads((endpoint / "endpoint.json").read_text())["version"]
+    version: str = json.loads((endpoint / "endpoint.json").read_text())["version"]
+    return version
+
+
+def _ask(this: _Run) -> Answer:
+    """Serve the version that this run deployed and ask it for recommendations."""
+    version = _deployed_version(this)
     store = open_store(str(this.parameters["destination"]))
     serve = partial(containers.serving, this.containers) if this.containers else serving
     with tempfile.TemporaryDirectory(prefix="alsolike-") as work, _variables(this.environment):

@@ -63,7 +63,6 @@ def summarize(
     evaluation = json.loads((verdict / EVALUATION).read_text()) if verdict else {}
     report = folder / REPORT
     return {
-        "folder": str(folder),
         "steps": states,
         "metrics": evaluation.get("metrics", {}),
         "baselines": evaluation.get("baselines", {}),
@@ -71,7 +70,6 @@ def summarize(
         "customer": answer.customer if answer else None,
         "liked": answer.liked if answer else [],
         "recommendations": answer.recommendations if answer else [],
-        "endpoint": {"checked": answer is not None},
         "report": str(report) if report.exists() else None,
     }
 

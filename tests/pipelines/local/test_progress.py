@@ -17,7 +17,8 @@ LINES = """
 
 def test_steps_that_run_at_the_same_time_each_end() -> None:
     said: list[str] = []
-    steps = follow(LINES, said.append)
+    steps: list[StepRun] = []
+    follow(LINES, steps, said.append)
     assert [(step.name, step.state) for step in steps] == [
         ("ask", "SUCCEEDED"),
         ("trial", "SUCCEEDED"),
@@ -28,7 +29,9 @@ def test_steps_that_run_at_the_same_time_each_end() -> None:
 
 
 def test_a_step_that_never_ended_is_still_running() -> None:
-    (step,) = follow(["10:00:00.0 - INFO - Executing task 'train'"], print)
+    steps: list[StepRun] = []
+    follow(["10:00:00.0 - INFO - Executing task 'train'"], steps, print)
+    (step,) = steps
     assert step.state == "RUNNING"
 
 

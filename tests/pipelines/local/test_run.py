@@ -5,6 +5,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -16,7 +17,7 @@ from components.errors import UserError
 from pipelines.definition.package import SHIPPED, Package, read_package
 from pipelines.local import run as local
 from pipelines.local.progress import StepRun
-from pipelines.local.run import run
+from pipelines.local.run import StepFailed, run
 from tests.serve.bundles import make_model, write_bundle
 from tests.serve.server import serve
 
@@ -128,8 +129,11 @@ def test_steps_are_told_in_the_order_of_the_dag_and_last_those_that_did_not_run(
     tmp_path: Path,
 ) -> None:
     ran = [StepRun("resolve", "SUCCEEDED"), StepRun("ingest", "FAILED"), StepRun("notify")]
-    failed = local._Run(read_package(SHIPPED), {}, tmp_path, {}, "")
-    told = list(local._conclude(failed, ran)["steps"])
+    parameters = {"destination": "runs/endpoint"}
+    folder = tmp_path / "2026-01-01T00-00-00.000000"
+    folder.mkdir()
+    failed = local._Run(read_package(SHIPPED), parameters, "a.tsv", folder, {}, "")
+    told = list(local._conclude(failed, ran, None, None)["steps"])
     assert told == ["resolve", "ingest", "notify", "prepare", "train", "evaluate", "deploy"]
 
 
@@ -147,7 +151,7 @@ def test_a_run_asks_the_model_that_it_deployed_whatever_is_current(
     endpoint.mkdir(parents=True)
     (endpoint / "endpoint.json").write_text(json.dumps({"version": own}))
     destination = {"destination": store.location}
-    answer = local._ask(local._Run(small, destination, tmp_path / "run", {}, ""))
+    answer = local._ask(local._Run(small, destination, "a.tsv", tmp_path / "run", {}, ""))
     items, stars = make_model(seed=0).seen.of(9)  # the first customer with 10 ratings
     newest_first = items[stars == stars.max()][::-1]
     assert answer.customer == "C000009"
@@ -155,3 +159,75 @@ def test_a_run_asks_the_model_that_it_deployed_whatever_is_current(
     with serve(Path(store.location_of(own))) as server:
         of_own = server.client.get("/recommend/C000009?n=10").json()
     assert answer.recommendations == of_own["recommendations"]
+
+
+@dsl.component(base_image="alsolike/data:1", install_kfp_package=False)
+def fail(source: str) -> None:
+    import sys
+
+    sys.exit(f"error: fail: {source} is not there")
+
+
+@dsl.pipeline(name="failing")
+def failing_pipeline(source: str, destination: str) -> None:
+    fail(source=source).after(say(source=source, destination=destination))
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("compiled") / "failing.yaml"
+    compiler.Compiler().compile(failing_pipeline, str(file))
+    return file
+
+
+def read_latest(runs: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((runs / "latest" / "summary.json").read_text())
+    return summary
+
+
+@pytest.mark.slow
+def test_a_step_that_fails_is_in_the_summary_of_the_latest_run(
+    failing: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StepFailed, match="s3://shop/a is not there"):
+        run("s3://shop/a", {}, Console(quiet=True), tmp_path, failing)
+    summary = read_latest(tmp_path)
+    assert summary["error"] == {"step": "fail", "message": "error: fail: s3://shop/a is not there"}
+    assert summary["steps"]["say"]["state"] == "SUCCEEDED"
+    assert summary["source"] == "s3://shop/a"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("failure", [UserError("no version"), KeyboardInterrupt(), OSError("full")])
+def test_what_fails_after_the_last_step_is_in_the_summary_too(
+    small: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    def ask(*_: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(local, "_is_deployed", lambda _: True)
+    monkeypatch.setattr(local, "_ask", ask)
+    with pytest.raises(type(failure)):
+        run("s3://shop/a", {}, Console(quiet=True), tmp_path, small.path)
+    message = str(failure) or type(failure).__name__
+    assert read_latest(tmp_path)["error"] == {"step": None, "message": message}
+
+
+@pytest.mark.slow
+def test_a_relative_destination_means_the_working_directory_to_every_step(
+    small: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"destination": "my/models"}
+    summary = run("s3://shop/a", given, Console(quiet=True), Path("runs"), small.path)
+    wanted = str(tmp_path / "my" / "models")
+    assert summary["destination"] == wanted
+    assert f"s3://shop/a {wanted}\n" in (tmp_path / "runs" / "latest" / "log.txt").read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_the_option(
+    small: Package, tmp_path: Path
+) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(UserError, match=r"cannot write to .*runs .*by --runs"):
+        run("s3://shop/a", {}, Console(quiet=True), tmp_path / "runs", small.path)
