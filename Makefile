@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 
 # Hashed requirements, so that every machine installs the same bytes.
 $(READY): requirements.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	@pipelines/local/setup.sh $(PYTHON) $(VENV)
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
@@ -58,6 +58,7 @@ push: $(READY) ## push the images to REGISTRY=, and lock the pipeline to their d
 
 .PHONY: test
 test: $(READY) ## run the tests, fast ones first
+	@tests/browser.sh
 	$(BIN)/pytest
 
 .PHONY: test-docker

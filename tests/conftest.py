@@ -1,8 +1,9 @@
 """What many tests need: an S3 server, and a client of it."""
 
+import os
 import uuid
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import hypothesis
@@ -11,6 +12,7 @@ import pytest
 from components.errors import UserError
 from pipelines.images.engine import connect
 from pipelines.local.object_store import ObjectStore, serve_object_store
+from tests import browser
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -21,9 +23,33 @@ hypothesis.settings.register_profile("alsolike", deadline=None)
 hypothesis.settings.load_profile("alsolike")
 
 
+_skipped: list[pytest.Item] = []
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast tests first."""
+    """Run the fast tests first, and those of pages where there is a browser, which CI must have."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    if not (browser.is_there() or os.environ.get("CI")):
+        _skipped[:] = [item for item in items if item.get_closest_marker("browser")]
+    for item in _skipped:
+        item.add_marker(pytest.mark.skip(reason="there is no Chromium"))
+
+
+def pytest_unconfigure() -> None:
+    """Say in the last line what was skipped, and what to do about it."""
+    if _skipped:
+        files = ", ".join(sorted({item.path.name for item in _skipped}))
+        print(  # noqa: T201
+            f"skipped: {len(_skipped)} tests of pages ({files}), for there is no Chromium: "
+            f"apt-get install chromium"
+        )
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """How Playwright starts the browser."""
+    found = {"executable_path": browser.installed(), "args": browser.LAUNCH_OPTIONS}
+    return browser_type_launch_args | found
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -18,10 +18,15 @@ from components.errors import UserError
 
 try:
     import mxnet as mx
-except OSError as error:  # the build for GPUs, where their driver is missing
+except OSError as error:  # a shared library that its wheel does not bring
     raise UserError(
-        f"MXNet does not start ({error}): this is its build for GPUs, which needs NVIDIA's driver; "
-        "run where there is one, or in the image train-cpu"
+        f"MXNet does not start ({error}): "
+        + (
+            "this is its build for GPUs, which needs NVIDIA's driver; run where there is one, or "
+            "in the image train-cpu"
+            if "libcuda" in str(error)
+            else "install Debian's libgomp1 and libquadmath0, or what this system calls them"
+        )
     ) from None
 
 from components.train.checkpoints import Checkpoints

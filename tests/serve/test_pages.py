@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from playwright.sync_api import Page, expect
 
 from components.artifacts.strings import StringTable
-from tests.serve.browser import Browser, browse
+from tests.browser import collect_complaints
 from tests.serve.bundles import make_model, write_bundle
 from tests.serve.server import Server, serve
 
 HOSTILE = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
 
-pytestmark = pytest.mark.browser
+browser = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -30,147 +31,147 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browse(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
 @pytest.fixture
-def browser(chromium: Browser) -> Iterator[Browser]:
-    """A browser that must not have complained of anything."""
-    chromium.be()
-    yield chromium
-    complaints, chromium.complaints = chromium.complaints, []
+def visitor(page: Page) -> Iterator[Page]:
+    """A page that must not have complained of anything."""
+    complaints = collect_complaints(page)
+    yield page
     assert complaints == []
 
 
-def visit(browser: Browser, server: Server, path: str) -> None:
-    browser.open(f"{server.client.base_url}{path}")
-    browser.wait_for("document.querySelectorAll('#products li, details').length > 0")
+def visit(page: Page, server: Server, path: str) -> None:
+    page.goto("about:blank")  # another fragment alone would not load the page again
+    page.goto(f"{server.client.base_url}{path}")
+    expect(page.locator("#products li, details").first).to_be_attached()
 
 
-def see(browser: Browser, text: str) -> None:
-    browser.wait_for(f"document.body.innerText.includes({text!r})")
+def see(page: Page, text: str) -> None:
+    expect(page.locator("body")).to_contain_text(text)
 
 
-def titles(browser: Browser) -> list[str]:
-    found: list[str] = browser.evaluate(
-        "[...document.querySelectorAll('#products .title')].map((each) => each.textContent)"
-    )
-    return found
+def titles(page: Page) -> list[str]:
+    return page.locator("#products .title").all_text_contents()
 
 
-def test_a_customer_is_typed_and_titles_are_seen(browser: Browser, server: Server) -> None:
-    visit(browser, server, "/")
-    see(browser, "Most popular")
-    browser.evaluate("document.getElementById('customer').focus()")
-    browser.write("C000003")
-    browser.press("Enter", "\r")
-    see(browser, "Recommended for C000003")
+@browser
+def test_a_customer_is_typed_and_titles_are_seen(visitor: Page, server: Server) -> None:
+    visit(visitor, server, "/")
+    see(visitor, "Most popular")
+    visitor.get_by_label("Customer").fill("C000003")
+    visitor.keyboard.press("Enter")
+    see(visitor, "Recommended for C000003")
     answer = server.client.get("/recommend/C000003").json()
-    assert titles(browser) == [product["title"] for product in answer["recommendations"]]
-    assert f"score {answer['recommendations'][0]['score']:.3f}" in browser.text()
-    assert browser.evaluate("document.activeElement.id") == "heading"
+    assert titles(visitor) == [product["title"] for product in answer["recommendations"]]
+    see(visitor, f"score {answer['recommendations'][0]['score']:.3f}")
+    expect(visitor.locator("#heading")).to_be_focused()
 
 
-def test_markup_in_titles_is_text(browser: Browser, server: Server) -> None:
-    visit(browser, server, "/#customer=%3Cscript%3E")
-    see(browser, "Recommended for <script>")
-    assert titles(browser)[0].startswith(HOSTILE)
-    assert browser.evaluate("document.title") == "You may also like"
-    assert browser.evaluate("document.querySelectorAll('img, script').length") == 1
+@browser
+def test_markup_in_titles_is_text(visitor: Page, server: Server) -> None:
+    visit(visitor, server, "/#customer=%3Cscript%3E")
+    see(visitor, "Recommended for <script>")
+    assert titles(visitor)[0].startswith(HOSTILE)
+    assert visitor.title() == "You may also like"
+    assert visitor.locator("img, script").count() == 1
 
 
-def test_a_cold_start_is_said(browser: Browser, server: Server) -> None:
-    visit(browser, server, "/#customer=nobody")
-    see(browser, "Cold start")
-    assert titles(browser) == [
-        product["title"] for product in server.client.get("/popular").json()["products"]
-    ]
+@browser
+def test_a_cold_start_is_said(visitor: Page, server: Server) -> None:
+    visit(visitor, server, "/#customer=nobody")
+    see(visitor, "Cold start")
+    popular = server.client.get("/popular").json()["products"]
+    assert titles(visitor) == [product["title"] for product in popular]
 
 
-def test_liked_products_and_similar_ones_are_a_click_away(browser: Browser, server: Server) -> None:
-    visit(browser, server, "/#customer=C000003")
-    see(browser, "score")
-    browser.evaluate("document.querySelectorAll('#products .like')[1].click()")
-    assert browser.evaluate("document.querySelectorAll('#liked li').length") == 1
-    browser.evaluate("document.getElementById('for-liked').click()")
-    see(browser, "Recommended for who likes these")
+@browser
+def test_liked_products_and_similar_ones_are_a_click_away(visitor: Page, server: Server) -> None:
+    visit(visitor, server, "/#customer=C000003")
+    see(visitor, "score")
+    visitor.locator("#products .like").nth(1).click()
+    expect(visitor.locator("#liked li")).to_have_count(1)
+    visitor.locator("#for-liked").click()
+    see(visitor, "Recommended for who likes these")
     liked = server.client.get("/recommend/C000003").json()["recommendations"][1]["product_id"]
     expected = server.client.post("/recommend", json={"liked": [liked]}).json()
-    assert titles(browser) == [product["title"] for product in expected["recommendations"]]
-    browser.evaluate("document.querySelector('#liked .similar').click()")
-    see(browser, f"Similar to {liked}")
-    see(browser, "similarity")
-    browser.evaluate("history.back()")
-    see(browser, "Recommended for who likes these")
+    assert titles(visitor) == [product["title"] for product in expected["recommendations"]]
+    visitor.locator("#liked .similar").click()
+    see(visitor, f"Similar to {liked}")
+    see(visitor, "similarity")
+    visitor.go_back()
+    see(visitor, "Recommended for who likes these")
 
 
-def test_keys_reach_everything_in_order(browser: Browser, server: Server) -> None:
-    visit(browser, server, "/")
+@browser
+def test_keys_reach_everything_in_order(visitor: Page, server: Server) -> None:
+    visit(visitor, server, "/")
     names = []
     for _ in range(7):
-        browser.press("Tab")
+        visitor.keyboard.press("Tab")
         names.append(
-            browser.evaluate(
+            visitor.evaluate(
                 "document.activeElement.ariaLabel ?? document.activeElement.textContent"
                 " ?? document.activeElement.id"
             )
         )
-    first = titles(browser)[0]
+    first = titles(visitor)[0]
     links = ["Popular", "API", "Metrics"]
     assert names == [*links, "", "Recommend", f"Similar to {first}", f"Like {first}"]
 
 
-def test_a_screen_reader_finds_names_and_roles(browser: Browser, server: Server) -> None:
-    visit(browser, server, "/")
-    nodes = browser.tell("Accessibility.getFullAXTree")["nodes"]
-    found = {(node["role"]["value"], node["name"]["value"]) for node in nodes if "name" in node}
-    assert {
+@browser
+def test_a_screen_reader_finds_names_and_roles(visitor: Page, server: Server) -> None:
+    visit(visitor, server, "/")
+    for role, name in (
         ("textbox", "Customer"),
         ("button", "Recommend"),
         ("heading", "Most popular"),
         ("heading", "Liked products"),
         ("region", "Most popular"),
-    } <= found
-    assert not {role for role, name in found if role in {"button", "link", "textbox"} and not name}
-    assert browser.evaluate("document.documentElement.lang") == "en"
+    ):
+        expect(visitor.get_by_role(role, name=name, exact=True)).to_be_visible()  # type: ignore[arg-type]
+    for role in ("button", "link", "textbox"):
+        for element in visitor.get_by_role(role).all():  # type: ignore[arg-type]
+            expect(element).to_have_accessible_name(re.compile(r"\S"))
+    assert visitor.evaluate("document.documentElement.lang") == "en"
 
 
-def test_an_error_is_said(server: Server, chromium: Browser) -> None:
-    chromium.open(f"{server.client.base_url}/#similar=gone")
-    see(chromium, "The server says: unknown product 'gone'")
-    assert titles(chromium) == []
-    chromium.complaints.clear()  # Chromium itself notes the 404
+@browser
+def test_an_error_is_said(page: Page, server: Server) -> None:
+    page.goto(f"{server.client.base_url}/#similar=gone")  # Chromium itself notes the 404
+    see(page, "The server says: unknown product 'gone'")
+    assert titles(page) == []
 
 
+@browser
 @pytest.mark.parametrize("path", ["/#customer=C000003", "/docs"])
 @pytest.mark.parametrize("dark", [False, True])
 def test_pages_fit_a_phone_and_both_colour_schemes(
-    browser: Browser, server: Server, path: str, dark: bool
+    visitor: Page, server: Server, path: str, dark: bool
 ) -> None:
-    browser.be(width=360, height=740, dark=dark)
-    visit(browser, server, path)
-    browser.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
-    assert browser.evaluate("document.documentElement.scrollWidth") == 360
+    visitor.set_viewport_size({"width": 360, "height": 740})
+    visitor.emulate_media(color_scheme="dark" if dark else "light")
+    visit(visitor, server, path)
+    visitor.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    assert visitor.evaluate("document.documentElement.scrollWidth") == 360
     style = "getComputedStyle(document.body)"
-    colours = [browser.evaluate(f"{style}.{name}") for name in ("color", "backgroundColor")]
+    colours = [visitor.evaluate(f"{style}.{name}") for name in ("color", "backgroundColor")]
     ink, paper = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
     assert (ink > paper) == dark
 
 
-def test_the_docs_show_every_operation_and_what_it_takes(browser: Browser, server: Server) -> None:
-    visit(browser, server, "/docs#get_recommend_customer_id")
-    see(browser, "integer from 1 to 1,000, by default 10")
-    see(browser, "exclude=A&exclude=B")
+@browser
+def test_the_docs_show_every_operation_and_what_it_takes(visitor: Page, server: Server) -> None:
+    visit(visitor, server, "/docs#get_recommend_customer_id")
+    see(visitor, "integer from 1 to 1,000, by default 10")
+    see(visitor, "exclude=A&exclude=B")
+    text = visitor.locator("body").inner_text()
     for path, methods in server.client.get("/openapi.json").json()["paths"].items():
         for method in methods:
-            assert f"{method.upper()} {path}" in browser.text()
-    assert "undefined" not in browser.text()
-    assert "[object" not in browser.text()
-    visit(browser, server, "/docs#InputTensor")
-    see(browser, "BYTES or INT32 or INT64")
+            assert f"{method.upper()} {path}" in text
+    assert "undefined" not in text
+    assert "[object" not in text
+    visit(visitor, server, "/docs#InputTensor")
+    see(visitor, "BYTES or INT32 or INT64")
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
