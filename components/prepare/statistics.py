@@ -25,15 +25,16 @@ def describe(ratings: pl.DataFrame) -> dict[str, Any]:
     """
     customers, products = _long_tail(ratings["user"]), _long_tail(ratings["item"])
     stars = ratings["star_rating"].value_counts().sort("star_rating")
-    days = ratings["rated_at"].dt.date()
+    instant = pl.col("rated_at")
+    first, last = ratings.select(first=instant.min().dt.date(), last=instant.max().dt.date()).row(0)
     return {
         "rows": len(ratings),
         "customers": customers,
         "products": products,
         "density": len(ratings) / (customers["count"] * products["count"]),
         "stars": {f"{star:g}": count for star, count in stars.rows()},
-        "first_day": str(days.min()),
-        "last_day": str(days.max()),
+        "first_day": str(first),
+        "last_day": str(last),
     }
 
 
