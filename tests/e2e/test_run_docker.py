@@ -105,7 +105,7 @@ def test_no_file_of_a_run_holds_the_key(in_containers: Run, object_store: Object
 def test_a_step_that_fails_has_the_last_word(ratings: Path, tmp_path: Path) -> None:
     ended = run(tmp_path, str(ratings), f"{QUICK} min_customer_ratings=1000", "--docker")
     assert ended.code == 1
-    assert ended.errors.strip().splitlines()[-1].startswith("error: prepare: none of the ")
+    assert ended.errors.strip().splitlines()[-1].startswith("error: prepare: too few of the ")
     assert ended.summary["steps"]["prepare"]["state"] == "FAILED"
 
 
