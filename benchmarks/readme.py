@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +25,47 @@ def _quality() -> str:
     results = _read("quality")
     rating = _table(results["rating"], "mse", "Test MSE, less is better", 3)
     ranking = _table(results["ranking"], "ndcg10", "Test NDCG@10, more is better", 3)
-    orders = "; ".join(_order(name, order) for name, order in results["order"].items())
     protocol = (
-        "The latest rating of every customer is the test, the one before it the validation: "
-        f"{orders}. Means over {results['seeds']} seeds. Settings are chosen on validation: by the "
-        f"peers within {results['cpu_seconds_to_choose']} seconds of CPU each, by alsolike in its "
+        "The latest rating of every customer is the test, the one before it the validation. "
+        f"Means over {results['seeds']} seeds. Settings are chosen on validation: by the peers "
+        f"within {results['cpu_seconds_to_choose']} seconds of CPU each, by alsolike in its "
         "default search, which is not timed. Models of alsolike were designed with figures of "
-        "these sets in view, so expect a smaller lead on others; spreads and standard errors are "
-        "in the results."
+        "these sets in view, so expect a smaller lead on others. Standard errors of alsolike are "
+        f"up to {_largest_error(results['rating']):.3f} in MSE and "
+        f"{_largest_error(results['ranking']):.3f} in NDCG@10."
     )
-    return f"{rating}\n\n{ranking}\n\n{protocol}"
+    return "\n\n".join([rating, ranking, _orders(results["order"]), protocol])
 
 
-def _order(name: str, order: dict[str, Any]) -> str:
-    return (
-        f"on {name.replace('_', ' ')} by the {order['resolution']}, which leaves "
-        f"{order['tied']:.0%} of the test ratings to the seed, as they share it with another"
-    )
+def _largest_error(sets: dict[str, dict[str, Any]]) -> float:
+    return max(float(models["alsolike"]["standard_error"]) for models in sets.values())
+
+
+def _orders(sets: dict[str, dict[str, Any]]) -> str:
+    """What tells the order of each set's ratings."""
+    rows = {
+        "times are known to the": [order["resolution"] for order in sets.values()],
+        "test ratings chosen by the seed, of the same time as another": [
+            f"{order['tied']:.1%}" for order in sets.values()
+        ],
+    }
+    lines = [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
+    return "\n".join([*_header("Order of the ratings", sets), *lines])
 
 
 def _table(sets: dict[str, dict[str, Any]], figure: str, title: str, digits: int) -> str:
     models = list(next(iter(sets.values())))
-    rows = [f"| {title} | {' | '.join(name.replace('_', ' ') for name in sets)} |"]
-    rows.append(f"|---|{'---|' * len(sets)}")
+    rows = _header(title, sets)
     for model in models:
         figures = [f"{results[model][figure]:.{digits}f}" for results in sets.values()]
         shown = f"**{model}**" if model == "alsolike" else model.replace("_", " ")
         rows.append(f"| {shown} | {' | '.join(figures)} |")
     return "\n".join(rows)
+
+
+def _header(title: str, sets: Iterable[str]) -> list[str]:
+    names = [name.replace("_", " ") for name in sets]
+    return [f"| {title} | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
 
 
 def _train() -> str:
