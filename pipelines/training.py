@@ -14,7 +14,6 @@ from typing import Any
 
 from kfp import dsl
 
-from components import images
 from components.deploy.component import deploy
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest, resolve
@@ -22,7 +21,7 @@ from components.notify.component import notify
 from components.prepare.component import prepare
 from components.train.component import train
 from pipelines.definition.environment import Environment
-from pipelines.definition.parameters import SETTINGS
+from pipelines.definition.parameters import training_parameters, with_parameters
 from pipelines.definition.platform import StepName, apply_platform
 
 Place = Callable[[dsl.PipelineTask, StepName, str], dsl.PipelineTask]
@@ -53,85 +52,12 @@ def entitle(task: dsl.PipelineTask, _: StepName, title: str) -> dsl.PipelineTask
 
 def _training(place: Place, run_page: str) -> Callable[..., None]:
     """The pipeline's function, which puts every step in its place."""
+    parameters = training_parameters()
 
-    def training(
-        source: str,
-        source_version: str = "",
-        format: str = "auto",  # noqa: A002 - the setting's name
-        products_source: str = "",
-        requester_pays: bool = False,
-        anonymous: bool = False,
-        mirror_to: str = "",
-        customer_column: str = "",
-        product_column: str = "",
-        rating_column: str = "",
-        date_column: str = "",
-        title_column: str = "",
-        category_column: str = "",
-        min_rating: str = "",
-        max_rating: str = "",
-        since: str = "",
-        until: str = "",
-        run_date: str = "",
-        window_days: int = 0,
-        max_rejected_fraction: float = 0.01,
-        min_customer_ratings: int = 5,
-        min_product_ratings: int = 10,
-        fixpoint: bool = True,
-        deduplicate: str = "latest",
-        split: str = "last",
-        test_fraction: float = 0.1,
-        objectives: str = "rating,ranking",
-        rating_model: str = "auto",
-        num_embeddings: int = 64,
-        epochs: int = 20,
-        patience: int = 2,
-        batch_size: int = 1024,
-        learning_rate: float = 0.0,
-        dropout: float = 0.5,
-        weight_decay: float = 0.05,
-        ranking_model: str = "auto",
-        ranking_dimensions: int = 256,
-        ranking_recency: float = 0.0,
-        ranking_regularization: float = 0.0,
-        device: str = "auto",
-        warm_start: str = "",
-        checkpoints: str = "",
-        gate: list[dict[str, Any]] = [],  # noqa: B006 - KFP reads the default
-        max_test_customers: int = 100_000,
-        min_test_rows: int = 100,
-        min_slice_rows: int = 50,
-        confidence: float = 0.95,
-        resamples: int = 1000,
-        recent_days: int = 90,
-        target: str = "local",
-        destination: str = "runs/endpoint",
-        precompute_top_n: int = 0,
-        endpoint_name: str = "recommender",
-        namespace: str = "default",
-        serve_image: str = images.SERVE,
-        port: int = 8080,
-        min_replicas: int = 1,
-        max_replicas: int = 3,
-        cpu_request: str = "500m",
-        cpu_limit: str = "2",
-        memory_request: str = "512Mi",
-        memory_limit: str = "1Gi",
-        service_account: str = "default",
-        s3_secret: str = "",
-        kserve_mode: str = "knative",
-        canary_percent: int = 100,
-        probe_address: str = "",
-        ready_seconds: float = 300.0,
-        smoke_requests: int = 100,
-        max_error_rate: float = 0.0,
-        max_latency_ms: float = 500.0,
-        seed: int = 0,
-    ) -> None:
-        _steps(place, run_page, dict(locals()))
+    def training(*values: Any) -> None:
+        _steps(place, run_page, dict(zip(parameters, values, strict=True)))
 
-    training.__doc__ = _document()
-    return training
+    return with_parameters(training, _DESCRIPTION, parameters)
 
 
 def _steps(place: Place, run_page: str, given: Given) -> None:
@@ -179,19 +105,3 @@ _DESCRIPTION = (
     "Star ratings in S3 to a live recommendation endpoint: ingest, prepare, train, evaluate and, "
     "if the gate says so, deploy."
 )
-
-
-def _document() -> str:
-    """What Kubeflow shows: a description of every parameter, from the settings of the steps.
-
-    Kubeflow sorts the parameters by name, so each says which step it belongs to.
-    """
-    described = {
-        name: f"{step.capitalize()}: {field.description}"
-        for step, settings in SETTINGS.items()
-        for name, field in settings.model_fields.items()
-    }
-    described["seed"] = "All steps: seed of everything that is random."
-    del described["champion"]  # the destination's current bundle
-    arguments = "\n".join(f"    {name}: {text}" for name, text in described.items())
-    return f"{_DESCRIPTION}\n\nArgs:\n{arguments}\n"

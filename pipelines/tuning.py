@@ -11,13 +11,13 @@ It takes the parameters of the training pipeline, but for those that it finds it
 """
 
 from collections.abc import Mapping
-from inspect import Parameter, Signature, signature
 from typing import Any
 
 from kfp import dsl
 
 from components.train.component import train, trial
 from components.tune.component import ask, conclude, tell
+from pipelines.definition.parameters import Declared, training_parameters, with_parameters
 from pipelines.training import entitle, own, read_and_split, training_pipeline
 
 ROUNDS = 4
@@ -26,36 +26,31 @@ _DESCRIPTION = (
     "Search settings of the training step on validation, then train with the best, on this machine."
 )
 _OWN = {
-    "objective": ("ranking", "What to tune: rating (predict stars) or ranking (order products)."),
-    "batch": (4, "Trials in each round."),
+    "objective": Declared(
+        str, "ranking", "What to tune: rating (predict stars) or ranking (order products)."
+    ),
+    "batch": Declared(int, 4, "Trials in each round."),
 }
 
 
 def tuning_pipeline(rounds: int = ROUNDS) -> Any:
     """The pipeline, without platform settings: it searches on one machine."""
     train_with_best = training_pipeline()
-    shared = _shared_parameters(train_with_best)
-    added = [
-        Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=type(default))
-        for name, (default, _) in _OWN.items()
-    ]
-    takes = Signature([*shared.values(), *added])
+    parameters = _shared_parameters() | _OWN
 
     def tuning(*values: Any) -> None:
-        given = dict(zip(takes.parameters, values, strict=True))
+        given = dict(zip(parameters, values, strict=True))
         version, _, splits = read_and_split(entitle, given)
         told = _search(splits, rounds, given)
         best = conclude(objective=given["objective"], **told).set_display_name("Conclude")
         chosen = {name: best.outputs[name] for name in best.outputs if name != "report"}
         train_with_best(**own(train_with_best, given) | chosen | {"source_version": version})
 
-    # KFP asks a function for its signature, and its docstring for the descriptions.
-    tuning.__signature__ = takes  # type: ignore[attr-defined]
-    tuning.__doc__ = _document(train_with_best, shared)
-    return dsl.pipeline(name="alsolike-tuning", display_name="alsolike: tune, then train")(tuning)
+    declared = with_parameters(tuning, _DESCRIPTION, parameters)
+    return dsl.pipeline(name="alsolike-tuning", display_name="alsolike: tune, then train")(declared)
 
 
-def _shared_parameters(training: Any) -> dict[str, Parameter]:
+def _shared_parameters() -> dict[str, Declared]:
     """Parameters of the training pipeline, but for settings of training that no trial takes.
 
     Those are the search's to choose, or like `warm_start` would make what is trained in the end
@@ -64,17 +59,8 @@ def _shared_parameters(training: Any) -> dict[str, Parameter]:
     tried = trial.component_spec.inputs.keys() | {"objectives"}
     own_ways = train.component_spec.inputs.keys() - tried
     return {
-        name: parameter
-        for name, parameter in signature(training.pipeline_func).parameters.items()
-        if name not in own_ways
+        name: parameter for name, parameter in training_parameters().items() if name not in own_ways
     }
-
-
-def _document(training: Any, shared: Mapping[str, Parameter]) -> str:
-    described = {name: training.component_spec.inputs[name].description for name in shared}
-    described |= {name: text for name, (_, text) in _OWN.items()}
-    arguments = "\n".join(f"    {name}: {text}" for name, text in described.items())
-    return f"{_DESCRIPTION}\n\nArgs:\n{arguments}\n"
 
 
 def _search(splits: Any, rounds: int, given: Mapping[str, Any]) -> dict[str, Any]:

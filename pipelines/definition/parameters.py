@@ -1,7 +1,9 @@
 """Pipeline parameters as a person gives them, on a line or in a file, and what steps take."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,73 @@ SETTINGS: dict[str, type[BaseModel]] = {
 
 # In place of ratings that have their URI only later.
 _SOME_SOURCE = "s3://bucket/key"
+
+
+# Types of Kubeflow's parameters by those of JSON Schema. A union, such as a number or
+# nothing, is text whose empty value is nothing: kfp.local takes no parameter without a value.
+_TYPES: dict[str, type] = {"integer": int, "number": float, "boolean": bool, "array": list}
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A parameter as a pipeline declares it."""
+
+    type: type
+    default: Any
+    description: str
+
+
+def declare(settings: type[BaseModel]) -> dict[str, Declared]:
+    """The fields of a settings class as parameters; one that must be given has no default."""
+    return {
+        name: _declared(field) for name, field in settings.model_json_schema()["properties"].items()
+    }
+
+
+def _declared(field: Mapping[str, Any]) -> Declared:
+    kind = _TYPES.get(field.get("type", ""), str)
+    default = Parameter.empty
+    if "default" in field:
+        default = kind() if field["default"] is None else kind(field["default"])
+    return Declared(kind, default, field["description"])
+
+
+def training_parameters() -> dict[str, Declared]:
+    """The parameters of the training pipeline.
+
+    Kubeflow sorts the parameters by name, so each description says which step it belongs to.
+    """
+    declared = {
+        name: replace(parameter, description=f"{step.capitalize()}: {parameter.description}")
+        for step, settings in SETTINGS.items()
+        for name, parameter in declare(settings).items()
+    }
+    seed = replace(declared["seed"], description="All steps: seed of everything that is random.")
+    del declared["champion"]  # the destination's current bundle
+    return declared | {"seed": seed}
+
+
+def with_parameters(
+    function: Callable[..., None], description: str, parameters: Mapping[str, Declared]
+) -> Callable[..., None]:
+    """Give a pipeline's function the signature and the docstring that KFP reads.
+
+    Args:
+        function: takes the parameters by position.
+        description: what the pipeline does.
+        parameters: by name, in the order of the positions.
+    """
+    function.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            Parameter(
+                name, Parameter.POSITIONAL_OR_KEYWORD, default=known.default, annotation=known.type
+            )
+            for name, known in parameters.items()
+        ]
+    )
+    arguments = "\n".join(f"    {name}: {known.description}" for name, known in parameters.items())
+    function.__doc__ = f"{description}\n\nArgs:\n{arguments}\n"
+    return function
 
 
 def read_given(source: str | None, given: str) -> tuple[str | None, dict[str, Any]]:
