@@ -88,7 +88,7 @@ def fit_ranking(
 
     trials = list(_trials(training_set(splits.train), splits.validation, tried))
     best = max(trials, key=lambda trial: trial[_CHOSEN_BY])
-    log.info("ranking: %s is best, NDCG@10 %.4f", best["model"], best["ndcg_at_10"])
+    log.info("ranking: %s is best, NDCG@50 %.4f on validation", best["model"], best[_CHOSEN_BY])
     known = splits.train.merged_with(splits.validation)
     model = MODELS[best["model"]](training_set(known))
     return model.fit(**best["parameters"]), best, trials + left_out
@@ -129,6 +129,6 @@ def _trials(
         best = 0.0
         for _, parameters in candidates:
             figures = validation.measure(model.fit(**parameters))
-            best = max(best, figures["ndcg_at_10"])
+            best = max(best, figures[_CHOSEN_BY])
             yield {"model": name, "parameters": parameters, **figures}
-        log.info("ranking: %s reaches NDCG@10 %.4f on validation", name, best)
+        log.info("ranking: %s reaches NDCG@50 %.4f on validation", name, best)
