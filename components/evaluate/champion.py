@@ -1,6 +1,5 @@
 """The deployed model, brought to today's indices so that it is scored on today's test rows."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +8,6 @@ import numpy.typing as npt
 
 from components.artifacts.model import Floats, Model, RankingFactors, RatingFactors, Seen
 from components.artifacts.splits import Ratings
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,11 @@ def align(model: Model, customers: Sequence[str], products: Sequence[str]) -> Al
     """Bring a model to the indices of these customers and products.
 
     Returns:
-        None for a model of another catalogue, which knows none of the products: it is no rival.
+        None for a model of another catalogue, which knows none of the products.
     """
     users = model.catalogue.customers.places(customers)
     items = model.catalogue.products.places(products)
     if not (items >= 0).any():
-        logger.info("the deployed model knows none of these products: it is no rival")
         return None
     return Aligned(
         rating=_align_rating(model.rating, users, items) if model.rating else None,

@@ -18,6 +18,8 @@ def evaluate(
     metrics: dsl.Output[dsl.Metrics],
     champion: str = "",
     gate: list[dict[str, Any]] = [],  # noqa: B006 - KFP reads the default, nothing changes it
+    allow: list[str] = [],  # noqa: B006
+    replace_catalogue: bool = False,
     max_test_customers: int = 100_000,
     min_test_rows: int = 100,
     min_slice_rows: int = 50,
@@ -39,8 +41,14 @@ def evaluate(
             empty for none.
         gate: Checks that a model must pass, as a JSON list of objects with metric, comparison
             (better, not_worse, not_fallen, at_least, at_most), rival or threshold, margin and
-            slice; empty for the built-in checks. Leakage alarms and the least number of test
-            ratings always apply.
+            slice; empty for the built-in checks. Leakage alarms, the checks for degenerate data
+            and the least number of test ratings always apply.
+        allow: Names of degenerate data that are noted instead of refused: constant_stars (all
+            ratings are equal), short_catalogue (a list of 10 shows every product),
+            near_zero_error (RMSE below 5 % of the scale), strong_random_ranking (NDCG@10 of
+            random lists above 0.2).
+        replace_catalogue: Replace a deployed model that knows none of these products, with which
+            no comparison is possible.
         max_test_customers: Of more test customers so many are drawn at random, which bounds the
             time that lists for all of them would take.
         min_test_rows: Fewer test ratings than this are not enough evidence.
@@ -57,20 +65,24 @@ def evaluate(
     from pathlib import Path
 
     from components.evaluate.evaluate import evaluate
-    from components.evaluate.settings import CheckSettings, EvaluateSettings
+    from components.evaluate.settings import EvaluateSettings
     from components.step import step
 
     with step("evaluate"):
-        settings = EvaluateSettings(
-            champion=champion,
-            gate=tuple(CheckSettings.model_validate(check) for check in gate),
-            max_test_customers=max_test_customers,
-            min_test_rows=min_test_rows,
-            min_slice_rows=min_slice_rows,
-            confidence=confidence,
-            resamples=resamples,
-            recent_days=recent_days,
-            seed=seed,
+        settings = EvaluateSettings.model_validate(
+            {
+                "champion": champion,
+                "gate": gate,
+                "allow": allow,
+                "replace_catalogue": replace_catalogue,
+                "max_test_customers": max_test_customers,
+                "min_test_rows": min_test_rows,
+                "min_slice_rows": min_slice_rows,
+                "confidence": confidence,
+                "resamples": resamples,
+                "recent_days": recent_days,
+                "seed": seed,
+            }
         )
         answer, measured = evaluate(
             settings,

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,22 @@ import numpy as np
 
 from components.artifacts import evaluation
 from components.artifacts.bundles import open_current
-from components.artifacts.evaluation import BASELINES, METRICS, Check, Verdict, write_verdict
+from components.artifacts.evaluation import BASELINES, METRICS, Verdict, write_verdict
 from components.artifacts.folder import write_artifact
 from components.artifacts.splits import Ratings, Splits
 from components.errors import UserError
 from components.evaluate import leakage
-from components.evaluate.champion import align
+from components.evaluate.champion import Aligned, align
 from components.evaluate.contest import Field, contestants
 from components.evaluate.figures import Figures, JudgedRows, Scope, weakest_slices
-from components.evaluate.gate import MODEL, checks_for, judge
+from components.evaluate.gate import MODEL, with_checks
 from components.evaluate.inputs import Inputs, open_inputs
 from components.evaluate.intervals import Bootstrap, interval
 from components.evaluate.metrics import calibration
 from components.evaluate.report import render
 from components.evaluate.settings import CHAMPION, EvaluateSettings
 from components.evaluate.slices import slices_of
+from components.evaluate.verdict import reach_verdict
 
 _HEADLINES = ("mse", "ndcg_at_10")
 
@@ -61,23 +62,24 @@ def evaluate(
         deployed = open_current(settings.champion, Path(work)) if settings.champion else None
         # The champion's arrays are mapped into memory: they outlive the folder.
         inputs = open_inputs(ratings, splits, model, deployed)
-    own_gate = bool(settings.gate)
-    settings = settings.model_copy(update={"gate": checks_for(settings, inputs.model)})
     field = _field(inputs.splits)
     judged = field.drawn(settings.max_test_customers, settings.seed)
     logger.info(
         "scoring %d test ratings of %d customers, of whom there are %d",
         *(len(judged.test), len(judged.tested), len(field.tested)),
     )
-    figures = _figures(judged, inputs, settings)
-    checks = (*_alarms(field, inputs), *judge(figures, settings))
-    answer = Verdict(checks, tuple(_notes(figures, inputs, own_gate)))
-    _tell(answer)
+    champion = _aligned_champion(inputs)
+    figures = _figures(judged, inputs, champion, settings)
+    answer = reach_verdict(field, inputs, champion, figures, settings)
     page = render(inputs, figures, answer, settings, len(field.tested))
     with write_artifact(
         verdict, evaluation.KIND, evaluation.SCHEMA_VERSION, inputs.made_from
     ) as writer:
-        write_verdict(writer, answer, _evaluation(figures, settings, len(field.tested)))
+        write_verdict(
+            writer,
+            answer,
+            _evaluation(figures, with_checks(settings, inputs.model), len(field.tested)),
+        )
     _write_whole(report, page)
     return answer, figures.table(MODEL)
 
@@ -95,49 +97,19 @@ def _field(splits: Splits) -> Field:
     return Field(train, validation, test, *size, splits.scale)
 
 
-def _alarms(field: Field, inputs: Inputs) -> list[Check]:
-    splits = inputs.splits
-    sets = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    known = {"train": field.train, "validation": field.validation, "test": field.test}
-    alarms = [
-        leakage.out_of_range(sets, field.customers, field.products),
-        leakage.in_two_sets(known, field.products),
-        leakage.unfinite(inputs.model),
-    ]
-    # A split at random mixes the dates, as its user has asked for.
-    if splits.manifest.details["split"] != "random":
-        alarms.append(leakage.older_than_history(field.test, field.history, field.customers))
-    if "probes" in inputs.description:
-        alarms.append(leakage.disagreeing_export(inputs.model, inputs.description["probes"]))
-    return alarms
-
-
-def _notes(figures: Figures, inputs: Inputs, own_gate: bool) -> Iterator[str]:
-    """What was not checked, though one might think so."""
-    if own_gate:
-        yield "The checks of the gate that was given stand in place of the built-in ones."
-    if inputs.champion and CHAMPION not in figures.systems:
-        yield (
-            "The deployed model was no rival, for it knows none of these products or predicts "
-            "something else: deploying replaces it unmatched."
-        )
-
-
-def _tell(verdict: Verdict) -> None:
-    for check in verdict.checks:
-        logger.info("%s %s", "passed:" if check.passed else "FAILED:", check.reason)
-    for note in verdict.notes:
-        logger.warning("%s", note)
-
-
-def _figures(field: Field, inputs: Inputs, settings: EvaluateSettings) -> Figures:
-    customers = inputs.splits.customers["customer_id"].to_pylist()
-    products = inputs.splits.products
-    champion = (
-        align(inputs.champion, customers, products["product_id"].to_pylist())
-        if inputs.champion
-        else None
+def _aligned_champion(inputs: Inputs) -> Aligned | None:
+    if inputs.champion is None:
+        return None
+    customers, products = inputs.splits.customers, inputs.splits.products
+    return align(
+        inputs.champion, customers["customer_id"].to_pylist(), products["product_id"].to_pylist()
     )
+
+
+def _figures(
+    field: Field, inputs: Inputs, champion: Aligned | None, settings: EvaluateSettings
+) -> Figures:
+    products = inputs.splits.products
     systems, background = contestants(field, inputs.model, champion, settings)
     categories = np.array(products["product_category"].fill_null("").to_pylist(), dtype=object)
     everything = np.ones(len(field.test), dtype=bool)

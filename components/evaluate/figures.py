@@ -20,10 +20,11 @@ from components.evaluate import metrics
 from components.evaluate.intervals import Bootstrap
 from components.evaluate.metrics import Placements, Values
 from components.evaluate.settings import CHAMPION
-from components.evaluate.slices import Mask
+from components.evaluate.slices import Mask, is_outcome
 from components.evaluate.top_lists import places_of
 
-_LISTED = 10
+LISTED = 10
+"""How many products a person is shown."""
 _WEAKEST = 3
 
 
@@ -166,7 +167,7 @@ class Figures:
     def _listing(self, name: str, lists: Integers, metric: str, mask: Mask) -> Figure:
         products = len(self._background.popularity)
         present = self._by_customer(mask) > 0
-        shown = lists[:, :_LISTED]
+        shown = lists[:, :LISTED]
         if metric.startswith("coverage"):
             return Figure(metrics.coverage(shown[present], products))
         if metric.startswith("gini"):
@@ -192,7 +193,10 @@ class Figures:
 
 
 def weakest_slices(figures: Figures, system: str, metric: str, least: int) -> list[str]:
-    """The slices, of `least` rows or more, where a metric is worst; worse than over all rows."""
+    """The slices, of `least` rows or more, where a metric is worst; worse than over all rows.
+
+    Slices by outcome are left out: the rarest stars are always the worst predicted.
+    """
     whole = figures.of(system, metric)
     if whole is None:
         return []
@@ -200,7 +204,8 @@ def weakest_slices(figures: Figures, system: str, metric: str, least: int) -> li
     values = {
         name: sign * figure.value
         for name in figures.test.slices
-        if figures.test.within(Scope(name)).sum() >= least
+        if not is_outcome(name)
+        and figures.test.within(Scope(name)).sum() >= least
         and (figure := figures.of(system, metric, Scope(name)))
     }
     weak = [

@@ -9,6 +9,7 @@ from components.artifacts.model import Model
 from components.evaluate.figures import Figures, Scope
 from components.evaluate.intervals import Interval, interval
 from components.evaluate.settings import CHAMPION, CheckSettings, EvaluateSettings
+from components.evaluate.slices import is_outcome
 
 MODEL = "model"
 
@@ -47,12 +48,10 @@ class _Gain:
     margin: float
 
 
-def checks_for(settings: EvaluateSettings, model: Model) -> tuple[CheckSettings, ...]:
-    """The checks that were set, or else the built-in ones for the objectives of the model."""
-    return settings.gate or (
-        *(_RATING if model.rating else ()),
-        *(_RANKING if model.ranking else ()),
-    )
+def with_checks(settings: EvaluateSettings, model: Model) -> EvaluateSettings:
+    """The settings with the built-in checks for the objectives of the model, where none are set."""
+    built_in = (*(_RATING if model.rating else ()), *(_RANKING if model.ranking else ()))
+    return settings.model_copy(update={"gate": settings.gate or built_in})
 
 
 def judge(figures: Figures, settings: EvaluateSettings) -> list[Check]:
@@ -81,8 +80,12 @@ def _enough_evidence(figures: Figures, least: int) -> Check:
 
 
 def _judge_slices(check: CheckSettings, figures: Figures, settings: EvaluateSettings) -> Check:
-    """One answer for all slices: the figures of the first that failed, the reasons of all."""
-    judged = [name for name in figures.test.slices if not _too_few(check, name, figures, settings)]
+    """One answer for all slices but those by outcome.
+
+    It has the figures of the first slice that failed, and the reasons of all.
+    """
+    slices = [name for name in figures.test.slices if not is_outcome(name)]
+    judged = [name for name in slices if not _too_few(check, name, figures, settings)]
     if check.comparison == "not_fallen" and judged:
         # Of many slices of equal models some seem to fall by chance (Bonferroni's correction). A
         # check that asks for evidence in every slice needs none: it errs on the safe side.
@@ -92,7 +95,7 @@ def _judge_slices(check: CheckSettings, figures: Figures, settings: EvaluateSett
         name: _judge(check.model_copy(update={"slice": name}), figures, settings) for name in judged
     }
     failed = [answer for answer in answers.values() if not answer.passed]
-    small = len(figures.test.slices) - len(answers)
+    small = len(slices) - len(answers)
     compared = (
         f"{len(failed) or 'none'} of {len(answers)} slices failed, "
         f"{small} {'was' if small == 1 else 'were'} too small to judge."

@@ -8,6 +8,11 @@ from components.artifacts.evaluation import BASELINES, METRICS
 
 CHAMPION = "champion"
 
+Degeneracy = Literal[
+    "constant_stars", "short_catalogue", "near_zero_error", "strong_random_ranking"
+]
+"""What makes data degenerate, so that good figures mean nothing."""
+
 Comparison = Literal["better", "not_worse", "not_fallen", "at_least", "at_most"]
 
 
@@ -30,7 +35,9 @@ class CheckSettings(BaseModel, frozen=True, extra="forbid"):
     threshold: float | None = Field(default=None, description="For at_least and at_most.")
     margin: float = Field(default=0.0, ge=0, description="A fraction of the rival's figure.")
     slice: str | None = Field(
-        default=None, description="Name of a slice of the test rows; * means every slice."
+        default=None,
+        description="Name of a slice of the test rows; * means every slice but those by the "
+        "stars given.",
     )
 
     @model_validator(mode="after")
@@ -60,8 +67,20 @@ class EvaluateSettings(BaseModel, frozen=True, extra="forbid"):
         default=(),
         description="Checks that a model must pass, as a JSON list of objects with metric, "
         "comparison (better, not_worse, not_fallen, at_least, at_most), rival or threshold, "
-        "margin and slice; empty for the built-in checks. Leakage alarms and the least number "
-        "of test ratings always apply.",
+        "margin and slice; empty for the built-in checks. Leakage alarms, the checks for "
+        "degenerate data and the least number of test ratings always apply.",
+    )
+    allow: tuple[Degeneracy, ...] = Field(
+        default=(),
+        description="Names of degenerate data that are noted instead of refused: constant_stars "
+        "(all ratings are equal), short_catalogue (a list of 10 shows every product), "
+        "near_zero_error (RMSE below 5 % of the scale), strong_random_ranking (NDCG@10 of random "
+        "lists above 0.2).",
+    )
+    replace_catalogue: bool = Field(
+        default=False,
+        description="Replace a deployed model that knows none of these products, with which no "
+        "comparison is possible.",
     )
     max_test_customers: int = Field(
         default=100_000,

@@ -1,6 +1,7 @@
 """Cuts the test ratings into slices, so that a good mean cannot hide a bad part."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,9 @@ from components.artifacts.splits import Ratings
 
 Mask = npt.NDArray[np.bool_]
 
+_OUTCOME = "stars: "
 _CATEGORIES = 10
+_STARS = 20
 
 
 def slices_of(
@@ -33,6 +36,15 @@ def slices_of(
         | _by_category(categories[test.items])
     )
     return {name: mask for name, mask in masks.items() if mask.any()}
+
+
+def is_outcome(name: str) -> bool:
+    """Whether a slice is cut by the stars given, which nobody knows before.
+
+    Any model does better on the stars near its mean and worse on the others, so a change in such a
+    slice alone says nothing for or against a model.
+    """
+    return name.startswith(_OUTCOME)
 
 
 def _by_activity(ratings: npt.NDArray[np.int64]) -> dict[str, Mask]:
@@ -60,9 +72,10 @@ def _by_popularity(
 
 
 def _by_stars(stars: npt.NDArray[np.float32]) -> dict[str, Mask]:
-    """By the stars given, halves rounded to the even neighbour."""
-    rounded = np.rint(stars)
-    return {f"stars: {star:g}": rounded == star for star in np.unique(rounded)}
+    """By the stars given, the most frequent values."""
+    values = sorted(_most_frequent(stars, _STARS))
+    masks = {f"{_OUTCOME}{value:g}": stars == value for value in values}
+    return masks | {f"{_OUTCOME}all others": ~np.isin(stars, values)}
 
 
 def _by_recency(days: npt.NDArray[np.int32]) -> dict[str, Mask]:
@@ -78,9 +91,16 @@ def _by_recency(days: npt.NDArray[np.int32]) -> dict[str, Mask]:
 
 def _by_category(categories: npt.NDArray[np.object_]) -> dict[str, Mask]:
     """By the product's category, the most frequent ones; nothing where there is only one."""
-    names, counts = np.unique(categories.astype(str), return_counts=True)
-    if len(names) < 2:
+    names = categories.astype(str)
+    frequent = _most_frequent(names, _CATEGORIES)
+    if len(frequent) < 2:
         return {}
-    frequent = [str(names[index]) for index in np.argsort(-counts, kind="stable")[:_CATEGORIES]]
-    masks = {f"category: {name or 'none'}": categories == name for name in frequent}
-    return masks | {"category: all others": ~np.isin(categories.astype(str), frequent)}
+    masks = {f"category: {name or 'none'}": names == name for name in frequent}
+    return masks | {"category: all others": ~np.isin(names, frequent)}
+
+
+def _most_frequent(values: npt.NDArray[Any], most: int) -> list[Any]:
+    """The different values, the most frequent first, and no more than so many."""
+    different, counts = np.unique(values, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:most]
+    return [different[place] for place in order]

@@ -13,7 +13,7 @@ from components.serve.state import State
 
 
 class Pair(msgspec.Struct):
-    """A customer and a product, whose rating is asked for."""
+    """Whose rating of what to predict."""
 
     customer_id: Id
     product_id: Id
@@ -28,13 +28,10 @@ class PredictRequest(msgspec.Struct):
 
 
 class PredictResponse(msgspec.Struct, omit_defaults=True):
-    """Stars by pair; where some id is unknown, also what is unknown of each pair, or null.
+    """Stars by pair; null where the model cannot know, with the reason in the same place."""
 
-    An unknown customer counts as the mean of all customers, an unknown product likewise.
-    """
-
-    predictions: list[float]
-    cold_starts: list[str | None] | None = None
+    predictions: list[float | None]
+    reasons: list[str | None] | None = None
 
 
 _KINDS = {"BYTES": str, "INT32": int, "INT64": int, "UINT32": int, "UINT64": int}
@@ -73,7 +70,7 @@ class OutputTensor(msgspec.Struct):
     name: str
     shape: list[int]
     datatype: str
-    data: Sequence[float | str]
+    data: Sequence[float | str | None]
 
 
 class InferResponse(msgspec.Struct, omit_defaults=True):
@@ -88,8 +85,6 @@ class InferResponse(msgspec.Struct, omit_defaults=True):
 _predict_request = msgspec.json.Decoder(PredictRequest)
 _infer_request = msgspec.json.Decoder(InferRequest)
 _encode = msgspec.json.Encoder().encode
-# SageMaker takes no longer value of this header.
-_ATTRIBUTES_LENGTH = 1024
 
 
 def predict_v1(state: State, request: Request) -> Response:
@@ -101,7 +96,7 @@ def predict_v1(state: State, request: Request) -> Response:
 def invocations(state: State, request: Request) -> Response:
     """SageMaker: columns get a bare list, as the original notebook's handler answered.
 
-    A bare list has no room for cold starts, so they go where SageMaker passes on what a container
+    A bare list has no room for reasons, so they go where SageMaker passes on what a container
     wants to add.
     """
     body = read_json(request.body, _predict_request)
@@ -109,10 +104,9 @@ def invocations(state: State, request: Request) -> Response:
     if body.instances is not UNSET:
         return Response(_encode(answer))
     headers = b""
-    if answer.cold_starts is not None:
-        found = "; ".join(f"{i}: {what}" for i, what in enumerate(answer.cold_starts) if what)
-        value = f"cold starts: {found}"[:_ATTRIBUTES_LENGTH]
-        headers = f"x-amzn-sagemaker-custom-attributes: {value}\r\n".encode()
+    if answer.reasons is not None:
+        reasons = sorted({reason for reason in answer.reasons if reason})
+        headers = f"x-amzn-sagemaker-custom-attributes: {', '.join(reasons)}\r\n".encode()
     return Response(_encode(answer.predictions), headers=headers)
 
 
@@ -125,10 +119,10 @@ def infer_v2(state: State, request: Request) -> Response:
     customers, products = (_strings(tensors[name]) for name in ("customer_id", "product_id"))
     answer = _predict(state, customers, products)
     shape = tensors["customer_id"].shape
-    cold_starts = answer.cold_starts or [None] * len(customers)
+    reasons = answer.reasons or [None] * len(customers)
     outputs = [
         OutputTensor("rating", shape, "FP32", answer.predictions),
-        OutputTensor("cold_start", shape, "BYTES", [unknown or "" for unknown in cold_starts]),
+        OutputTensor("reason", shape, "BYTES", [reason or "" for reason in reasons]),
     ]
     wanted = _wanted(body.outputs)
     return Response(
@@ -176,7 +170,7 @@ def _strings(tensor: InputTensor) -> list[str]:
 
 
 def _wanted(outputs: Sequence[RequestedOutput] | None) -> set[str]:
-    known = {"rating", "cold_start"}
+    known = {"rating", "reason"}
     if not outputs:
         return known
     names = {output.name for output in outputs}
@@ -194,26 +188,20 @@ def _predict(state: State, customers: list[str], products: list[str]) -> Predict
     bundle = state.bundle
     if (scorer := bundle.scorer) is None:
         raise HttpError(404, "this model was trained to rank, not to predict ratings")
-    users, items = (
-        list(map(table.get, ids))
-        for table, ids in ((bundle.customers, customers), (bundle.items, products))
-    )
+    users, items = map(bundle.customers.get, customers), map(bundle.items.get, products)
     pairs = list(zip(users, items, strict=True))
     predictions = [
-        scorer.cold_start_stars(user, item)
-        if user is None or item is None
-        else scorer.stars(user, item)
-        for user, item in pairs
+        None if user is None or item is None else scorer.stars(user, item) for user, item in pairs
     ]
-    if None not in users and None not in items:
+    unknown = predictions.count(None)
+    if not unknown:
         return PredictResponse(predictions)
-    cold_starts = [_unknown(user, item) for user, item in pairs]
-    state.metrics.add("cold_start_pairs", len(pairs) - cold_starts.count(None))
-    return PredictResponse(predictions, cold_starts)
+    state.metrics.add("unknown_pairs", unknown)
+    return PredictResponse(predictions, [_reason(user, item) for user, item in pairs])
 
 
-def _unknown(user: int | None, item: int | None) -> str | None:
-    """What is unknown of a pair, or None."""
+def _reason(user: int | None, item: int | None) -> str | None:
+    """Why there is no prediction, or None if there is one."""
     if user is None:
         return "unknown customer" if item is not None else "unknown customer and product"
     return "unknown product" if item is None else None

@@ -141,7 +141,7 @@ _KINDS: dict[int, _Kind] = {
     ParameterType.NUMBER_INTEGER: _Kind(int, (int,), "a whole number"),
     ParameterType.NUMBER_DOUBLE: _Kind(float, (float, int), "a number"),
     ParameterType.BOOLEAN: _Kind(_truth, (bool,), "true or false"),
-    ParameterType.LIST: _Kind(json.loads, (list,), "a JSON list"),
+    ParameterType.LIST: _Kind(yaml.safe_load, (list,), "a list, such as [a, b]"),
     ParameterType.STRUCT: _Kind(json.loads, (dict,), "a JSON object"),
 }
 
@@ -154,7 +154,7 @@ def _typed(name: str, value: Any, number: int) -> Any:
     elif kind is _TEXT and type(value) in (int, float):
         value = str(value)
     if isinstance(value, str):
-        with suppress(ValueError, KeyError):
+        with suppress(ValueError, KeyError, yaml.YAMLError):
             value = kind.read(value)
             if kind is _TEXT or type(value) in kind.types:
                 return value

@@ -242,16 +242,39 @@ def test_a_gate_of_ones_own_is_said_to_stand_in_place_of_the_built_in_one(
     assert built_in.notes == ()
 
 
-def test_a_champion_of_another_catalogue_is_said_to_be_replaced_unmatched(
+def test_a_champion_of_another_catalogue_is_replaced_on_request_alone(
     world: World, tmp_path: Path
 ) -> None:
     catalogue = world.trained.catalogue
     names = [f"other-{product}" for product in catalogue.products]
     other = replace(catalogue, products=StringTable.of(names))
     store = deploy(make_world(tmp_path / "other", catalogue=other).model, tmp_path / "store")
-    verdict, _ = judge(world, tmp_path, champion=store)
-    assert verdict.passed
-    assert verdict.notes[0].startswith("The deployed model was no rival")
+    refused, _ = judge(world, tmp_path, champion=store)
+    assert names_of_failed(refused) == ["same catalogue as the deployed model"]
+    assert "set replace_catalogue=true" in refused.summary
+    assert refused.notes == ()
+    lenient = CheckSettings(metric="mse", comparison="at_most", threshold=99)
+    own, _ = judge(world, tmp_path, champion=store, gate=(lenient,))
+    assert names_of_failed(own) == ["same catalogue as the deployed model"]
+    replaced, _ = judge(world, tmp_path, champion=store, replace_catalogue=True)
+    assert replaced.passed
+    assert replaced.notes == (
+        "The deployed model knows none of these products, so it was not compared.",
+    )
+
+
+def test_degenerate_data_are_refused_until_they_are_allowed_by_name(tmp_path: Path) -> None:
+    constant = make_world(tmp_path / "world", constant_stars=True)
+    refused, _ = judge(constant, tmp_path)
+    assert "constant_stars" in names_of_failed(refused)
+    assert "All ratings are 4: there is nothing to learn about stars." in refused.summary
+    lenient = CheckSettings(metric="mse", comparison="at_most", threshold=99)
+    own, _ = judge(constant, tmp_path, gate=(lenient,))
+    assert names_of_failed(own) == ["constant_stars"]
+    allowed, _ = judge(constant, tmp_path, gate=(lenient,), allow=("constant_stars",))
+    assert allowed.passed
+    assert allowed.notes[-1].startswith("All ratings are 4:")
+    assert allowed.notes[-1].endswith("(constant_stars).")
 
 
 def test_a_model_of_other_splits_is_refused(world: World, tmp_path: Path) -> None:
@@ -270,7 +293,7 @@ def test_runs_from_a_shell(world: World, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (
         0,
-        "The model passed all 6 checks. The checks of the gate that was given stand in place of "
+        "The model passed all 10 checks. The checks of the gate that was given stand in place of "
         "the built-in ones.\n",
     )
     wrong = subprocess.run([*command, "--gate=[{}]"], capture_output=True, text=True, check=False)

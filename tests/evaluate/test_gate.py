@@ -1,6 +1,6 @@
 """The gate says yes, no, or that there is not enough evidence, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from scipy.sparse import csr_matrix
 
 from components.artifacts.evaluation import Check
+from components.artifacts.model import Model
 from components.evaluate.figures import Background, Figures, JudgedRows, System
-from components.evaluate.gate import checks_for, judge
+from components.evaluate.gate import judge, with_checks
 from components.evaluate.intervals import Bootstrap
 from components.evaluate.settings import CheckSettings, EvaluateSettings
 from components.evaluate.slices import Mask
@@ -205,6 +206,17 @@ def test_equal_models_seldom_seem_to_fall_in_one_of_many_slices() -> None:
     assert alarms["together"] <= 4
 
 
+def test_slices_by_the_stars_given_are_judged_by_name_alone() -> None:
+    by_stars = {f"stars: {place}": mask for place, mask in enumerate(SLICES.values())}
+    model = NOISE * np.where(by_stars["stars: 0"], 1.4, 0.5)
+    figures = figures_of({"model": model, "champion": NOISE}, by_stars)
+    fallen = {"comparison": "not_fallen", "rival": "champion"}
+    assert answer(figures, **fallen, slice="*").reason == (
+        "mse: none of 0 slices failed, 0 were too small to judge."
+    )
+    assert not answer(figures, **fallen, slice="stars: 0").passed
+
+
 def test_a_slice_too_small_to_judge_is_told() -> None:
     tiny = {"tiny": np.arange(ROWS) < 10, **SLICES}
     figures = figures_of({"model": NOISE, "champion": NOISE}, tiny)
@@ -223,16 +235,15 @@ def test_one_slice_may_be_named() -> None:
 
 
 def test_built_in_checks_are_those_of_the_objectives_and_give_way_to_others() -> None:
-    def metrics(checks: Sequence[CheckSettings]) -> set[str]:
-        return {check.metric for check in checks}
+    def metrics(model: Model) -> set[str]:
+        return {check.metric for check in with_checks(EvaluateSettings(), model).gate}
 
-    default = EvaluateSettings()
     model = make_model(make_sets(8, 12, 0), 8, 12)
-    assert metrics(checks_for(default, model)) == {"mse", "ndcg_at_10"}
-    assert metrics(checks_for(default, replace(model, ranking=None))) == {"mse"}
-    assert metrics(checks_for(default, replace(model, rating=None))) == {"ndcg_at_10"}
+    assert metrics(model) == {"mse", "ndcg_at_10"}
+    assert metrics(replace(model, ranking=None)) == {"mse"}
+    assert metrics(replace(model, rating=None)) == {"ndcg_at_10"}
     own = CheckSettings(metric="mae", comparison="at_most", threshold=1)
-    assert checks_for(EvaluateSettings(gate=(own,)), model) == (own,)
+    assert with_checks(EvaluateSettings(gate=(own,)), model).gate == (own,)
 
 
 @pytest.mark.parametrize(

@@ -52,17 +52,24 @@ class World:
 
 
 def make_world(
-    folder: Path, customers: int = 240, products: int = 60, *, seed: int = 0, **changes: Any
+    folder: Path,
+    customers: int = 240,
+    products: int = 60,
+    *,
+    seed: int = 0,
+    constant_stars: bool = False,
+    **changes: Any,
 ) -> World:
     """Write ratings, splits and a model that knows every customer's taste.
 
     `changes` replace the model's parts.
     """
-    train, validation, test = make_sets(customers, products, seed)
+    sets: Sequence[Ratings] = make_sets(customers, products, seed)
+    if constant_stars:
+        sets = [replace(rows, stars=np.full_like(rows.stars, 4)) for rows in sets]
     ratings = write_ratings(folder / "ratings")
-    sets = (train, validation, test)
     splits = write_splits(folder / "splits", ratings, sets, customers, products)
-    trained = replace(make_model((train, validation, test), customers, products), **changes)
+    trained = replace(make_model(sets, customers, products), **changes)
     model = write_trained(folder / "model", trained, splits)
     return World(ratings, splits, model, trained)
 
