@@ -34,7 +34,7 @@ run-docker: $(READY) ## run the pipeline here, each step in its image (make imag
 		$${RUNS:+--runs "$$RUNS"}
 
 .PHONY: tune
-tune: $(READY) ## search the settings of training here, then run the pipeline with the best: SOURCE, PARAMS and RUNS as for run, and "objective=rating batch=6"
+tune: $(READY) ## search the settings of training here, then run the pipeline with the best: SOURCE, PARAMS and RUNS as for run, and "trials=12 minutes=30"
 	@$(BIN)/alsolike tune $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"} \
 		$${RUNS:+--runs "$$RUNS"}
 

@@ -3,7 +3,7 @@
 1. resolve, ingest, prepare: as in the training pipeline.
 2. ask: the search proposes a batch of trials.
 3. trial, once for each of the batch and at the same time: train, and measure on validation.
-4. tell the search what they reached, and ask again, in rounds.
+4. tell the search what they reached, and ask again, in rounds, until its budget is used.
 5. conclude: the best trial, with a table and a plot of all.
 6. the training pipeline, on the same version of the source, with the best trial's settings.
 
@@ -17,26 +17,28 @@ from kfp import dsl
 
 from components.train.component import train, trial
 from components.tune.component import ask, conclude, tell
-from pipelines.definition.parameters import Declared, training_parameters, with_parameters
+from components.tune.settings import TuneSettings
+from pipelines.definition.parameters import (
+    Declared,
+    declare,
+    training_parameters,
+    with_parameters,
+)
 from pipelines.training import entitle, own, read_and_split, training_pipeline
-
-ROUNDS = 4
 
 _DESCRIPTION = (
     "Search settings of the training step on validation, then train with the best, on this machine."
 )
-_OWN = {
-    "objective": Declared(
-        str, "ranking", "What to tune: rating (predict stars) or ranking (order products)."
-    ),
-    "batch": Declared(int, 4, "Trials in each round."),
-}
 
 
-def tuning_pipeline(rounds: int = ROUNDS) -> Any:
-    """The pipeline, without platform settings: it searches on one machine."""
+def tuning_pipeline(rounds: int) -> Any:
+    """The pipeline, without platform settings: it searches on one machine.
+
+    Args:
+        rounds: batches of trials at most, as the pipeline's graph has to have them.
+    """
     train_with_best = training_pipeline()
-    parameters = _shared_parameters() | _OWN
+    parameters = _shared_parameters() | declare(TuneSettings)
 
     def tuning(*values: Any) -> None:
         given = dict(zip(parameters, values, strict=True))
@@ -67,7 +69,7 @@ def _search(splits: Any, rounds: int, given: Mapping[str, Any]) -> dict[str, Any
     """Rounds of trials, each proposed when those before it are done; what all of them told."""
     told: dict[str, Any] = {}
     for number in range(1, rounds + 1):
-        asked = ask(count=given["batch"], **own(ask, given), **told)
+        asked = ask(**own(ask, given), **told)
         asked.set_display_name(f"Ask for batch {number}")
         with dsl.ParallelFor(asked.output, name=f"batch {number}") as proposal:
             tried = trial(splits=splits, proposal=proposal, **own(trial, given))

@@ -14,6 +14,7 @@ def run_trial(proposal: dict[str, Any], shared: dict[str, Any], splits: Path) ->
 
     Args:
         proposal: `parameters` are settings of the training step; anything else comes back as is.
+            An empty proposal is no trial, and comes back empty.
         shared: settings that all trials have in common.
         splits: folder of the artifact.
 
@@ -21,6 +22,8 @@ def run_trial(proposal: dict[str, Any], shared: dict[str, Any], splits: Path) ->
         The proposal with the `settings` and the `figures` on validation; or with the `error` that
         these settings met, for a search to go on without them.
     """
+    if not proposal:
+        return {}
     settings = TrainSettings.model_validate(shared | proposal["parameters"])
     with tempfile.TemporaryDirectory() as folder:
         try:

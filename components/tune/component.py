@@ -11,7 +11,9 @@ from components import images
 def ask(
     told: list[dict[str, Any]] = [],  # noqa: B006 - KFP reads the default, nothing changes it
     objective: str = "ranking",
-    count: int = 4,
+    trials: int = 16,
+    minutes: float = 0.0,
+    batch: int = 4,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Propose the next trials from the results of all before.
@@ -19,17 +21,25 @@ def ask(
     Args:
         told: Results of all trials so far.
         objective: What to tune: rating (predict stars) or ranking (order products).
-        count: How many trials to propose.
+        trials: Trials at most.
+        minutes: No batch of trials starts after this many minutes; 0 for no limit.
+        batch: Trials that run at the same time.
         seed: Seed of the search.
 
     Returns:
-        The trials to run.
+        The trials to run; one that is empty once the budget is used.
     """
+    import time
+
     from components.step import step
-    from components.tune.study import propose
+    from components.tune.settings import TuneSettings
+    from components.tune.study import next_batch
 
     with step("ask"):
-        return propose(objective, told, count, seed)
+        settings = TuneSettings.model_validate(
+            {"objective": objective, "trials": trials, "minutes": minutes, "batch": batch}
+        )
+        return next_batch(settings, told, seed, time.time())
 
 
 @dsl.component(base_image=images.DATA, install_kfp_package=False)
@@ -40,13 +50,13 @@ def tell(
     """Add the results of a batch to those before.
 
     Args:
-        results: Of the trials of the batch.
+        results: Of the trials of the batch; empty ones tell nothing.
         told: Results of all trials before.
 
     Returns:
         The results of all trials.
     """
-    return told + results
+    return told + [result for result in results if result]
 
 
 @dsl.component(base_image=images.DATA, install_kfp_package=False)

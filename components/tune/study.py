@@ -11,20 +11,44 @@ import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from components.errors import UserError
+from components.tune.settings import TuneSettings
 from components.tune.space import DIRECTIONS, METRICS, SPACES, Objective
 
 Proposal = dict[str, Any]
-"""`number`, `parameters` to train with, and `search`: what Optuna drew them from, by its names."""
+"""A trial to run.
+
+`number`, `parameters` to train with, `search` (what Optuna drew them from, by its names) and
+`proposed_at` (seconds since 1970, UTC). An empty proposal is no trial.
+"""
 Result = dict[str, Any]
 """A proposal, with the `figures` and the `settings` of its training, or the `error` it met."""
 
 
-def propose(objective: Objective, results: list[Result], count: int, seed: int) -> list[Proposal]:
-    """The next trials, by Optuna's tree-structured Parzen estimator, after some by chance.
+def next_batch(
+    settings: TuneSettings, results: list[Result], seed: int, now: float
+) -> list[Proposal]:
+    """The next trials within the budget, or one empty proposal once it is used.
 
-    Raises:
-        UserError: if there is no such objective.
+    The time of the first batch counts as the start of the search. An empty list would say the same
+    more simply, but kfp.local fails to collect from a loop over nothing.
+
+    Args:
+        settings: what to tune, and the budget.
+        results: of all trials so far.
+        seed: of the search.
+        now: seconds since 1970, UTC.
     """
+    started = results[0]["proposed_at"] if results else now
+    late = settings.minutes and now - started >= 60 * settings.minutes
+    count = min(settings.batch, settings.trials - len(results))
+    if late or count <= 0:
+        return [{}]
+    proposals = propose(settings.objective, results, count, seed)
+    return [proposal | {"proposed_at": now} for proposal in proposals]
+
+
+def propose(objective: Objective, results: list[Result], count: int, seed: int) -> list[Proposal]:
+    """The next trials, by Optuna's tree-structured Parzen estimator, after some by chance."""
     study = _study(objective, results, seed)
     first, end = len(results), len(results) + count
     proposals: list[Proposal] = [] if first else [{"number": 0, "parameters": {}, "search": {}}]
@@ -56,8 +80,6 @@ def best_of(objective: Objective, results: list[Result]) -> Result:
 
 
 def _study(objective: Objective, results: list[Result], seed: int) -> optuna.Study:
-    if objective not in SPACES:
-        raise UserError(f"objective={objective!r}: choose from {', '.join(SPACES)}")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # Trials of a batch do not know of each other's results: assume bad ones, to spread them.
     sampler = optuna.samplers.TPESampler(

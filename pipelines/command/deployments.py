@@ -10,7 +10,7 @@ from components.deploy.deploy import deploy_stored
 from components.deploy.settings import DeploySettings
 from components.errors import UserError
 from pipelines.definition.environment import load_environment
-from pipelines.definition.package import parse_assignments
+from pipelines.definition.package import parse_assignments, unknown_parameter
 
 EnvironmentOption = Annotated[
     str,
@@ -76,8 +76,8 @@ def _let_serve(settings: DeploySettings, version: str) -> None:
 def _settings(environment: str, param: list[str] | None) -> DeploySettings:
     """The deploy step's settings there; all requests go to the version unless it is said."""
     given = parse_assignments(param or [])
-    if unknown := given.keys() - DeploySettings.model_fields.keys():
-        raise UserError(f"the deploy step has no parameter {', '.join(sorted(unknown))}")
+    for name in given.keys() - DeploySettings.model_fields.keys():
+        raise unknown_parameter("the deploy step", name, DeploySettings.model_fields)
     known = load_environment(environment).defaults() if environment else {}
     own = {name: known[name] for name in known.keys() & DeploySettings.model_fields.keys()}
     return DeploySettings.model_validate(own | {"canary_percent": 100} | given)

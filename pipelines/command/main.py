@@ -5,6 +5,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,7 +57,11 @@ def run(
         typer.Option(help="File, folder or s3:// URI of ratings; made up if not given."),
     ] = None,
     params: Annotated[
-        str, typer.Option(help="Pipeline parameters: 'epochs=10 format=csv', or a YAML file.")
+        str,
+        typer.Option(
+            help="Pipeline parameters: 'epochs=10 format=csv', or a YAML file. "
+            "`alsolike parameters` lists them."
+        ),
     ] = "",
     docker: Annotated[
         bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
@@ -77,7 +82,10 @@ def tune(
     ] = None,
     params: Annotated[
         str,
-        typer.Option(help="Those of the search and of run: 'objective=rating', or a YAML file."),
+        typer.Option(
+            help="As for run, and the search's own: 'trials=12 minutes=30', or a YAML file. "
+            "`alsolike parameters --tune` lists them."
+        ),
     ] = "",
     docker: Annotated[
         bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
@@ -114,12 +122,19 @@ def _how_to_serve(destination: str, version: str) -> str:
 
 
 @app.command()
-def parameters() -> None:
+def parameters(
+    search: Annotated[
+        bool, typer.Option("--tune", help="Those of `alsolike tune`, with the search's own.")
+    ] = False,
+) -> None:
     """List the pipeline's parameters, their defaults and what they are for."""
     from pipelines.definition.package import SHIPPED, read_package
     from pipelines.definition.parameters import describe
+    from pipelines.local.tune import tuning_package
 
-    for name, default, text in describe(read_package(SHIPPED)):
+    with tuning_package(rounds=1) if search else nullcontext(read_package(SHIPPED)) as package:
+        listed = list(describe(package))
+    for name, default, text in listed:
         typer.echo(f"{name} = {default}" if default else name)
         typer.echo(textwrap.indent(textwrap.fill(text, 92), "    "))
 

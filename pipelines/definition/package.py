@@ -67,10 +67,7 @@ class Package:
         declared = self.pipeline.root.input_definitions.parameters
         for name in values:
             if name not in declared:
-                known = ", ".join(sorted(declared))
-                near = get_close_matches(name, declared, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                raise UserError(f"the pipeline has no parameter {name!r}: it has {known}{hint}")
+                raise unknown_parameter("the pipeline", name, declared)
         for name, parameter in declared.items():
             if not parameter.is_optional and name not in values:
                 raise UserError(
@@ -103,6 +100,14 @@ def read_package(path: Path) -> Package:
     except (ValueError, yaml.YAMLError, json_format.ParseError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{path} is no compiled pipeline ({reason}): compile it again") from None
+
+
+def unknown_parameter(owner: str, name: str, known: Iterable[str]) -> UserError:
+    """The mistake of a name that is none of those known, with those and the ones like it."""
+    names = sorted(known)
+    near = get_close_matches(name, names)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return UserError(f"{owner} has no parameter {name!r}: it has {', '.join(names)}{hint}")
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:

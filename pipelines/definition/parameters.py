@@ -19,6 +19,7 @@ from components.ingest.settings import IngestSettings
 from components.prepare.settings import PrepareSettings
 from components.step import describe_invalid
 from components.train.settings import TrainSettings
+from components.tune.settings import TuneSettings
 from pipelines.definition.package import Package, parse_assignments
 
 SETTINGS: dict[str, type[BaseModel]] = {
@@ -119,7 +120,8 @@ def read_given(source: str | None, given: str) -> tuple[str | None, dict[str, An
 def describe(package: Package) -> Iterator[tuple[str, str, str]]:
     """Name, default as it would be given, and description of every parameter, by step."""
     declared = package.pipeline.root.input_definitions.parameters
-    by_step = [name for settings in SETTINGS.values() for name in settings.model_fields]
+    every: tuple[type[BaseModel], ...] = (TuneSettings, *SETTINGS.values())
+    by_step = [name for settings in every for name in settings.model_fields]
     for name in sorted(declared, key=by_step.index):
         yield name, _as_given(declared[name].default_value), declared[name].description
 

@@ -1,15 +1,18 @@
 """The tuning pipeline on this machine."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from components.tune.settings import TuneSettings
 from pipelines.compile import compile_pipeline
+from pipelines.definition.package import Package, read_package
 from pipelines.local.run import RUNS, run
-from pipelines.tuning import ROUNDS, tuning_pipeline
+from pipelines.tuning import tuning_pipeline
 
 
 def tune_locally(
@@ -17,15 +20,25 @@ def tune_locally(
     given: Mapping[str, Any],
     console: Console,
     runs: Path = RUNS,
-    rounds: int = ROUNDS,
     docker: bool = False,
 ) -> dict[str, Any]:
     """Run the pipeline on this machine, as `pipelines.local.run.run` does the training pipeline.
 
     Returns:
         The summary. The run's folder has a page with all trials, also if a step after them fails.
+
+    Raises:
+        ValidationError: if the settings of the search are wrong.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    search = {name: given[name] for name in TuneSettings.model_fields if name in given}
+    with tuning_package(TuneSettings.model_validate(search).rounds) as package:
+        return run(source, given, console, runs, package.path, docker)
+
+
+@contextmanager
+def tuning_package(rounds: int) -> Iterator[Package]:
+    """The compiled pipeline, while the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="alsolike-") as folder:
         pipeline = Path(folder) / "tuning.yaml"
         compile_pipeline(pipeline, build=lambda _: tuning_pipeline(rounds))
-        return run(source, given, console, runs, pipeline, docker)
+        yield read_package(pipeline)

@@ -110,9 +110,9 @@ def test_a_step_that_fails_has_the_last_word(ratings: Path, tmp_path: Path) -> N
 
 
 def test_a_search_has_its_trials_in_containers_too(ratings: Path, tmp_path: Path) -> None:
-    given = {"batch": "2", "epochs": "2"}
+    given = {"trials": "2", "batch": "2", "epochs": "2"}
     runs = tmp_path / "runs"
-    summary = tune_locally(str(ratings), given, Console(quiet=True), runs, rounds=1, docker=True)
+    summary = tune_locally(str(ratings), given, Console(quiet=True), runs, docker=True)
     assert summary["endpoint"]["checked"]
     assert (Path(summary["folder"]) / TRIALS).exists()
 

@@ -7,14 +7,16 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from rich.console import Console
 
 from components.artifacts.model import DESCRIPTION
+from components.errors import UserError
 from pipelines.compile import compile_pipeline
 from pipelines.definition.package import Package, read_package
-from pipelines.local.run import TRIALS
+from pipelines.local.run import TRIALS, run
 from pipelines.local.sample_data import write_sample
-from pipelines.local.tune import tune_locally
+from pipelines.local.tune import tune_locally, tuning_package
 from pipelines.training import training_pipeline
 from pipelines.tuning import tuning_pipeline
 
@@ -35,7 +37,12 @@ def test_it_takes_what_training_takes_but_what_it_finds_itself(compiled: Package
     declared = compiled.pipeline.root.input_definitions.parameters
     training = training_pipeline().pipeline_spec.root.input_definitions.parameters
     left_out = SEARCHED | {"patience", "warm_start", "checkpoints"}
-    assert declared.keys() == training.keys() - left_out | {"objective", "batch"}
+    assert declared.keys() == training.keys() - left_out | {
+        "objective",
+        "trials",
+        "minutes",
+        "batch",
+    }
     for name in declared.keys() & training.keys():
         assert declared[name] == training[name]
     assert all(parameter.description for parameter in declared.values())
@@ -67,6 +74,15 @@ def test_batches_are_asked_for_one_after_the_other_and_the_best_is_trained(
     assert handed["source_version"].task_output_parameter.producer_task == "resolve"
 
 
+def test_the_settings_of_the_search_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    for wrong in ({"trials": "0"}, {"minutes": "-1"}, {"batch": "no"}, {"objective": "stars"}):
+        with pytest.raises(ValidationError, match=next(iter(wrong))):
+            tune_locally(None, wrong, Console(quiet=True), tmp_path)
+    with pytest.raises(UserError, match=r"no parameter 'trails': .*did you mean trials"):
+        tune_locally(None, {"trails": "3"}, Console(quiet=True), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 COLUMNS = {
     "format": "csv",
     "customer_column": "user_id:token",
@@ -90,15 +106,19 @@ def write_columns(file: Path) -> None:
 
 @pytest.mark.slow
 def test_a_search_on_this_machine_ends_in_a_model_with_the_best_settings(tmp_path: Path) -> None:
-    """Of ratings whose columns are named, judged by a gate of one's own."""
+    """Of ratings whose columns are named, judged by a gate of one's own.
+
+    The graph has one round more than the trials take.
+    """
     write_columns(tmp_path / "ratings.inter")
     gate = '[{"metric": "mse", "comparison": "at_most", "threshold": 9}]'
-    given = {"objective": "ranking", "batch": "2", "epochs": "2", "gate": gate, **COLUMNS}
+    given = {"objective": "ranking", "trials": "3", "batch": "2", "epochs": "2", "gate": gate}
     source, runs = str(tmp_path / "ratings.inter"), tmp_path / "runs"
-    summary = tune_locally(source, given, Console(quiet=True), runs, rounds=2)
+    with tuning_package(rounds=3) as package:
+        summary = run(source, given | COLUMNS, Console(quiet=True), runs, package.path)
     page = (Path(summary["folder"]) / TRIALS).read_text()
     rows = re.findall(r"<tr(?: class=\"best\")?><td>(\d+)</td>", page)
-    assert rows == ["0", "1", "2", "3"]
+    assert rows == ["0", "1", "2"]
     (description,) = (runs / "latest" / "artifacts").glob(f"*/train/model/{DESCRIPTION}")
     settings = json.loads(description.read_text())["settings"]
     best = re.search(r"<tr class=\"best\">.*?</tr>", page, re.DOTALL)

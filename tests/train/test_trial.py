@@ -28,3 +28,7 @@ def test_a_failed_trial_tells_why(tmp_path: Path) -> None:
     result = run_trial({"number": 0, "parameters": {}}, SHARED, splits)
     assert "no validation ratings" in result["error"]
     assert "figures" not in result
+
+
+def test_an_empty_proposal_is_no_trial(tmp_path: Path) -> None:
+    assert run_trial({}, SHARED, tmp_path / "nothing") == {}

@@ -8,7 +8,8 @@ import pytest
 
 from components.errors import UserError
 from components.train.settings import TrainSettings
-from components.tune.study import Result, best_of, propose, value_of
+from components.tune.settings import TuneSettings
+from components.tune.study import Proposal, Result, best_of, next_batch, propose, value_of
 
 
 def run(objective: str, batches: int, measure: Any, seed: int = 0) -> list[Result]:
@@ -83,6 +84,28 @@ def test_failed_trials_are_passed_over() -> None:
     assert len(propose("rating", results, 3, 0)) == 3
 
 
-def test_an_unknown_objective_is_named_with_those_there_are() -> None:
-    with pytest.raises(UserError, match="choose from rating, ranking"):
-        propose("stars", [], 1, 0)
+def told(settings: TuneSettings, batches: int, minutes_each: float) -> list[list[Proposal]]:
+    """Batches that are asked for one after the other, each after the one before it has run."""
+    results: list[Result] = []
+    asked = []
+    for number in range(batches):
+        asked.append(next_batch(settings, results, seed=0, now=1e9 + 60 * number * minutes_each))
+        results += [proposal | {"figures": {}} for proposal in asked[-1] if proposal]
+    return asked
+
+
+@pytest.mark.parametrize(("trials", "batch"), [(1, 4), (4, 4), (7, 3), (12, 4), (5, 1)])
+def test_the_rounds_of_a_search_hold_its_trials_and_no_more(trials: int, batch: int) -> None:
+    settings = TuneSettings(trials=trials, batch=batch)
+    *rounds, after = told(settings, settings.rounds + 1, minutes_each=1000)
+    numbers = [proposal["number"] for proposals in rounds for proposal in proposals]
+    assert numbers == list(range(trials))
+    assert max(map(len, rounds)) <= batch
+    assert after == [{}]
+
+
+def test_no_batch_starts_once_the_minutes_are_over() -> None:
+    settings = TuneSettings(trials=100, batch=2, minutes=30)
+    asked = told(settings, 5, minutes_each=14)
+    assert [bool(proposals[0]) for proposals in asked] == [True, True, True, False, False]
+    assert asked[-1] == [{}]

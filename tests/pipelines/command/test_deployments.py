@@ -54,7 +54,7 @@ def test_says_that_there_is_nothing(tmp_path: Path) -> None:
 
 
 def test_takes_an_environments_parameters_and_no_unknown_ones() -> None:
-    with pytest.raises(UserError, match="no parameter epochs"):
+    with pytest.raises(UserError, match="no parameter 'epochs': it has"):
         alsolike("list", "-p", "epochs=3")
     with pytest.raises(ValueError, match="needs a destination that begins with s3://"):
         alsolike("list", "-e", "prod", "-p", "destination=here", "-p", "target=kserve")

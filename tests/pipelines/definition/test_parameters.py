@@ -91,3 +91,17 @@ def test_a_new_field_of_the_settings_is_a_parameter_of_the_pipeline(
     added = training_pipeline().component_spec.inputs["max_age"]
     assert (added.type, added.default) == ("String", "")
     assert added.description == "Prepare: Leave out older ratings."
+
+
+def test_the_parameters_of_a_search_are_listed_before_those_of_a_run() -> None:
+    listed = CliRunner().invoke(app, ["parameters", "--tune"]).stdout
+    names = [line.partition(" = ")[0] for line in listed.splitlines() if not line.startswith(" ")]
+    assert names[:5] == ["objective", "trials", "minutes", "batch", "source"]
+    assert "trials = 16\n    Trials at most." in listed
+    assert "epochs" in names
+    assert "ranking_model" not in names
+
+
+def test_a_name_that_is_unknown_is_answered_with_those_like_it() -> None:
+    with pytest.raises(UserError, match=r"did you mean max_rating or min_rating"):
+        read_package(SHIPPED).parameters({"max_ratings": "3"})
