@@ -13,6 +13,13 @@ from components.artifacts.evaluation import LOWER_IS_BETTER, METRICS
 from components.errors import UserError
 from pipelines.local.summary import SUMMARY
 
+_Pair = tuple[dict[str, Any], dict[str, Any]]
+"""The same of the first and of the second run."""
+
+_OTHER_TEST_SET = (
+    "The runs have different test sets, so their metrics cannot be compared: the data, or the "
+    "settings of ingest or prepare, differ."
+)
 _PARAMETERS = "parameters.json"
 _PIPELINE = "pipeline.yaml"
 
@@ -28,6 +35,7 @@ def compare(first: Path, second: Path) -> RenderableType:
     return Group(
         _settings(names, (_parameters(first), _parameters(second))),
         _metrics(names, summaries),
+        *([] if _share_test_set(summaries) else [_OTHER_TEST_SET]),
         _verdicts(names, summaries),
     )
 
@@ -51,7 +59,16 @@ def _parameters(run: Path) -> dict[str, Any]:
     return defaults | _read(run, _PARAMETERS)
 
 
-def _settings(names: tuple[str, str], parameters: tuple[dict[str, Any], dict[str, Any]]) -> Table:
+def _share_test_set(summaries: _Pair) -> bool:
+    """Whether both runs were measured on the same ratings, by the digest of their splits.
+
+    A run that was not evaluated has no metrics that one could compare wrongly.
+    """
+    digests = {summary["splits"] for summary in summaries if summary["metrics"]}
+    return len(digests) < 2
+
+
+def _settings(names: tuple[str, str], parameters: _Pair) -> Table:
     table = Table("setting", title="Settings that differ")
     for name in names:
         table.add_column(Text(name))
@@ -63,20 +80,23 @@ def _settings(names: tuple[str, str], parameters: tuple[dict[str, Any], dict[str
     return table
 
 
-def _metrics(names: tuple[str, str], summaries: tuple[dict[str, Any], dict[str, Any]]) -> Table:
+def _metrics(names: tuple[str, str], summaries: _Pair) -> Table:
+    """Every metric of both runs, and the difference where they have the same test set."""
+    comparable = _share_test_set(summaries)
     table = Table(title="Metrics")
     table.add_column("metric", no_wrap=True)
-    for column in (*names, "difference"):
+    for column in (*names, *(["difference"] if comparable else [])):
         table.add_column(Text(column), justify="right", overflow="fold")
     before, after = (summary["metrics"] for summary in summaries)
     for metric in METRICS:
         if metric in before or metric in after:
             pair = before.get(metric), after.get(metric)
-            table.add_row(metric, *map(_figure, pair), _difference(metric, *pair))
+            difference = [_difference(metric, *pair)] if comparable else []
+            table.add_row(metric, *map(_figure, pair), *difference)
     return table
 
 
-def _verdicts(names: tuple[str, str], summaries: tuple[dict[str, Any], dict[str, Any]]) -> Table:
+def _verdicts(names: tuple[str, str], summaries: _Pair) -> Table:
     table = Table("run", "verdict", title="Verdicts")
     for name, summary in zip(names, summaries, strict=True):
         verdict = summary["verdict"]

@@ -10,12 +10,16 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from components.artifacts import splits as splits_format
 from components.artifacts.evaluation import (
     EVALUATION,
+    KIND,
     RANKING_BASELINES,
     RATING_BASELINES,
+    SCHEMA_VERSION,
     read_verdict,
 )
+from components.artifacts.folder import read_manifest
 from pipelines.local.progress import StepRun
 
 SUMMARY = "summary.json"
@@ -60,10 +64,12 @@ def summarize(
     states = {step.name: {"state": step.state, "seconds": step.seconds} for step in steps}
     states |= {name: {"state": "SKIPPED", "seconds": 0.0} for name in skipped}
     judged = read_verdict(verdict).content if verdict else None
+    made_from = read_manifest(verdict, KIND, SCHEMA_VERSION).made_from if verdict else {}
     evaluation = json.loads((verdict / EVALUATION).read_text()) if verdict else {}
     report = folder / REPORT
     return {
         "steps": states,
+        "splits": made_from.get(splits_format.KIND),
         "metrics": evaluation.get("metrics", {}),
         "baselines": evaluation.get("baselines", {}),
         "verdict": judged,

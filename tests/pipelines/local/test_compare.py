@@ -14,7 +14,11 @@ from pipelines.local.compare import compare
 
 
 def write_run(
-    folder: Path, parameters: dict[str, Any], metrics: dict[str, float], summary: str = "Fine."
+    folder: Path,
+    parameters: dict[str, Any],
+    metrics: dict[str, float],
+    summary: str = "Fine.",
+    splits: str = "2c26",
 ) -> Path:
     """A run folder as the local runner leaves it."""
     folder.mkdir()
@@ -23,7 +27,8 @@ def write_run(
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(pipeline))
     (folder / "parameters.json").write_text(json.dumps({"source": "s3://shop", **parameters}))
     verdict = {"passed": True, "summary": summary}
-    (folder / "summary.json").write_text(json.dumps({"metrics": metrics, "verdict": verdict}))
+    content = {"splits": splits, "metrics": metrics, "verdict": verdict}
+    (folder / "summary.json").write_text(json.dumps(content))
     return folder
 
 
@@ -54,6 +59,23 @@ def test_prints_every_metric_with_its_change_green_where_it_is_better(tmp_path: 
     assert f"{green}-0.1000 (-10.0%)" in line(text, "mse")
     assert f"{red}-0.1000 (-50.0%)" in line(text, "ndcg_at_10")
     assert "%" not in line(text, "mae")
+
+
+def test_of_different_test_sets_the_metrics_are_shown_and_not_compared(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "first", {}, {"mse": 1.0}, splits="2c26")
+    second = write_run(tmp_path / "second", {}, {"mse": 0.9}, splits="fcde")
+    text = printed(first, second)
+    assert "different test sets" in text
+    assert {"1.0000", "0.9000"} <= set(line(text, "mse").split())
+    assert "%" not in text
+    assert "difference" not in text
+    assert "test sets" not in printed(first, first)
+
+
+def test_a_run_without_metrics_has_no_other_test_set(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "first", {}, {"mse": 1.0})
+    second = write_run(tmp_path / "second", {}, {}, splits="")
+    assert "test sets" not in printed(first, second)
 
 
 def test_prints_both_verdicts(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from components.artifacts.evaluation import (
     Verdict,
     write_verdict,
 )
-from components.artifacts.folder import write_artifact
+from components.artifacts.folder import Manifest, write_artifact
 from components.errors import UserError
 from pipelines.local.summary import show, summarize
 
@@ -52,10 +52,13 @@ def test_nothing_of_the_data_is_taken_for_markup(odd: str) -> None:
     assert f"id {odd}" in text
 
 
+SPLITS = Manifest("splits", 2, {})
+
+
 @pytest.fixture
 def verdict(tmp_path: Path) -> Path:
     check = Check("mse at most 1", False, 1.25, 1.0, "mse is 1.25 where 1 is allowed.")
-    with write_artifact(tmp_path / "verdict", KIND, SCHEMA_VERSION) as writer:
+    with write_artifact(tmp_path / "verdict", KIND, SCHEMA_VERSION, {"splits": SPLITS}) as writer:
         write_verdict(writer, Verdict((check,)), {"metrics": {"mse": 1.25}, "baselines": {}})
     return tmp_path / "verdict"
 
@@ -65,6 +68,7 @@ def test_a_summary_has_the_figures_and_the_verdict_of_the_evaluation(verdict: Pa
     assert summary["verdict"] == json.loads((verdict / VERDICT).read_text())
     assert summary["verdict"]["checks"][0]["figure"] == 1.25
     assert summary["metrics"] == {"mse": 1.25}
+    assert summary["splits"] == SPLITS.digest
     assert summary["steps"]["deploy"]["state"] == "SKIPPED"
 
 
