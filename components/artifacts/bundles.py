@@ -17,13 +17,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from components.artifacts.folder import MANIFEST, read_manifest
-from components.artifacts.model import KIND, SCHEMA_VERSION
+from components.artifacts.model import DESCRIPTION, KIND, SCHEMA_VERSION
 from components.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,6 +39,18 @@ HISTORY = "history.json"
 _OVERTAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
+@dataclass(frozen=True)
+class StoredVersion:
+    """What a store tells of a version without fetching it.
+
+    Attributes:
+        stored_at: when it was stored, in UTC. description: its `model.json`.
+    """
+
+    stored_at: datetime
+    description: dict[str, Any]
+
+
 class BundleStore(Protocol):
     """Versions of a model, one of them current."""
 
@@ -47,6 +61,9 @@ class BundleStore(Protocol):
 
     def history(self) -> list[str]:
         """Versions that have been current, the oldest first, the current one last."""
+
+    def describe(self, version: str) -> StoredVersion:
+        """When a version was stored, and what model it is."""
 
     def location_of(self, version: str) -> str:
         """The path or URI of a version's folder."""
@@ -129,6 +146,12 @@ class FolderStore:
         serving = self.current.resolve().name
         return [*past[: past.index(serving)], serving] if serving in past else [*past, serving]
 
+    def describe(self, version: str) -> StoredVersion:
+        """When a version was stored, and what model it is."""
+        folder = self._folder / VERSIONS / version
+        stored_at = datetime.fromtimestamp((folder / MANIFEST).stat().st_mtime, UTC)
+        return StoredVersion(stored_at, json.loads((folder / DESCRIPTION).read_text()))
+
     def location_of(self, version: str) -> str:
         """The path of a version's folder."""
         return str(self._folder / VERSIONS / version)
@@ -189,6 +212,13 @@ class S3Store:
         """Versions that have been current, the oldest first, the current one last."""
         with _explained(self.location):
             return self._tagged_history()[0]
+
+    def describe(self, version: str) -> StoredVersion:
+        """When a version was stored, and what model it is."""
+        key = self._key(VERSIONS, version, DESCRIPTION)
+        with _explained(self.location):
+            found = self._client.get_object(Bucket=self._bucket, Key=key)
+            return StoredVersion(found["LastModified"], json.loads(found["Body"].read()))
 
     def location_of(self, version: str) -> str:
         """The URI of a version's folder."""

@@ -3,7 +3,8 @@
 | file | content |
 |---|---|
 | `factors.safetensors` | the arrays of `Model`, named as its attributes are: `rating.users` … |
-| `model.json` | model names, hyperparameters, seed, versions, validation figures |
+| `model.json` | model names, hyperparameters, seed, versions, validation figures, and `source`, \
+the URI of the ratings |
 | `history.json` | losses by epoch or sweep |
 | `measurements.json` | time, memory and processors that training took; no part of the digest |
 

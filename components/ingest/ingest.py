@@ -47,6 +47,7 @@ def ingest(settings: IngestSettings, output: Path) -> dict[str, Any]:
         _tell_scale(intake.tally, layout)
         log.info("%d of %d products have a title", intake.tally.titled, intake.tally.products)
         artifact.details |= {
+            "source": settings.source,
             "sources": sources,
             "source_version": source.version,
             "format": contents.format,

@@ -71,7 +71,12 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
         _write_parts(artifact.path, ordered, parts)
         _write_indices(artifact.path, result, ratings)
         (artifact.path / splits.STATISTICS).write_text(json.dumps(statistics, indent=1) + "\n")
-        artifact.details |= {"rows": rows, "scale": list(folder.scale), "split": settings.split}
+        artifact.details |= {
+            "rows": rows,
+            "scale": list(folder.scale),
+            "split": settings.split,
+            "source": folder.manifest.details["source"],
+        }
     return statistics
 
 

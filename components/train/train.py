@@ -75,6 +75,7 @@ def train(settings: TrainSettings, splits: Path, output: Path) -> dict[str, floa
     description = {
         **learned,
         **origin,
+        "source": opened.manifest.details["source"],
         "device": ",".join(map(str, devices)),
         "warm_start": start.digest,
     }

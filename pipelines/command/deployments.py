@@ -5,7 +5,12 @@ from typing import Annotated
 
 import typer
 
-from components.artifacts.bundles import current_version, open_store, previous_version
+from components.artifacts.bundles import (
+    StoredVersion,
+    current_version,
+    open_store,
+    previous_version,
+)
 from components.deploy.deploy import deploy_stored
 from components.deploy.settings import DeploySettings
 from components.errors import UserError
@@ -33,15 +38,20 @@ app = typer.Typer(help="See and change which version serves.", no_args_is_help=T
 
 @app.command("list")
 def list_versions(environment: EnvironmentOption = "", param: ParamOption = None) -> None:
-    """List the stored versions, the current one first, then those before it."""
+    """List the stored versions: first the one that serves, then those that served before it.
+
+    Metrics are those of the validation ratings, by which the models were chosen.
+    """
     store = open_store(_settings(environment, param).destination)
     history = store.history()[::-1]
     never = sorted(set(store.versions()) - set(history))
     if not history and not never:
         typer.echo(f"nothing is deployed at {store.location}")
-    states = ["current", "previous", *["before"] * len(history)][: len(history)]
+        return
+    states = ["serves", "previous", *["before"] * len(history)][: len(history)]
+    typer.echo(_line("version", "state", "stored (UTC)", "MSE", "NDCG@10", "source"))
     for version, state in zip([*history, *never], [*states, *["stored"] * len(never)], strict=True):
-        typer.echo(f"{version}  {state}")
+        typer.echo(_line(version, state, *_columns(store.describe(version))))
 
 
 @app.command()
@@ -64,6 +74,21 @@ def promote(
 ) -> None:
     """Let a stored version serve, after the same smoke test as a new one."""
     _let_serve(_settings(environment, param), version)
+
+
+def _columns(stored: StoredVersion) -> list[str]:
+    """Date, MSE, NDCG@10 and source; empty where the model does not have it."""
+    description = stored.description
+    mse = description.get("rating", {}).get("validation_mse")
+    ndcg = description.get("ranking", {}).get("ndcg_at_10")
+    figures = ["" if figure is None else f"{figure:.4f}" for figure in (mse, ndcg)]
+    return [f"{stored.stored_at:%Y-%m-%d %H:%M}", *figures, description.get("source", "")]
+
+
+def _line(*columns: str) -> str:
+    widths = (12, 8, 16, 7, 7, 0)
+    padded = (text.ljust(width) for text, width in zip(columns, widths, strict=True))
+    return "  ".join(padded).rstrip()
 
 
 def _let_serve(settings: DeploySettings, version: str) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
@@ -56,6 +57,16 @@ def test_what_is_made_current_is_found_whole(
 def test_a_version_is_stored_once(store: BundleStore, bundles: list[Path]) -> None:
     assert store.add(bundles[0]) == store.add(bundles[0])
     assert len(store.versions()) == 1
+
+
+def test_a_store_tells_when_a_version_was_stored_and_what_it_is(
+    store: BundleStore, tmp_path: Path
+) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    bundle = write_bundle(tmp_path / "b", make_model(), description={"source": "s3://shop/a"})
+    told = store.describe(store.add(bundle))
+    assert told.description == {"source": "s3://shop/a"}
+    assert before <= told.stored_at <= datetime.now(UTC) + timedelta(seconds=2)
 
 
 def test_the_previous_version_stays_and_can_come_back(

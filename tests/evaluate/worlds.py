@@ -177,6 +177,7 @@ def write_ratings(path: Path, rows: int = 2000) -> Path:
             "version_id": "",
         }
         writer.details |= {
+            "source": "s3://shop/reviews.tsv.gz",
             "sources": [source],
             "rows": rows,
             "rejects": {"wrong number of columns": 3},
@@ -203,7 +204,7 @@ def write_splits(
         (writer.path / splits_format.STATISTICS).write_text(json.dumps(make_statistics(sets)))
         rows_by_name = zip(("train", "validation", "test"), map(len, sets), strict=True)
         writer.details |= {"rows": dict(rows_by_name), "scale": [1.0, 5.0]}
-        writer.details["split"] = "last"
+        writer.details |= {"split": "last", "source": "s3://shop/reviews.tsv.gz"}
     return path
 
 

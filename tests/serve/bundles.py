@@ -1,6 +1,9 @@
 """Small bundles to serve, in the format that the pipeline writes."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -73,10 +76,16 @@ def make_model(
     return Model(catalogue, seen, rating, ranking)
 
 
-def write_bundle(folder: Path, model: Model, *, lists_of: int = 0) -> Path:
+def write_bundle(
+    folder: Path,
+    model: Model,
+    *,
+    lists_of: int = 0,
+    description: Mapping[str, Any] = MappingProxyType({"name": "test"}),
+) -> Path:
     """Write a bundle folder, with lists of so many products computed ahead."""
     with write_artifact(folder, KIND, SCHEMA_VERSION) as writer:
-        write_model(writer, model, {"name": "test"}, [])
+        write_model(writer, model, dict(description), [])
         if lists_of:
             write_precomputed(writer.path, precompute(model, lists_of))
     return folder

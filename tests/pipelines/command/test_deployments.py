@@ -1,5 +1,7 @@
 """`alsolike deployments`: what it lists, and which version serves afterwards."""
 
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,14 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]
     settings = DeploySettings(destination=str(folder / "store"))
     versions = []
     for seed in range(3):
-        model = write_bundle(folder / str(seed), make_model(seed=seed))
+        description = {
+            "source": "s3://shop/reviews/",
+            "rating": {"validation_mse": 0.842 + seed},
+            "ranking": {"ndcg_at_10": 0.1526},
+        }
+        model = write_bundle(
+            folder / str(seed), make_model(seed=seed), description=description if seed else {}
+        )
         versions.append(deploy(settings, model, folder / "out")["version"])
     return folder / "store", versions
 
@@ -32,10 +41,19 @@ def alsolike(*arguments: str) -> str:
     return result.output
 
 
+def states(listed: str) -> dict[str, str]:
+    """The state of every version, in the order of the lines."""
+    return {row.split()[0]: row.split()[1] for row in listed.splitlines()[1:]}
+
+
 def test_lists_goes_back_and_forth(deployed: tuple[Path, list[str]]) -> None:
     folder, (first, second, third) = deployed
     where = ("-p", f"destination={folder}")
-    assert alsolike("list", *where) == f"{third}  current\n{second}  previous\n{first}  before\n"
+    assert states(alsolike("list", *where)) == {
+        third: "serves",
+        second: "previous",
+        first: "before",
+    }
     assert alsolike("rollback", *where).endswith(f"{second} is current in {folder}\n")
     assert FolderStore(folder).history() == [first, third, second]
     assert (folder / "current").resolve().name == second
@@ -44,6 +62,17 @@ def test_lists_goes_back_and_forth(deployed: tuple[Path, list[str]]) -> None:
     with pytest.raises(UserError, match="has no version nonesuch: it has"):
         alsolike("promote", "nonesuch", *where)
     assert FolderStore(folder).history() == [third, second, first]
+
+
+def test_lists_when_a_version_was_stored_from_which_source_and_its_metrics(
+    deployed: tuple[Path, list[str]],
+) -> None:
+    folder, (first, second, _) = deployed
+    listed = alsolike("list", "-p", f"destination={folder}")
+    today = rf"{datetime.now(UTC):%Y-%m-%d} \d\d:\d\d"
+    assert re.search(rf"{second}  .* {today}  1.8420   0.1526   s3://shop/reviews/\n", listed)
+    # A model that does not say what it was made from.
+    assert re.search(rf"{first}  .* {today}\n", listed)
 
 
 def test_says_that_there_is_nothing(tmp_path: Path) -> None:
