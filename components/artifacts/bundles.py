@@ -14,6 +14,7 @@ the new one.
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ VERSIONS = "versions"
 CURRENT = "current"
 HISTORY = "history.json"
 
+_VERSION = re.compile("[0-9a-f]{12}")
 # How S3 says that a condition of a request does not hold, or may not once others are done.
 _OVERTAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
 
@@ -69,10 +71,14 @@ class BundleStore(Protocol):
         """The path or URI of a version's folder."""
 
     def add(self, bundle: Path) -> str:
-        """Store a bundle unless it is there, and return its version."""
+        """Store a bundle unless it is there and whole, and return its version."""
 
     def fetch(self, version: str, into: Path) -> Path:
-        """The bundle's folder on this machine, copied below `into` if need be."""
+        """The bundle's folder on this machine, checked, copied below `into` if need be.
+
+        Raises:
+            UserError: if there is no such version, or it is damaged.
+        """
 
     def make_current(self, version: str) -> None:
         """Let a stored version be the current one."""
@@ -139,7 +145,7 @@ class FolderStore:
     def history(self) -> list[str]:
         """Versions that have been current, the oldest first, the current one last."""
         file = self._folder / HISTORY
-        past: list[str] = json.loads(file.read_text()) if file.exists() else []
+        past = _parse_history(file.read_bytes(), self.location) if file.exists() else []
         if not self.current.exists():
             return []
         # The link decides: a process that ended between the two writes left the file behind.
@@ -157,27 +163,28 @@ class FolderStore:
         return str(self._folder / VERSIONS / version)
 
     def add(self, bundle: Path) -> str:
-        """Store a bundle unless it is there, and return its version."""
+        """Store a bundle unless it is there and whole, and return its version."""
         version = version_of(bundle)
         target = self._folder / VERSIONS / version
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with _aside(target.parent) as partial:
-                shutil.copytree(bundle, partial / version)
-                try:
+        if _is_whole(self, version, self._folder):
+            return version
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _aside(target.parent) as partial:
+            shutil.copytree(bundle, partial / version)
+            # A deployment of the same bundle at the same time may have been faster.
+            with _locked(target.parent):
+                if not _is_whole(self, version, self._folder):
+                    if target.exists():
+                        target.rename(partial / "damaged")
                     (partial / version).rename(target)
-                except OSError:
-                    # A deployment of the same bundle at the same time was faster.
-                    if not target.exists():
-                        raise
         return version
 
     def fetch(self, version: str, into: Path) -> Path:  # noqa: ARG002
-        """The bundle's folder, where it lies."""
+        """The bundle's folder, where it lies, checked."""
         folder = self._folder / VERSIONS / version
         if not folder.is_dir():
             raise UserError(f"{self.location} has no version {version}: it has {_names(self)}")
-        return folder
+        return _checked(folder, version, self.location)
 
     def make_current(self, version: str) -> None:
         """Switch the link in one rename; of deployments at the same time, one after the other."""
@@ -225,12 +232,13 @@ class S3Store:
         return f"s3://{self._bucket}/{self._key(VERSIONS, version)}"
 
     def add(self, bundle: Path) -> str:
-        """Store a bundle unless it is there, its manifest last, and return its version."""
+        """Store a bundle unless it is there and whole, manifest last, and return its version."""
         version = version_of(bundle)
         files = [path for path in bundle.rglob("*") if path.is_file()]
-        with _explained(self.location):
-            if self._is_whole(version):
+        with TemporaryDirectory(prefix="alsolike-bundle-") as copies:
+            if version in self.versions() and _is_whole(self, version, Path(copies)):
                 return version
+        with _explained(self.location):
             for file in sorted(files, key=lambda path: path.name == MANIFEST):
                 key = self._key(VERSIONS, version, file.relative_to(bundle).as_posix())
                 self._client.upload_file(str(file), self._bucket, key)
@@ -245,12 +253,15 @@ class S3Store:
                 Bucket=self._bucket, Prefix=start
             )
             for entry in (entry for page in pages for entry in page.get("Contents", [])):
-                file = folder / entry["Key"].removeprefix(start)
+                name = PurePosixPath(entry["Key"].removeprefix(start))
+                if name.is_absolute() or ".." in name.parts:
+                    raise UserError(f"{self.location}: {entry['Key']} leads out of its version")
+                file = folder / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 self._client.download_file(self._bucket, entry["Key"], str(file))
-        if version_of(folder) != version:
-            raise UserError(f"{self.location}: version {version} is damaged: deploy it again")
-        return folder
+        if not folder.exists():
+            raise UserError(f"{self.location} has no version {version}: it has {_names(self)}")
+        return _checked(folder, version, self.location)
 
     def make_current(self, version: str) -> None:
         """Write the history, whose last entry is the current version, in one request.
@@ -271,7 +282,7 @@ class S3Store:
             found = self._client.get_object(Bucket=self._bucket, Key=self._key(HISTORY))
         except self._client.exceptions.NoSuchKey:
             return [], None
-        return json.loads(found["Body"].read()), found["ETag"]
+        return _parse_history(found["Body"].read(), self.location), found["ETag"]
 
     def _replace_history(self, history: list[str], tag: str | None) -> bool:
         """Write the history if it is still what was read; whether it was."""
@@ -290,11 +301,6 @@ class S3Store:
                 return False
             raise
         return True
-
-    def _is_whole(self, version: str) -> bool:
-        key = self._key(VERSIONS, version, MANIFEST)
-        listed = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key)
-        return bool(listed.get("Contents"))
 
     def _key(self, *parts: str) -> str:
         return str(self._prefix.joinpath(*parts))
@@ -338,6 +344,43 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _parse_history(content: bytes, location: str) -> list[str]:
+    """The versions in a history.
+
+    Raises:
+        UserError: if it is no list of versions, which name folders.
+    """
+    try:
+        history = json.loads(content)
+        if isinstance(history, list) and all(map(_VERSION.fullmatch, history)):
+            return history
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise UserError(
+        f"{location}/{HISTORY} is damaged: remove it, then let a version serve by "
+        f"`alsolike deployments promote`"
+    )
+
+
+def _checked(folder: Path, version: str, location: str) -> Path:
+    """The folder of a version, if every byte is as it was stored.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    if version_of(folder) != version:
+        raise UserError(f"{location}: version {version} is damaged: deploy it again")
+    return folder
+
+
+def _is_whole(store: BundleStore, version: str, into: Path) -> bool:
+    try:
+        store.fetch(version, into / "stored")
+    except UserError:
+        return False
+    return True
 
 
 def _with_last(history: list[str], version: str) -> list[str]:

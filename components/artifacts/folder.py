@@ -108,7 +108,7 @@ def read_manifest(path: Path, kind: str, schema_version: int) -> Manifest:
         manifest = Manifest(files=files, **fields)
     except FileNotFoundError:
         raise UserError(f"{path} is no {kind} artifact: it has no {MANIFEST}") from None
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise UserError(f"{path / MANIFEST} is damaged: run the step that wrote it again") from None
     _check_format(path, manifest, kind, schema_version)
     _check_files(path, manifest)

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from components.artifacts.folder import ArtifactWriter, Manifest, read_manifest
+from components.artifacts.folder import MANIFEST, ArtifactWriter, Manifest, read_manifest
 from components.artifacts.strings import StringTable
 from components.artifacts.tensors import map_tensors, write_tensors
 from components.errors import UserError
@@ -198,6 +198,8 @@ def open_model(folder: Path) -> tuple[Model, Manifest]:
         UserError: if the folder is damaged, of another kind, or of another version.
     """
     manifest = read_manifest(folder, KIND, SCHEMA_VERSION)
+    if FACTORS not in manifest.files:
+        raise UserError(f"{folder / MANIFEST} does not vouch for {FACTORS}: train or deploy again")
     return Model.load(folder), manifest
 
 

@@ -38,7 +38,9 @@ def deploy(settings: DeploySettings, model: Path, output: Path) -> dict[str, Any
         manifest = read_manifest(bundle, KIND, SCHEMA_VERSION)
         version = store.add(bundle)
         log.info("version %s is stored at %s", version, store.location)
-        roll_out(settings, store, Release(version, bundle, store.location_of(version)))
+        # What is stored is what is tested.
+        stored = store.fetch(version, Path(work))
+        roll_out(settings, store, Release(version, stored, store.location_of(version)))
     endpoint: dict[str, Any] = {
         "target": settings.target,
         "version": version,

@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from components.artifacts.bundles import (
     BundleStore,
     FolderStore,
+    S3Store,
     current_version,
     open_current,
     open_store,
@@ -130,6 +133,58 @@ def test_a_damaged_bundle_is_not_stored(store: BundleStore, bundles: list[Path])
     with pytest.raises(UserError, match=r"model\.json differs from what its manifest states"):
         store.add(bundles[0])
     assert store.versions() == []
+
+
+def damage(store: BundleStore, version: str) -> None:
+    """Change a byte of what is stored, and nothing of its size."""
+    if isinstance(store, FolderStore):
+        file = Path(store.location_of(version)) / "model.json"
+        file.write_bytes(b"[" + file.read_bytes()[1:])
+        return
+    assert isinstance(store, S3Store)
+    key = store._key("versions", version, "model.json")
+    content = store._client.get_object(Bucket=store._bucket, Key=key)["Body"].read()
+    store._client.put_object(Bucket=store._bucket, Key=key, Body=b"[" + content[1:])
+
+
+def test_a_stored_version_that_is_damaged_is_refused_and_replaced(
+    store: BundleStore, bundles: list[Path], tmp_path: Path
+) -> None:
+    version = store.add(bundles[0])
+    damage(store, version)
+    with pytest.raises(UserError, match=r"model\.json differs from what its manifest states"):
+        store.fetch(version, tmp_path / "damaged")
+    assert store.add(bundles[0]) == version
+    assert version_of(store.fetch(version, tmp_path / "whole")) == version
+
+
+@pytest.mark.parametrize(
+    "content", ["", '["0123456789ab"', "{}", "[7]", '["../../../etc"]', "[" * 100_000]
+)
+def test_a_damaged_history_is_told_in_one_line(
+    store: BundleStore, bundles: list[Path], tmp_path: Path, content: str
+) -> None:
+    version = store.add(bundles[0])
+    store.make_current(version)
+    if isinstance(store, S3Store):
+        key = store._key("history.json")
+        store._client.put_object(Bucket=store._bucket, Key=key, Body=content.encode())
+    else:
+        (tmp_path / "store" / "history.json").write_text(content)
+    with pytest.raises(UserError, match=r"history\.json is damaged: remove it"):
+        store.history()
+
+
+def test_a_key_that_leads_out_of_its_version_is_refused(tmp_path: Path) -> None:
+    """Not every S3 server takes such a key, so this answer is written by hand."""
+    store = S3Store("s3://models/video")
+    store._client = boto3.client("s3", region_name="us-east-1")
+    key = "video/versions/0123456789ab/../../../escaped"
+    with Stubber(store._client) as answers:
+        answers.add_response("list_objects_v2", {"Contents": [{"Key": key}]})
+        with pytest.raises(UserError, match="leads out of its version"):
+            store.fetch("0123456789ab", tmp_path / "into")
+    assert not list(tmp_path.rglob("escaped"))
 
 
 def test_an_upload_that_broke_off_is_completed(
