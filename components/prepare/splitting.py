@@ -4,6 +4,8 @@ Split by customer (last, random), those with fewer than three ratings have none 
 and stay in training. Split by time for all (temporal), a customer may be new in a later part.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -29,17 +31,17 @@ def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
         ratings: in the order `ORDER`, at least one; users numbered from 0.
         settings: how to split.
     """
-    instants = ratings["rated_at"].to_physical().to_numpy()
     if settings.split == "temporal":
+        instants = ratings["rated_at"].to_physical().to_numpy()
         return _latest_instants(instants, settings.test_fraction)
     users = ratings["user"].to_numpy()
     counts = np.bincount(users)[users]
     if settings.split == "random":
-        place = _shuffled_place(users, settings.seed)
+        place = _shuffled_place(users, users, settings.seed)
         held_out = np.maximum(1, np.floor(counts * settings.test_fraction)).astype(np.int64)
         parts = _by_place_from_end(counts - 1 - place, held_out)
     else:
-        place = _shuffled_place(users, settings.seed, instants)
+        place = _shuffled_place(users, _number_times(ratings), settings.seed)
         parts = _by_place_from_end(counts - 1 - place, np.ones_like(counts))
     parts[counts < _FEWEST] = TRAIN
     return parts
@@ -60,12 +62,19 @@ def drawn_from_ties(ratings: pl.DataFrame, parts: Parts) -> npt.NDArray[np.bool_
     Returns:
         A mask of the ratings: the seed decided in which part they are.
     """
+    times = _number_times(ratings)
+    starts = np.flatnonzero(np.diff(times, prepend=-1))
+    divided = np.minimum.reduceat(parts, starts) < np.maximum.reduceat(parts, starts)
+    drawn: npt.NDArray[np.bool_] = divided[times]
+    return drawn
+
+
+def _number_times(ratings: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """A number for every pair of user and instant, from 0; ratings are in order of both."""
     users, instants = ratings["user"].to_numpy(), ratings["rated_at"].to_physical().to_numpy()
     is_new = (np.diff(users, prepend=-1) != 0) | (np.diff(instants, prepend=0) != 0)
-    starts = np.flatnonzero(is_new)
-    divided = np.minimum.reduceat(parts, starts) < np.maximum.reduceat(parts, starts)
-    drawn: npt.NDArray[np.bool_] = divided[np.cumsum(is_new) - 1]
-    return drawn
+    numbers: npt.NDArray[np.int64] = np.cumsum(is_new) - 1
+    return numbers
 
 
 def _by_place_from_end(from_end: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]) -> Parts:
@@ -83,14 +92,19 @@ def _place(users: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
 
 
 def _shuffled_place(
-    users: npt.NDArray[np.int32], seed: int, instants: npt.NDArray[np.int64] | None = None
+    users: npt.NDArray[np.int32], groups: npt.NDArray[np.signedinteger[Any]], seed: int
 ) -> npt.NDArray[np.int64]:
-    """The place in random order or, given instants, in theirs, of equal ones in random order.
+    """The place of each row among its user's, where those of a group are in random order.
 
     In the order of ids, a product's name would tell how likely it is to be held out.
+
+    Args:
+        users: of the rows, ascending.
+        groups: of the rows, ascending; all of a group are of one user.
+        seed: of the random order.
     """
     keys = np.random.default_rng(seed).random(len(users))
-    order = np.lexsort((keys, users) if instants is None else (keys, instants, users))
+    order = np.lexsort((keys, groups))
     places = np.empty(len(users), np.int64)
     places[order] = _place(users)
     return places
