@@ -4,8 +4,9 @@ import errno
 import logging
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, get_type_hints
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -32,6 +33,26 @@ def step(name: str) -> Iterator[None]:
     logging.getLogger("botocore").setLevel(logging.WARNING)  # tells where it found credentials
     with mistakes_in_one_line(f"error: {name}"):
         yield
+
+
+def run_component(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    """Run a function of a `component.py` as a step, with what Kubeflow hands over.
+
+    Args:
+        function: what to run; its `settings`, if it takes any, are made of the values of their
+            fields.
+        given: by name, the artifacts and the values of the parameters.
+
+    Raises:
+        SystemExit: as `step` does.
+    """
+    settings = get_type_hints(function).get("settings")
+    fields = settings.model_fields if settings else ()
+    rest = {name: value for name, value in given.items() if name not in fields}
+    with step(function.__name__):
+        if settings:
+            rest["settings"] = settings.model_validate({name: given[name] for name in fields})
+        return function(**rest)
 
 
 @contextmanager

@@ -14,12 +14,15 @@ from typing import Any
 
 from kfp import dsl
 
-from components.deploy.component import deploy
-from components.evaluate.component import evaluate
-from components.ingest.component import ingest, resolve
-from components.notify.component import notify
-from components.prepare.component import prepare
-from components.train.component import train
+from pipelines.definition.components import (
+    deploy,
+    evaluate,
+    ingest,
+    notify,
+    prepare,
+    resolve,
+    train,
+)
 from pipelines.definition.environment import Environment
 from pipelines.definition.parameters import training_parameters, with_parameters
 from pipelines.definition.platform import StepName, apply_platform

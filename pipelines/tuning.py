@@ -15,15 +15,9 @@ from typing import Any
 
 from kfp import dsl
 
-from components.train.component import train, trial
-from components.tune.component import ask, conclude, tell
 from components.tune.settings import TuneSettings
-from pipelines.definition.parameters import (
-    Declared,
-    declare,
-    training_parameters,
-    with_parameters,
-)
+from pipelines.definition.components import SEARCHED, ask, conclude, tell, trial
+from pipelines.definition.parameters import declare, training_parameters, with_parameters
 from pipelines.training import entitle, own, read_and_split, training_pipeline
 
 _DESCRIPTION = (
@@ -38,13 +32,14 @@ def tuning_pipeline(rounds: int) -> Any:
         rounds: batches of trials at most, as the pipeline's graph has to have them.
     """
     train_with_best = training_pipeline()
-    parameters = _shared_parameters() | declare(TuneSettings)
+    shared = {name: known for name, known in training_parameters().items() if name not in SEARCHED}
+    parameters = shared | declare(TuneSettings)
 
     def tuning(*values: Any) -> None:
         given = dict(zip(parameters, values, strict=True))
         version, _, splits = read_and_split(entitle, given)
         told = _search(splits, rounds, given)
-        best = conclude(objective=given["objective"], **told).set_display_name("Conclude")
+        best = conclude(**own(conclude, given), **told).set_display_name("Conclude")
         chosen = {name: best.outputs[name] for name in best.outputs if name != "report"}
         train_with_best(**own(train_with_best, given) | chosen | {"source_version": version})
 
@@ -52,27 +47,15 @@ def tuning_pipeline(rounds: int) -> Any:
     return dsl.pipeline(name="alsolike-tuning", display_name="alsolike: tune, then train")(declared)
 
 
-def _shared_parameters() -> dict[str, Declared]:
-    """Parameters of the training pipeline, but for settings of training that no trial takes.
-
-    Those are the search's to choose, or like `warm_start` would make what is trained in the end
-    another thing than what was tried.
-    """
-    tried = trial.component_spec.inputs.keys() | {"objectives"}
-    own_ways = train.component_spec.inputs.keys() - tried
-    return {
-        name: parameter for name, parameter in training_parameters().items() if name not in own_ways
-    }
-
-
 def _search(splits: Any, rounds: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """Rounds of trials, each proposed when those before it are done; what all of them told."""
     told: dict[str, Any] = {}
+    shared = own(trial, given) | {"objectives": given["objective"]}
     for number in range(1, rounds + 1):
         asked = ask(**own(ask, given), **told)
         asked.set_display_name(f"Ask for batch {number}")
         with dsl.ParallelFor(asked.output, name=f"batch {number}") as proposal:
-            tried = trial(splits=splits, proposal=proposal, **own(trial, given))
+            tried = trial(splits=splits, proposal=proposal, **shared)
             tried.set_display_name("Train and validate")
         done = tell(results=dsl.Collected(tried.output), **told)
         told = {"told": done.set_display_name(f"Tell batch {number}").output}

@@ -1,48 +1,36 @@
-"""The search as Kubeflow components: what to try next, and what came out."""
+"""The search as Kubeflow runs it: what to try next, and what came out."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
 
 from kfp import dsl
 
-from components import images
+from components.tune.settings import TuneSettings
 
 
-@dsl.component(base_image=images.DATA, install_kfp_package=False)
 def ask(
+    settings: TuneSettings,
     told: list[dict[str, Any]] = [],  # noqa: B006 - KFP reads the default, nothing changes it
-    objective: str = "ranking",
-    trials: int = 16,
-    minutes: float = 0.0,
-    batch: int = 4,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Propose the next trials from the results of all before.
 
     Args:
+        settings: What to tune, and how much the search may take.
         told: Results of all trials so far.
-        objective: What to tune: rating (predict stars) or ranking (order products).
-        trials: Trials at most.
-        minutes: No batch of trials starts after this many minutes; 0 for no limit.
-        batch: Trials that run at the same time.
         seed: Seed of the search.
 
     Returns:
         The trials to run; one that is empty once the budget is used.
     """
-    import time
-
-    from components.step import step
-    from components.tune.settings import TuneSettings
     from components.tune.study import next_batch
 
-    with step("ask"):
-        settings = TuneSettings.model_validate(
-            {"objective": objective, "trials": trials, "minutes": minutes, "batch": batch}
-        )
-        return next_batch(settings, told, seed, time.time())
+    return next_batch(settings, told, seed, time.time())
 
 
-@dsl.component(base_image=images.DATA, install_kfp_package=False)
 def tell(
     results: list[dict[str, Any]],
     told: list[dict[str, Any]] = [],  # noqa: B006
@@ -59,63 +47,22 @@ def tell(
     return told + [result for result in results if result]
 
 
-@dsl.component(base_image=images.DATA, install_kfp_package=False)
 def conclude(
-    report: dsl.Output[dsl.HTML],
-    told: list[dict[str, Any]],
-    objective: str = "ranking",
-) -> NamedTuple(  # type: ignore[valid-type]
-    "Outputs",
-    [
-        ("rating_model", str),
-        ("num_embeddings", int),
-        ("batch_size", int),
-        ("learning_rate", float),
-        ("dropout", float),
-        ("weight_decay", float),
-        ("ranking_model", str),
-        ("ranking_dimensions", int),
-        ("ranking_recency", float),
-        ("ranking_regularization", float),
-    ],
-):
+    settings: TuneSettings, report: dsl.Output[dsl.HTML], told: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Name the best trial's settings and draw all trials.
 
     Args:
+        settings: What was tuned.
         report: The page with the table and the plot of the trials.
         told: Results of all trials.
-        objective: What was tuned: rating or ranking.
 
     Returns:
-        rating_model: As the training step takes it.
-        num_embeddings: As the training step takes it.
-        batch_size: As the training step takes it.
-        learning_rate: As the training step takes it.
-        dropout: As the training step takes it.
-        weight_decay: As the training step takes it.
-        ranking_model: As the training step takes it.
-        ranking_dimensions: As the training step takes it.
-        ranking_recency: As the training step takes it.
-        ranking_regularization: As the training step takes it.
+        The settings of the training step.
     """
-    from pathlib import Path
-
-    from components.step import step
     from components.tune.page import render
     from components.tune.study import best_of
 
-    with step("conclude"):
-        Path(report.path).write_text(render(objective, told))
-        best = best_of(objective, told)["settings"]
-    return (
-        best["rating_model"],
-        int(best["num_embeddings"]),
-        int(best["batch_size"]),
-        float(best["learning_rate"]),
-        float(best["dropout"]),
-        float(best["weight_decay"]),
-        best["ranking_model"],
-        int(best["ranking_dimensions"]),
-        float(best["ranking_recency"]),
-        float(best["ranking_regularization"]),
-    )
+    Path(report.path).write_text(render(settings.objective, told))
+    best: dict[str, Any] = best_of(settings.objective, told)["settings"]
+    return best

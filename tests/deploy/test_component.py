@@ -7,7 +7,7 @@ from typing import Any
 from kfp import dsl, local
 
 from components import images
-from components.deploy.component import deploy
+from pipelines.definition.components import deploy
 from tests.serve.bundles import make_model, write_bundle
 
 

@@ -8,8 +8,7 @@ import pytest
 from kfp import dsl, local
 
 from components.artifacts.evaluation import EVALUATION, read_verdict
-from components.evaluate.component import evaluate
-from components.evaluate.settings import EvaluateSettings
+from pipelines.definition.components import evaluate
 from tests.evaluate.worlds import World, make_world
 
 
@@ -58,12 +57,3 @@ def test_obeys_a_gate_that_comes_as_a_parameter(world: World, tmp_path: Path) ->
     assert [check.name for check in read_verdict(verdict).checks if not check.passed] == [
         "mse at most 0.001"
     ]
-
-
-def test_has_the_settings_defaults_and_descriptions() -> None:
-    inputs = evaluate.component_spec.inputs
-    for name, field in EvaluateSettings.model_fields.items():
-        default = inputs[name].default
-        assert (tuple(default) if isinstance(default, list) else default) == field.default
-        assert " ".join(inputs[name].description.split()) == field.description
-    assert set(inputs) - set(EvaluateSettings.model_fields) == {"ratings", "splits", "model"}

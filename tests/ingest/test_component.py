@@ -4,15 +4,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from kfp import dsl, local
 
 from components.artifacts.ratings import RatingsFolder
 from components.artifacts.splits import Splits
-from components.ingest.component import ingest, resolve
-from components.ingest.settings import IngestSettings, SourceSettings
-from components.prepare.component import prepare
-from components.prepare.settings import PrepareSettings
+from pipelines.definition.components import ingest, prepare, resolve
 from pipelines.local.sample_data import write_sample
 from tests.ingest.sources import put
 
@@ -84,21 +80,3 @@ def logged_metrics(folder: Path) -> dict[str, Any]:
         for listed in artifacts.get("metrics", {"artifacts": []})["artifacts"]:
             found |= listed["metadata"]
     return found
-
-
-@pytest.mark.parametrize(
-    ("component", "settings"),
-    [(resolve, SourceSettings), (ingest, IngestSettings), (prepare, PrepareSettings)],
-)
-def test_a_component_has_the_defaults_of_its_settings(component: Any, settings: Any) -> None:
-    parameters = {
-        name: parameter.default
-        for name, parameter in component.component_spec.inputs.items()
-        if name in settings.model_fields
-    }
-    # Kubeflow has no parameter without a value: an empty one stands for it.
-    defaults = {
-        name: None if field.is_required() else "" if field.default is None else field.default
-        for name, field in settings.model_fields.items()
-    }
-    assert parameters == defaults

@@ -13,17 +13,13 @@ from rich.console import Console
 from components.artifacts.model import DESCRIPTION
 from components.errors import UserError
 from pipelines.compile import compile_pipeline
+from pipelines.definition.components import SEARCHED
 from pipelines.definition.package import Package, read_package
 from pipelines.local.run import TRIALS, run
 from pipelines.local.sample_data import write_sample
 from pipelines.local.tune import tune_locally, tuning_package
 from pipelines.training import training_pipeline
 from pipelines.tuning import tuning_pipeline
-
-SEARCHED = {
-    *("rating_model", "num_embeddings", "batch_size", "learning_rate", "dropout", "weight_decay"),
-    *("ranking_model", "ranking_dimensions", "ranking_recency", "ranking_regularization"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +32,9 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Package:
 def test_it_takes_what_training_takes_but_what_it_finds_itself(compiled: Package) -> None:
     declared = compiled.pipeline.root.input_definitions.parameters
     training = training_pipeline().pipeline_spec.root.input_definitions.parameters
-    left_out = SEARCHED | {"patience", "warm_start", "checkpoints"}
-    assert declared.keys() == training.keys() - left_out | {
-        "objective",
-        "trials",
-        "minutes",
-        "batch",
-    }
+    assert {"num_embeddings", "ranking_recency"} <= SEARCHED.keys()
+    own = {"objective", "trials", "minutes", "batch"}
+    assert declared.keys() == training.keys() - SEARCHED.keys() | own
     for name in declared.keys() & training.keys():
         assert declared[name] == training[name]
     assert all(parameter.description for parameter in declared.values())
@@ -70,7 +62,7 @@ def test_batches_are_asked_for_one_after_the_other_and_the_best_is_trained(
     best = {
         name for name in handed if handed[name].task_output_parameter.producer_task == "conclude"
     }
-    assert best == SEARCHED
+    assert best == SEARCHED.keys()
     assert handed["source_version"].task_output_parameter.producer_task == "resolve"
 
 

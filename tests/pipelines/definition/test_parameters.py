@@ -4,16 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import Field
 from typer.testing import CliRunner
 
 from components.errors import UserError
-from components.prepare.settings import PrepareSettings
 from pipelines.command.main import app
-from pipelines.definition import parameters
 from pipelines.definition.package import SHIPPED, read_package
 from pipelines.definition.parameters import check_settings, read_given
-from pipelines.training import training_pipeline
 
 
 def test_a_file_may_hold_dates_and_numbers_as_yaml_has_them(tmp_path: Path) -> None:
@@ -79,18 +75,6 @@ def test_every_parameter_is_listed_with_its_default_and_purpose() -> None:
         assert f"\n{name} = " in f"\n{listed}" or f"\n{name}\n" in f"\n{listed}"
     assert "epochs = 20\n    Train: Epochs of mf and mlp at most" in listed
     assert "gate = []\n" in listed
-
-
-def test_a_new_field_of_the_settings_is_a_parameter_of_the_pipeline(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Wider(PrepareSettings, frozen=True, extra="forbid"):
-        max_age: float | None = Field(default=None, description="Leave out older ratings.")
-
-    monkeypatch.setitem(parameters.SETTINGS, "prepare", Wider)
-    added = training_pipeline().component_spec.inputs["max_age"]
-    assert (added.type, added.default) == ("String", "")
-    assert added.description == "Prepare: Leave out older ratings."
 
 
 def test_the_parameters_of_a_search_are_listed_before_those_of_a_run() -> None:
