@@ -23,12 +23,17 @@ hypothesis.settings.register_profile("alsolike", deadline=None)
 hypothesis.settings.load_profile("alsolike")
 
 
+_LATER = ("browser", "slow")
 _skipped: list[pytest.Item] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast tests first, and those of pages where there is a browser, which CI must have."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Run the fast tests first, and those of pages where there is a browser, which CI must have.
+
+    Those of pages come last: from the first on Playwright keeps an event loop running, in which
+    no test can run one of its own.
+    """
+    items.sort(key=lambda item: [item.get_closest_marker(m) is not None for m in _LATER])
     if not (browser.is_there() or os.environ.get("CI")):
         _skipped[:] = [item for item in items if item.get_closest_marker("browser")]
     for item in _skipped:
