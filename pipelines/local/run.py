@@ -29,7 +29,7 @@ from pipelines.local import containers
 from pipelines.local.object_store import direct_loopback, serve_object_store
 from pipelines.local.progress import StepRun, follow, settle
 from pipelines.local.source import sample, upload
-from pipelines.local.summary import REPORT, SUMMARY, Answer, show, summarize
+from pipelines.local.summary import REPORT, SUMMARY, Answer, chosen_models, show, summarize
 
 RUNS = Path("runs")
 ENDPOINT = RUNS / "endpoint"
@@ -275,6 +275,7 @@ def _conclude(
         "source": this.source,
         "started": f"{datetime.strptime(this.folder.name, _NAME):%Y-%m-%dT%H:%M:%SZ}",
         "destination": this.parameters["destination"],
+        "models": chosen_models(_output(this.folder, "train", "model")),
         **summarize(this.folder, steps, skipped, verdict, answer),
         "endpoint": {
             "checked": answer is not None,

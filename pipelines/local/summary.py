@@ -20,6 +20,7 @@ from components.artifacts.evaluation import (
     read_verdict,
 )
 from components.artifacts.folder import read_manifest
+from components.artifacts.model import DESCRIPTION
 from pipelines.local.progress import StepRun
 
 SUMMARY = "summary.json"
@@ -77,6 +78,16 @@ def summarize(
         "liked": answer.liked if answer else [],
         "recommendations": answer.recommendations if answer else [],
         "report": str(report) if report.exists() else None,
+    }
+
+
+def chosen_models(model: Path | None) -> dict[str, str]:
+    """The chosen model by objective, such as `bayes` for `rating`; none without a model folder."""
+    description = json.loads((model / DESCRIPTION).read_text()) if model else {}
+    return {
+        objective: description[objective]["model"]
+        for objective in ("rating", "ranking")
+        if objective in description
     }
 
 

@@ -35,6 +35,7 @@ def test_a_model_that_passes_is_deployed_and_answers(passed: Run) -> None:
     summary = passed.summary
     assert passed.code == 0, passed.errors
     assert summary["verdict"]["passed"]
+    assert summary["models"] == {"rating": "bayes", "ranking": "ridge"}
     assert {name: step["state"] for name, step in summary["steps"].items()} == dict.fromkeys(
         STEPS, "SUCCEEDED"
     )

@@ -19,7 +19,7 @@ from components.artifacts.evaluation import (
 )
 from components.artifacts.folder import Manifest, write_artifact
 from components.errors import UserError
-from pipelines.local.summary import show, summarize
+from pipelines.local.summary import chosen_models, show, summarize
 
 ODD = ("[/Music]", "[bold]x[/]", "[a]", ":heart:", "\\[b]", "[")
 
@@ -70,6 +70,13 @@ def test_a_summary_has_the_figures_and_the_verdict_of_the_evaluation(verdict: Pa
     assert summary["metrics"] == {"mse": 1.25}
     assert summary["splits"] == SPLITS.digest
     assert summary["steps"]["deploy"]["state"] == "SKIPPED"
+
+
+def test_a_summary_names_the_models_that_training_chose(tmp_path: Path) -> None:
+    description = {"ranking": {"model": "ridge", "ndcg_at_10": 0.2}, "seed": 0}
+    (tmp_path / "model.json").write_text(json.dumps(description))
+    assert chosen_models(tmp_path) == {"ranking": "ridge"}
+    assert chosen_models(None) == {}
 
 
 @pytest.mark.parametrize("name", [VERDICT, EVALUATION])
