@@ -70,7 +70,7 @@ def _steps(place: Place, run_page: str, given: Given) -> None:
         _, ratings, splits = read_and_split(place, given)
         trained = place(train(splits=splits, **own(train, given)), "train", "Train")
         model = trained.outputs["model"]
-        measured = own(evaluate, given) | {"champion": given["destination"]}
+        measured = own(evaluate, given) | {"champion": given["destination"], "run": _RUN}
         judged = place(
             evaluate(ratings=ratings, splits=splits, model=model, **measured),
             "evaluate",
@@ -104,6 +104,7 @@ def own(component: Any, given: Given) -> dict[str, Any]:
     return {name: given[name] for name in asked if name in given}
 
 
+_RUN = f"{dsl.PIPELINE_JOB_NAME_PLACEHOLDER} ({dsl.PIPELINE_JOB_ID_PLACEHOLDER})"
 _DESCRIPTION = (
     "Star ratings in S3 to a live recommendation endpoint: ingest, prepare, train, evaluate and, "
     "if the gate says so, deploy."

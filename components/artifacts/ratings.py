@@ -6,11 +6,11 @@
 | `products.parquet` | product_id, product_title, product_category: one row a product |
 | `rejects.parquet` | object, line, reason, raw: the rows that could not be read |
 
-The manifest's details hold `source` (the URI as it was given), `sources` (bucket, key, etag,
-version_id, bytes and sha256 of every object that was read), `source_version`, `format` (the name of
-the ratings' layout), `rows`, `outside_window` (rows on days that were not wanted), `rejects` (count
-by reason), `scale` (the lowest and the highest rating) and `resolution` (how exactly the source
-tells the time: day, second, millisecond or microsecond).
+The manifest's details hold `settings` (of the ingest step), `source` (the URI as it was given),
+`sources` (bucket, key, etag, version_id, bytes and sha256 of every object that was read),
+`source_version`, `format` (the name of the ratings' layout), `rows`, `outside_window` (rows on days
+that were not wanted), `rejects` (count by reason), `scale` (the lowest and the highest rating) and
+`resolution` (how exactly the source tells the time: day, second, millisecond or microsecond).
 """
 
 from dataclasses import dataclass

@@ -11,8 +11,8 @@ rule, how many customers of a temporal split's later parts have no history, and 
 Rows of a split are in order of user, then instant, then item. `ties` counts, in `validation` and in
 `test`, the ratings that have the instant of a rating of the same customer in another part: the seed
 decided which of them is in which. The manifest's details hold `rows` (by split), `scale` (the
-lowest and the highest rating), `split` (what was held out: `last`, `temporal` or `random`),
-and `source` (the URI of the ratings, as it was given).
+lowest and the highest rating), `settings` (of the prepare step) and `source` (the URI of the
+ratings, as it was given).
 """
 
 from dataclasses import dataclass

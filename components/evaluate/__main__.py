@@ -25,6 +25,7 @@ class EvaluateCommand(  # type: ignore[misc]
     model: Path = Field(description="Folder of the model artifact.")
     report: Path = Field(description="Where to write the HTML report.")
     verdict: Path = Field(description="Where to write the verdict artifact.")
+    run: str = Field(default="", description="Name of the run, for the report.")
 
 
 if __name__ == "__main__":
@@ -37,5 +38,6 @@ if __name__ == "__main__":
             model=command.model,
             report=command.report,
             verdict=command.verdict,
+            run=command.run,
         )
         print(verdict.summary)  # noqa: T201 - the answer of the command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kfp import dsl
@@ -19,6 +20,7 @@ def evaluate(
     report: dsl.Output[dsl.HTML],
     verdict: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
+    run: str = "",
 ) -> bool:
     """Measure the model against baselines and the deployed one, and judge it.
 
@@ -30,6 +32,7 @@ def evaluate(
         report: The page that a person opens first.
         verdict: Every check with its figure and threshold, and every metric.
         metrics: The model's metrics.
+        run: Name of the run, for the report.
 
     Returns:
         Whether the model may be deployed.
@@ -43,6 +46,7 @@ def evaluate(
         model=Path(model.path),
         report=Path(report.path),
         verdict=Path(verdict.path),
+        run=f"{run}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
     for name, value in measured.items():
         if math.isfinite(value):

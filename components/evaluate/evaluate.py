@@ -27,6 +27,7 @@ from components.evaluate.report import render
 from components.evaluate.settings import CHAMPION, EvaluateSettings
 from components.evaluate.slices import slices_of
 from components.evaluate.verdict import reach_verdict
+from components.pages.page import write_page
 
 _HEADLINES = ("mse", "ndcg_at_10")
 
@@ -41,6 +42,7 @@ def evaluate(
     model: Path,
     report: Path,
     verdict: Path,
+    run: str = "",
 ) -> tuple[Verdict, dict[str, float]]:
     """Measure a model on the test ratings and say whether it may be deployed.
 
@@ -51,6 +53,7 @@ def evaluate(
         model: the `model` artifact.
         report: where to write the HTML page.
         verdict: where to write the `verdict` artifact.
+        run: name and time of the run, for the report's head.
 
     Returns:
         the verdict, and the model's metrics by name.
@@ -71,16 +74,16 @@ def evaluate(
     champion = _aligned_champion(inputs)
     figures = _figures(judged, inputs, champion, settings)
     answer = reach_verdict(field, inputs, champion, figures, settings)
-    page = render(inputs, figures, answer, settings, len(field.tested))
+    page = render(inputs, figures, answer, settings, len(field.tested), run)
     with write_artifact(
         verdict, evaluation.KIND, evaluation.SCHEMA_VERSION, inputs.made_from
     ) as writer:
         write_verdict(
             writer,
             answer,
-            _evaluation(figures, with_checks(settings, inputs.model), len(field.tested)),
+            _evaluation(inputs, figures, with_checks(settings, inputs.model), len(field.tested)),
         )
-    _write_whole(report, page)
+    write_page(report, page)
     return answer, figures.table(MODEL)
 
 
@@ -122,12 +125,15 @@ def _figures(
     return Figures(rows, systems, background, bootstrap)
 
 
-def _evaluation(figures: Figures, settings: EvaluateSettings, tested: int) -> dict[str, Any]:
+def _evaluation(
+    inputs: Inputs, figures: Figures, settings: EvaluateSettings, tested: int
+) -> dict[str, Any]:
     baselines = {name: figures.table(name) for name in BASELINES if name in figures.systems}
     has_champion = CHAMPION in figures.systems
     stars = figures.systems[MODEL].stars
     calibrated = None if stars is None else calibration(stars, figures.test.ratings.stars)
     return {
+        "models": inputs.chosen_models,
         "metrics": figures.table(MODEL),
         "intervals": _intervals(figures, settings),
         "baselines": baselines,
@@ -139,7 +145,7 @@ def _evaluation(figures: Figures, settings: EvaluateSettings, tested: int) -> di
         },
         "slices": {name: _slice(figures, name) for name in figures.test.slices},
         "test_customers": {"judged": len(figures.test.customers), "all": tested},
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json", include=set(EvaluateSettings.model_fields)),
     }
 
 
@@ -164,11 +170,3 @@ def _slice(figures: Figures, name: str) -> dict[str, Any]:
         for system in figures.systems
     }
     return {"rows": int(figures.test.within(Scope(name)).sum()), **tables}
-
-
-def _write_whole(file: Path, text: str) -> None:
-    """Write a file under a temporary name first, so that it is never seen in part."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.rename(file)

@@ -53,7 +53,7 @@ def _alarms(field: Field, inputs: Inputs) -> Iterator[Check]:
     yield leakage.in_two_sets(known, field.products)
     yield leakage.unfinite(inputs.model)
     # A split at random mixes the dates, as its user has asked for.
-    if splits.manifest.details["split"] != "random":
+    if splits.manifest.details["settings"]["split"] != "random":
         yield leakage.older_than_history(field.test, field.history, field.customers)
     if "probes" in inputs.description:
         yield leakage.disagreeing_export(inputs.model, inputs.description["probes"])

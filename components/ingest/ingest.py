@@ -47,6 +47,7 @@ def ingest(settings: IngestSettings, output: Path) -> dict[str, Any]:
         _tell_scale(intake.tally, layout)
         log.info("%d of %d products have a title", intake.tally.titled, intake.tally.products)
         artifact.details |= {
+            "settings": settings.model_dump(mode="json", include=set(IngestSettings.model_fields)),
             "source": settings.source,
             "sources": sources,
             "source_version": source.version,

@@ -74,7 +74,7 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
         artifact.details |= {
             "rows": rows,
             "scale": list(folder.scale),
-            "split": settings.split,
+            "settings": settings.model_dump(mode="json", include=set(PrepareSettings.model_fields)),
             "source": folder.manifest.details["source"],
         }
     return statistics

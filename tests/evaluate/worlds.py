@@ -177,9 +177,12 @@ def write_ratings(path: Path, rows: int = 2000) -> Path:
             "version_id": "",
         }
         writer.details |= {
+            "settings": {"format": "amazon", "max_rejected_fraction": 0.01},
+            "source_version": "0123abcd",
             "source": "s3://shop/reviews.tsv.gz",
             "sources": [source],
             "rows": rows,
+            "outside_window": 0,
             "rejects": {"wrong number of columns": 3},
             "scale": [1.0, 5.0],
             "resolution": "day",
@@ -204,7 +207,12 @@ def write_splits(
         (writer.path / splits_format.STATISTICS).write_text(json.dumps(make_statistics(sets)))
         rows_by_name = zip(("train", "validation", "test"), map(len, sets), strict=True)
         writer.details |= {"rows": dict(rows_by_name), "scale": [1.0, 5.0]}
-        writer.details |= {"split": "last", "source": "s3://shop/reviews.tsv.gz"}
+        writer.details["settings"] = {
+            "split": "last",
+            "min_customer_ratings": 5,
+            "min_product_ratings": 10,
+        }
+        writer.details["source"] = "s3://shop/reviews.tsv.gz"
     return path
 
 

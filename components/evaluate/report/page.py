@@ -1,12 +1,8 @@
 """The page itself: its sections gathered and put into the template."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from components.artifacts.evaluation import (
     LIST_METRICS,
@@ -24,6 +20,7 @@ from components.evaluate.intervals import interval
 from components.evaluate.metrics import calibration
 from components.evaluate.report import plots
 from components.evaluate.report.examples import examples
+from components.evaluate.report.origin import funnel, head, settings_by_step
 from components.evaluate.report.tables import (
     Table,
     label,
@@ -33,7 +30,7 @@ from components.evaluate.report.tables import (
     titled,
 )
 from components.evaluate.settings import CHAMPION, EvaluateSettings
-from components.images import VERSION
+from components.pages.page import render_page
 
 _RATING_SYSTEMS = (MODEL, CHAMPION, *reversed(RATING_BASELINES))
 _RANKING_SYSTEMS = (MODEL, CHAMPION, *reversed(RANKING_BASELINES))
@@ -51,7 +48,12 @@ class Plot:
 
 
 def render(
-    inputs: Inputs, figures: Figures, verdict: Verdict, settings: EvaluateSettings, tested: int
+    inputs: Inputs,
+    figures: Figures,
+    verdict: Verdict,
+    settings: EvaluateSettings,
+    tested: int,
+    run: str,
 ) -> str:
     """The page as HTML; whatever comes from data is escaped.
 
@@ -61,18 +63,16 @@ def render(
         verdict: what came of it.
         settings: of the step.
         tested: how many customers have test ratings, those who were not drawn included.
+        run: name and time of the run; empty where it has none.
     """
-    environment = Environment(
-        loader=PackageLoader("components.evaluate.report", package_path=""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["pretty"] = partial(json.dumps, indent=2, ensure_ascii=False)
-    return environment.get_template("page.html.jinja").render(
+    return render_page(
+        "components.evaluate.report",
+        "page.html.jinja",
         verdict=verdict,
         number=number,
+        head=head(inputs, run),
+        funnel=list(funnel(inputs)),
+        catalogue=_catalogue(inputs.statistics),
         tiles=_tiles(figures, tested),
         tables=_tables(figures, settings.confidence),
         confidence=f"{settings.confidence:.0%}",
@@ -84,13 +84,9 @@ def render(
         slices=_slices(figures, settings),
         data=_data(inputs.statistics),
         lineage=_lineage(inputs),
-        rejects=_rejects(inputs),
+        rejects=inputs.rejects,
         examples=examples(inputs, figures, settings.seed),
-        settings={
-            "evaluate": settings.model_dump(mode="json"),
-            "alsolike": VERSION,
-            "train": {k: v for k, v in inputs.description.items() if k != "probes"},
-        },
+        settings=settings_by_step(inputs, settings),
     )
 
 
@@ -109,7 +105,9 @@ def _tiles(figures: Figures, tested: int) -> list[tuple[str, str, str]]:
                 words = f"{ratio:.1f} times that of {rival}"
             tiles.append((label(metric), number(ours.value), words))
     if covered := figures.of(MODEL, "coverage_at_10"):
-        tiles.append((label("coverage_at_10"), f"{covered.value:.0%}", "of products are shown"))
+        tiles.append(
+            (label("coverage_at_10"), f"{covered.value:.0%}", "of the products kept are shown")
+        )
     customers, rows = len(figures.test.customers), len(figures.test.ratings)
     drawn = f", drawn from {tested:,}" if customers < tested else ""
     tiles.append(("Test ratings", f"{rows:,}", f"of {customers:,} customers{drawn}"))
@@ -229,29 +227,18 @@ def _data(statistics: Mapping[str, Any]) -> list[Plot]:
     return drawn
 
 
+def _catalogue(statistics: Mapping[str, Any]) -> str:
+    """How many products there are to rank, of how many there were."""
+    before, after = (statistics[when]["products"]["count"] for when in ("before", "after"))
+    return f"{after:,} products kept of {before:,}"
+
+
 def _lineage(inputs: Inputs) -> Mapping[str, Any]:
-    details = inputs.ratings.details
-    statistics = inputs.statistics
-    stages = [
-        ("ratings ingested", details["rows"]),
-        ("rows rejected", sum(details["rejects"].values())),
-        ("ratings after filtering", statistics["after"]["rows"]),
-        *((f"to {name}", count) for name, count in statistics["rows"].items()),
-    ]
-    digests = {name: manifest.digest for name, manifest in inputs.made_from.items()}
-    dates = f"{statistics['after']['first_day']} to {statistics['after']['last_day']}"
-    removed = [rule for rule in statistics["removed"] if rule["rows"]]
+    details, statistics = inputs.ratings.details, inputs.statistics
     return {
         "sources": details["sources"],
-        "stages": stages,
-        "removed": removed,
-        "digests": digests,
-        "dates": dates,
+        "removed": [rule for rule in statistics["removed"] if rule["rows"]],
         "resolution": details["resolution"],
-        "split": inputs.splits.manifest.details["split"],
+        "split": inputs.splits.manifest.details["settings"]["split"],
         "ties": statistics["ties"],
     }
-
-
-def _rejects(inputs: Inputs) -> Mapping[str, Any]:
-    return {"reasons": inputs.ratings.details["rejects"], "examples": inputs.rejects}

@@ -1,7 +1,5 @@
 """Vector plots, drawn by Matplotlib in colours that the page's style decides."""
 
-import io
-import re
 from collections.abc import Mapping, Sequence
 
 from matplotlib import rc_context
@@ -10,38 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
 from components.evaluate.metrics import Calibration
-
-# Stand-ins, each replaced in the SVG by a variable of the style sheet: light or dark.
-INK, MUTED, GRID = "#010101", "#020202", "#030303"
-OURS, THEIRS, OTHERS = "#040404", "#050505", "#060606"
-_VARIABLES = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    GRID: "var(--line)",
-    OURS: "var(--ours)",
-    THEIRS: "var(--theirs)",
-    OTHERS: "var(--others)",
-}
-_STYLE = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "alsolike",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": MUTED,
-    "axes.edgecolor": GRID,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "legend.frameon": False,
-}
+from components.pages.plots import MUTED, OTHERS, OURS, STYLE, THEIRS, to_svg
 
 Points = Sequence[tuple[float, float]]
 
@@ -54,7 +21,7 @@ def learning_curves(train: Points, validation: Points, others: Sequence[Points])
         validation: likewise.
         others: the validation losses of the models that were tried and not kept.
     """
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         canvas, axes = _new(4.6, 2.9, "Epoch or sweep", "MSE")
         for place, points in enumerate(others):
             label = None if place else "others, validation"
@@ -63,13 +30,13 @@ def learning_curves(train: Points, validation: Points, others: Sequence[Points])
         axes.plot(*zip(*train, strict=True), color=OURS, linestyle=":", label="training")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
-        return _svg(canvas)
+        return to_svg(canvas)
 
 
 def calibration(groups: Calibration) -> str:
     """Mean stars given for each predicted star, beside the diagonal; large dots, large groups."""
     predicted, given, counts = groups.predicted, groups.given, groups.counts
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         canvas, axes = _new(4.6, 2.9, "Stars predicted", "Stars given, mean")
         ends = [min(*predicted, *given), max(*predicted, *given)]
         axes.plot(ends, ends, color=MUTED, linestyle=":", label="perfect")
@@ -77,12 +44,12 @@ def calibration(groups: Calibration) -> str:
         axes.plot(predicted, given, color=OURS, linewidth=1)
         axes.scatter(predicted, given, s=sizes, color=OURS, zorder=3, label="model")
         axes.legend(loc="upper left")
-        return _svg(canvas)
+        return to_svg(canvas)
 
 
 def long_tail(before: Mapping[str, float], after: Mapping[str, float], whose: str) -> str:
     """Ratings by quantile of customers or products, before and after filtering."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         canvas, axes = _new(4.6, 2.9, f"Share of {whose}", "Ratings each, up to")
         for name, quantiles, colour in (("before", before, THEIRS), ("after", after, OURS)):
             shares = [100 * float(share) for share in quantiles]
@@ -91,12 +58,12 @@ def long_tail(before: Mapping[str, float], after: Mapping[str, float], whose: st
         axes.xaxis.set_major_formatter("{x:.0f}%")
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.legend(loc="upper left")
-        return _svg(canvas)
+        return to_svg(canvas)
 
 
 def stars(before: Mapping[str, int], after: Mapping[str, int]) -> str:
     """How often each star was given, as a share of all, before and after filtering."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         canvas, axes = _new(4.6, 2.9, "Stars", "Share of ratings")
         names = list(before)
         for offset, (label, counts, colour) in zip(
@@ -110,7 +77,7 @@ def stars(before: Mapping[str, int], after: Mapping[str, int]) -> str:
         axes.yaxis.set_major_formatter("{x:.0f}%")
         axes.grid(visible=False, axis="x")
         axes.legend(loc="upper left")
-        return _svg(canvas)
+        return to_svg(canvas)
 
 
 def intervals(rows: Mapping[str, tuple[float, float, float]], label: str) -> str:
@@ -120,7 +87,7 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], label: str) -> str
         rows: value, lowest and highest, by system.
         label: of the metric.
     """
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         canvas, axes = _new(4.6, 0.7 + 0.32 * len(rows), label, "")
         for place, (name, (value, low, high)) in enumerate(rows.items()):
             colour = {"model": OURS, "champion": THEIRS}.get(name, MUTED)
@@ -130,18 +97,18 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], label: str) -> str
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.grid(visible=False, axis="y")
-        return _svg(canvas)
+        return to_svg(canvas)
 
 
 def over_time(lines: Mapping[str, Points], label: str) -> str:
     """Measurements over the seconds of a run, two at most."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         canvas, axes = _new(4.6, 2.2, "Seconds", label)
         for (name, points), colour in zip(lines.items(), (OURS, THEIRS), strict=False):
             axes.plot(*zip(*points, strict=True), color=colour, label=name)
         axes.set_ylim(bottom=0)
         axes.legend(loc="lower right")
-        return _svg(canvas)
+        return to_svg(canvas)
 
 
 def _new(width: float, height: float, x_label: str, y_label: str) -> tuple[Canvas, Axes]:
@@ -150,13 +117,3 @@ def _new(width: float, height: float, x_label: str, y_label: str) -> tuple[Canva
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     return canvas, axes
-
-
-def _svg(canvas: Canvas) -> str:
-    buffer = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    canvas.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    pattern = "|".join(_VARIABLES)
-    return re.sub(pattern, lambda colour: _VARIABLES[colour.group()], svg)
