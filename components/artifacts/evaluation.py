@@ -3,8 +3,7 @@
 | file | content |
 |---|---|
 | `verdict.json` | `passed`, a `summary`, `checks`, each with figure and threshold, and `notes` |
-| `evaluation.json` | `models` (the chosen model's name by objective), `metrics` (value by \
-name), `baselines` and `champion` (likewise, or null), \
+| `evaluation.json` | `metrics` (value by name), `baselines` and `champion` (likewise, or null), \
 `intervals` (lowest and highest by metric), `calibration`, `slices`, \
 `weakest_slices`, `test_customers` (how many were `judged`, of `all`), `settings` with the checks \
 that were asked |

@@ -212,6 +212,19 @@ def write_model(
     _write_json(writer.path / HISTORY, history)
 
 
+def model_names(description: Mapping[str, Any]) -> dict[str, str]:
+    """The name of the chosen model by objective, such as `bayes` for `rating`.
+
+    Args:
+        description: the content of `model.json`.
+    """
+    return {
+        objective: description[objective]["model"]
+        for objective in ("rating", "ranking")
+        if objective in description
+    }
+
+
 def _scatter(value: Any, prefix: str) -> dict[str, npt.NDArray[Any]]:
     """Every array below a dataclass, by its dotted name."""
     if value is None:

@@ -81,7 +81,7 @@ def evaluate(
         write_verdict(
             writer,
             answer,
-            _evaluation(inputs, figures, with_checks(settings, inputs.model), len(field.tested)),
+            _evaluation(figures, with_checks(settings, inputs.model), len(field.tested)),
         )
     write_page(report, page)
     return answer, figures.table(MODEL)
@@ -125,15 +125,12 @@ def _figures(
     return Figures(rows, systems, background, bootstrap)
 
 
-def _evaluation(
-    inputs: Inputs, figures: Figures, settings: EvaluateSettings, tested: int
-) -> dict[str, Any]:
+def _evaluation(figures: Figures, settings: EvaluateSettings, tested: int) -> dict[str, Any]:
     baselines = {name: figures.table(name) for name in BASELINES if name in figures.systems}
     has_champion = CHAMPION in figures.systems
     stars = figures.systems[MODEL].stars
     calibrated = None if stars is None else calibration(stars, figures.test.ratings.stars)
     return {
-        "models": inputs.chosen_models,
         "metrics": figures.table(MODEL),
         "intervals": _intervals(figures, settings),
         "baselines": baselines,

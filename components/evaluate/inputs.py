@@ -44,15 +44,6 @@ class Inputs:
     champion_manifest: Manifest | None
 
     @property
-    def chosen_models(self) -> dict[str, str]:
-        """The name of the model that training chose, by objective."""
-        return {
-            objective: self.description[objective]["model"]
-            for objective in ("rating", "ranking")
-            if objective in self.description
-        }
-
-    @property
     def made_from(self) -> dict[str, Manifest]:
         """The manifests of all that goes into a verdict, by name."""
         manifests = {

@@ -1,18 +1,18 @@
 """One page about a search: its best trial, every trial in a table, and what each setting did."""
 
-import io
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from jinja2 import Environment, PackageLoader
+from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from components.pages.page import render_page
+from components.pages.plots import MUTED, OURS, STYLE, to_svg
 from components.tune.space import DIRECTIONS, METRICS, Objective
 from components.tune.study import Result, best_of, value_of
 
-# Ids and dates would differ from run to run.
-_PLAIN = {"svg.hashsalt": "alsolike", "svg.fonttype": "none"}
+_SIZE = (4.6, 2.6)
 
 
 def render(objective: Objective, results: list[Result]) -> str:
@@ -31,52 +31,59 @@ def render(objective: Objective, results: list[Result]) -> str:
         }
         for result in results
     ]
-    environment = Environment(loader=PackageLoader("components.tune", "."), autoescape=True)
-    return environment.get_template("trials.html.jinja").render(
+    return render_page(
+        "components.tune",
+        "trials.html.jinja",
         metric=METRICS[objective],
         names=names,
         rows=rows,
         best=int(best_of(objective, results)["number"]),
-        plot=_plot(objective, results, names),
+        plots=_plots(objective, results, names),
     )
 
 
-def _plot(objective: Objective, results: list[Result], names: list[str]) -> str:
-    """SVG: the figure by trial with the best so far, then by every setting."""
+def _plots(objective: Objective, results: list[Result], names: list[str]) -> dict[str, str]:
+    """SVG by title: the figure by trial with the best so far, then by every setting."""
     done = [result for result in results if value_of(objective, result) is not None]
-    values = np.array([value_of(objective, result) for result in done])
-    rows = (len(names) + 3) // 3
-    figure = Figure(figsize=(12, 3 * rows), layout="constrained")
-    panels = figure.subplots(rows, 3, squeeze=False).ravel()
-    numbers = [result["number"] for result in done]
-    so_far = np.minimum if DIRECTIONS[objective] == "minimize" else np.maximum
-    panels[0].scatter(numbers, values)
-    panels[0].step(numbers, so_far.accumulate(values), where="post", label="best so far")
-    panels[0].set(xlabel="trial", ylabel=METRICS[objective])
-    panels[0].legend()
-    for panel, name in zip(panels[1:], names, strict=False):
+    values = np.array([value_of(objective, result) for result in done], dtype=float)
+    plots = {"trial": _by_trial(objective, [result["number"] for result in done], values)}
+    for name in names:
         pairs = [
             (result["parameters"][name], value)
             for result, value in zip(done, values, strict=True)
             if name in result["parameters"]
         ]
-        _scatter(panel, name, pairs)
-    for panel in panels[1 + len(names) :]:
-        panel.set_axis_off()
-    file = io.StringIO()
-    with mpl.rc_context(_PLAIN):
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    svg = file.getvalue()
-    return svg[svg.index("<svg") :]
+        plots[name] = _by_setting(objective, name, pairs)
+    return plots
 
 
-def _scatter(panel: Any, name: str, pairs: list[tuple[Any, float]]) -> None:
+def _by_trial(objective: Objective, numbers: list[int], values: np.ndarray) -> str:  # type: ignore[type-arg]
+    with rc_context(STYLE):
+        figure, axes = _new("trial", objective)
+        so_far = np.minimum if DIRECTIONS[objective] == "minimize" else np.maximum
+        axes.scatter(numbers, values, color=OURS)
+        best = so_far.accumulate(values)
+        axes.step(numbers, best, where="post", color=MUTED, label="best so far")
+        axes.legend()
+        return to_svg(figure)
+
+
+def _by_setting(objective: Objective, name: str, pairs: list[tuple[Any, float]]) -> str:
     settings = [setting for setting, _ in pairs]
-    panel.scatter(settings, [value for _, value in pairs])
-    panel.set(xlabel=name)
-    numeric = all(isinstance(setting, int | float) and setting > 0 for setting in settings)
-    if settings and numeric and max(settings) > 20 * min(settings):
-        panel.set_xscale("log")
+    with rc_context(STYLE):
+        figure, axes = _new(name, objective)
+        axes.scatter(settings, [value for _, value in pairs], color=OURS)
+        numeric = all(isinstance(setting, int | float) and setting > 0 for setting in settings)
+        if settings and numeric and max(settings) > 20 * min(settings):
+            axes.set_xscale("log")
+        return to_svg(figure)
+
+
+def _new(label: str, objective: Objective) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=label, ylabel=METRICS[objective])
+    return figure, axes
 
 
 def _shown(result: Result) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from pipelines.command import deployments, images
 from pipelines.command import kubeflow as remote
 from pipelines.definition.difference import diff
 from pipelines.definition.parameters import read_given
-from pipelines.local.run import ENDPOINT, RUNS, TRIALS, StepFailed
+from pipelines.local.run import ENDPOINT, RUNS, StepFailed
 from pipelines.local.run import run as run_locally
-from pipelines.local.summary import SUMMARY
+from pipelines.local.summary import SUMMARY, TRIALS
 
 
 class _Commands(TyperGroup):

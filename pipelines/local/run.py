@@ -26,15 +26,23 @@ from components.processes import child_process
 from pipelines.definition.package import SHIPPED, Package, read_package
 from pipelines.definition.parameters import check_settings
 from pipelines.local import containers
+from pipelines.local.index import write_index
 from pipelines.local.object_store import direct_loopback, serve_object_store
 from pipelines.local.progress import StepRun, follow, settle
 from pipelines.local.source import sample, upload
-from pipelines.local.summary import REPORT, SUMMARY, Answer, chosen_models, show, summarize
+from pipelines.local.summary import (
+    LOG,
+    REPORT,
+    SUMMARY,
+    TRIALS,
+    Answer,
+    chosen_models,
+    show,
+    summarize,
+)
 
 RUNS = Path("runs")
 ENDPOINT = RUNS / "endpoint"
-TRIALS = "trials.html"
-LOG = "log.txt"
 
 # What a run folder has at hand for people, from whichever step made it.
 _PAGES = {REPORT: ("evaluate", "report"), TRIALS: ("conclude", "report")}
@@ -285,6 +293,7 @@ def _conclude(
     }
     _write_json(this.folder / SUMMARY, summary)
     _make_latest(this.folder)
+    write_index(this.folder.parent)
     return summary
 
 

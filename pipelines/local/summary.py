@@ -20,11 +20,13 @@ from components.artifacts.evaluation import (
     read_verdict,
 )
 from components.artifacts.folder import read_manifest
-from components.artifacts.model import DESCRIPTION
+from components.artifacts.model import DESCRIPTION, model_names
 from pipelines.local.progress import StepRun
 
 SUMMARY = "summary.json"
 REPORT = "report.html"
+TRIALS = "trials.html"
+LOG = "log.txt"
 
 _SHOWN = (
     ("rating", ("mse", "rmse", "mae"), RATING_BASELINES),
@@ -83,12 +85,7 @@ def summarize(
 
 def chosen_models(model: Path | None) -> dict[str, str]:
     """The chosen model by objective, such as `bayes` for `rating`; none without a model folder."""
-    description = json.loads((model / DESCRIPTION).read_text()) if model else {}
-    return {
-        objective: description[objective]["model"]
-        for objective in ("rating", "ranking")
-        if objective in description
-    }
+    return model_names(json.loads((model / DESCRIPTION).read_text())) if model else {}
 
 
 def show(summary: dict[str, Any], console: Console) -> None:

@@ -14,8 +14,8 @@ from rich.console import Console
 from components import images
 from pipelines.local.containers import LABEL
 from pipelines.local.object_store import ObjectStore
-from pipelines.local.run import TRIALS
 from pipelines.local.source import upload
+from pipelines.local.summary import TRIALS
 from pipelines.local.tune import tune_locally
 from tests.e2e.runs import QUICK, STEPS, Run, interrupt, run
 

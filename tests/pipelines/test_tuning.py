@@ -15,8 +15,9 @@ from components.errors import UserError
 from pipelines.compile import compile_pipeline
 from pipelines.definition.components import SEARCHED
 from pipelines.definition.package import Package, read_package
-from pipelines.local.run import TRIALS, run
+from pipelines.local.run import run
 from pipelines.local.sample_data import write_sample
+from pipelines.local.summary import TRIALS
 from pipelines.local.tune import tune_locally, tuning_package
 from pipelines.training import training_pipeline
 from pipelines.tuning import tuning_pipeline

@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from components.artifacts.model import model_names
 from components.evaluate.inputs import Inputs
 from components.evaluate.settings import EvaluateSettings
 from components.images import VERSION
@@ -36,7 +37,7 @@ def head(inputs: Inputs, run: str) -> dict[str, str]:
     size = sum(source["bytes"] for source in sources) / 1e6
     objects = f"{len(sources)} {'object' if len(sources) == 1 else 'objects'}"
     named = "".join(
-        f"{model} for {objective}, " for objective, model in inputs.chosen_models.items()
+        f"{model} for {objective}, " for objective, model in model_names(inputs.description).items()
     )
     facts = {
         "Data": f"{details['source']} ({objects}, {size:,.1f} MB)",
