@@ -45,7 +45,7 @@ def training_pipeline(environment: Environment | None = None) -> Any:
         name="alsolike-training",
         display_name="alsolike: train a recommender",
         description=_DESCRIPTION,
-    )(_training(place, environment.run_page if environment else ""))
+    )(_training(place, environment.ui if environment else ""))
 
 
 def entitle(task: dsl.PipelineTask, _: StepName, title: str) -> dsl.PipelineTask:
@@ -53,18 +53,19 @@ def entitle(task: dsl.PipelineTask, _: StepName, title: str) -> dsl.PipelineTask
     return task.set_display_name(title)
 
 
-def _training(place: Place, run_page: str) -> Callable[..., None]:
+def _training(place: Place, ui: str) -> Callable[..., None]:
     """The pipeline's function, which puts every step in its place."""
     parameters = training_parameters()
 
     def training(*values: Any) -> None:
-        _steps(place, run_page, dict(zip(parameters, values, strict=True)))
+        _steps(place, ui, dict(zip(parameters, values, strict=True)))
 
     return with_parameters(training, _DESCRIPTION, parameters)
 
 
-def _steps(place: Place, run_page: str, given: Given) -> None:
-    outcome = place(notify(run_url=run_page), "notify", "Say how it ended")
+def _steps(place: Place, ui: str, given: Given) -> None:
+    told = notify(run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, ui=ui)
+    outcome = place(told, "notify", "Say how it ended")
     outcome.set_caching_options(False)
     with dsl.ExitHandler(outcome, name="training"):
         _, ratings, splits = read_and_split(place, given)

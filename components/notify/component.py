@@ -7,19 +7,20 @@ import os
 from kfp import dsl
 
 
-def notify(status: dsl.PipelineTaskFinalStatus, run_url: str = "") -> None:
+def notify(status: dsl.PipelineTaskFinalStatus, run_id: str, ui: str = "") -> None:
     """Say how the run ended; post it to the webhook that ALSOLIKE_WEBHOOK_URL names, if any.
 
     Args:
-        status: How the run ended.
-        run_url: Address of the run in the UI, sent along.
+        status: How the run ended, as far as Kubeflow tells it to a step of the run itself.
+        run_id: Id of the run.
+        ui: Address of the UI, for a link to the run; empty for none.
     """
-    from components.notify.notify import Outcome, notify
+    from components.notify.notify import Outcome, known_state, notify
 
     outcome = Outcome(
-        state=status.state,
+        state=known_state(status.state),
         run=status.pipeline_job_resource_name,
-        link=run_url,
+        link=f"{ui}/#/runs/details/{run_id}" if ui else "",
         error=status.error_message or "",
     )
     notify(outcome, os.environ.get("ALSOLIKE_WEBHOOK_URL", ""))

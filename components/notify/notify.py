@@ -19,8 +19,9 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        state: such as SUCCEEDED or FAILED.
-        run: the run's resource name. link: where a person looks at it; may be empty.
+        state: SUCCEEDED, FAILED or ENDED, where it is not known how.
+        run: the run's resource name.
+        link: where a person looks at it; may be empty.
         error: what went wrong, empty if nothing did.
     """
 
@@ -28,6 +29,15 @@ class Outcome:
     run: str
     link: str
     error: str
+
+
+def known_state(state: str) -> str:
+    """The state of a run by what Kubeflow tells its exit handler.
+
+    On a cluster the driver passes on what the metadata store last knew, such as COMPLETE or
+    RUNNING, also of a run that failed or succeeded. Only these two mean what they say.
+    """
+    return state if state in ("SUCCEEDED", "FAILED") else "ENDED"
 
 
 def notify(outcome: Outcome, webhook: str) -> None:

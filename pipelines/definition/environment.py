@@ -226,10 +226,9 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
         return {"serve_image": self.image(images.SERVE), **self.parameters}
 
     @property
-    def run_page(self) -> str:
-        """The run's page in the UI, where Kubeflow puts the run's id; empty if there is no UI."""
-        ui = self.kubeflow.ui or self.kubeflow.endpoint
-        return f"{ui}/#/runs/details/{{{{$.pipeline_job_uuid}}}}" if ui else ""
+    def ui(self) -> str:
+        """URL of the UI; empty if it is not known."""
+        return self.kubeflow.ui or self.kubeflow.endpoint or ""
 
 
 def load_environment(

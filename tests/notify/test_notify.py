@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components.errors import UserError
-from components.notify.notify import Outcome, notify
+from components.notify.notify import Outcome, known_state, notify
 
 FAILED = Outcome("FAILED", "runs/7", "https://kubeflow.example.com/runs/7", "train: NaN loss")
 
@@ -67,6 +67,21 @@ def test_the_outcome_is_posted_as_json_with_a_link(webhook: Webhook) -> None:
         "link": "https://kubeflow.example.com/runs/7",
         "error": "train: NaN loss",
     }
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ("SUCCEEDED", "SUCCEEDED"),
+        ("FAILED", "FAILED"),
+        ("COMPLETE", "ENDED"),
+        ("RUNNING", "ENDED"),
+        ("UNKNOWN", "ENDED"),
+    ],
+)
+def test_a_state_that_may_mean_anything_is_not_passed_on(told: str, state: str) -> None:
+    """Kubeflow's driver passes on the states of the metadata store."""
+    assert known_state(told) == state
 
 
 def test_without_a_webhook_the_outcome_is_logged(caplog: pytest.LogCaptureFixture) -> None:
