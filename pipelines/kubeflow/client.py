@@ -22,6 +22,7 @@ from kfp_server_api import ApiException
 from components.errors import UserError
 from components.processes import child_process
 from pipelines.definition.environment import Access, Kubeflow
+from pipelines.definition.kfp_internals import connection_pool, set_namespace
 
 TOKEN_VARIABLE = "ALSOLIKE_KFP_TOKEN"
 COOKIE_VARIABLE = "ALSOLIKE_KFP_COOKIE"
@@ -126,7 +127,7 @@ def connect(settings: Kubeflow) -> Iterator[Session]:
                 ssl_ca_cert=str(settings.ca_certificate) if settings.ca_certificate else None,
                 **credentials,
             )
-        client._context_setting["namespace"] = settings.profile or ""
+        set_namespace(client, settings.profile or "")
         _guard(client)
         yield Session(client, settings, endpoint)
 
@@ -189,7 +190,7 @@ def _guard(client: Client) -> None:
     The generated client waits for ever, follows redirects to a login page, and reads the page
     as an empty list.
     """
-    pool = client._run_api.api_client.rest_client.pool_manager
+    pool = connection_pool(client)
     send = pool.request
 
     def request(method: str, url: str, **options: Any) -> urllib3.BaseHTTPResponse:

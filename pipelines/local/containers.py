@@ -16,12 +16,12 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.types import Mount
 from kfp import local
-from kfp.local import docker_task_handler
 
 from components import images
 from components.deploy.http import Ask, client, is_ready
 from components.deploy.server import free_port
 from components.errors import UserError
+from pipelines.definition.kfp_internals import run_containers_by
 from pipelines.images.engine import connect, require_images
 from pipelines.local.source import portable_variables
 
@@ -62,7 +62,7 @@ def docker_runner(run_id: str, parameters: Mapping[str, Any]) -> local.DockerRun
         run_id: the run's.
         parameters: of the pipeline, by name.
     """
-    docker_task_handler.run_docker_container = run_container
+    run_containers_by(run_container)
     named = (str(parameters.get(name, "")) for name in _FOLDERS)
     folders = [Path(name) for name in named if name.startswith("/")]
     for folder in folders:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kfp import components, local
-from kfp.local import subprocess_task_handler
 
 from components.processes import interrupt_on_termination, terminate_session_on_termination
+from pipelines.definition.kfp_internals import replace_python_by
 
 
 def execute(pipeline: Path, parameters: Path, root: Path, run_id: str = "") -> None:
@@ -38,7 +38,7 @@ def execute(pipeline: Path, parameters: Path, root: Path, run_id: str = "") -> N
 
         runner = docker_runner(run_id, given)
     else:
-        subprocess_task_handler.replace_python_executable = with_python
+        replace_python_by(with_python)
         runner = local.SubprocessRunner(use_venv=False)
     # Its own choice of a workspace is below /tmp, where an interrupt would leave it.
     local.init(runner, pipeline_root=str(root), workspace_root=str(workspace))

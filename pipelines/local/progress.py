@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-_COLOR = re.compile(r"\x1b\[[0-9;]*m")
-_STARTED = re.compile(r"INFO - Executing task '([^']+)'")
-_FINISHED = re.compile(r"Task '([^']+)' finished with status (\w+)")
+from pipelines.definition.kfp_internals import COLOR, TASK_FINISHED, TASK_STARTED
+
 # What `components.step` looks like, indented by kfp.local; a line an epoch is for the log alone.
 _OF_STEP = re.compile(r"\s*\d\d:\d\d:\d\d \w+: (?!Wrote executor output|.*: step \d+, )")
 _STATES = {"SUCCESS": "SUCCEEDED", "FAILURE": "FAILED"}
@@ -50,10 +49,10 @@ def follow(lines: Iterable[str], steps: list[StepRun], say: Callable[[str], None
     """
     running: dict[int, float] = {}
     for colored in lines:
-        line = _COLOR.sub("", colored).rstrip()
-        ended = _FINISHED.search(line)
+        line = COLOR.sub("", colored).rstrip()
+        ended = TASK_FINISHED.search(line)
         done = [number for number in running if ended and steps[number].name == ended[1]]
-        if begun := _STARTED.search(line):
+        if begun := TASK_STARTED.search(line):
             running[len(steps)] = time.monotonic()
             steps.append(StepRun(begun[1]))
             say(begun[1])
