@@ -89,7 +89,7 @@ def test_a_step_that_fails_has_the_last_word(ratings: Path, tmp_path: Path) -> N
     last = ended.errors.strip().splitlines()[-1]
     assert ended.code == 1
     assert last.startswith("error: prepare: too few of the ")
-    assert "lower min_customer_ratings (1000)" in last
+    assert "set min_customer_ratings=" in last
     assert "Traceback" not in ended.output + ended.errors
     assert ended.summary["steps"]["prepare"]["state"] == "FAILED"
     assert ended.summary["steps"]["notify"]["state"] == "SUCCEEDED"
