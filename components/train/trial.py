@@ -6,7 +6,6 @@ from typing import Any
 
 from components.errors import UserError
 from components.train.settings import TrainSettings
-from components.train.train import train
 
 
 def run_trial(proposal: dict[str, Any], shared: dict[str, Any], splits: Path) -> dict[str, Any]:
@@ -24,6 +23,8 @@ def run_trial(proposal: dict[str, Any], shared: dict[str, Any], splits: Path) ->
     """
     if not proposal:
         return {}
+    from components.train.train import train  # loads MXNet, which takes seconds
+
     settings = TrainSettings.model_validate(shared | proposal["parameters"])
     with tempfile.TemporaryDirectory() as folder:
         try:
