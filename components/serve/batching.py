@@ -1,6 +1,7 @@
 """Top-N requests that wait together are computed in one matrix product."""
 
 import asyncio
+from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +11,11 @@ from components.artifacts.model import Floats
 from components.artifacts.top_n import Ranked, Ranker
 from components.serve.metrics import Metrics
 
-# Bounds the memory of the scores, 128 bytes a product, and how long nothing else is answered.
-_LARGEST = 32
+# Customers in one product. Bounds the memory of the scores, 128 bytes a product.
+LARGEST = 32
+# Products of all the lists computed in one product, unless one list alone is longer: to rank them
+# takes about as long as to score 32 customers, and nothing else is answered meanwhile.
+_MOST_RANKED = 8192
 
 
 class _Job(NamedTuple):
@@ -26,12 +30,13 @@ class Batcher:
     """Gathers what arrives while the event loop reads its sockets, then computes it at once.
 
     Nothing waits for company: the product starts as soon as all that has arrived is read, and
-    what arrives during it makes up the next one.
+    what arrives during it makes up the next one. Between two products the event loop answers
+    other requests.
     """
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._jobs: list[_Job] = []
+        self._jobs: deque[_Job] = deque()
 
     def best(
         self, ranker: Ranker, vector: Floats, left_out: npt.NDArray[Any], count: int
@@ -45,12 +50,22 @@ class Batcher:
         return result
 
     def _compute(self) -> None:
-        jobs, self._jobs = self._jobs, []
-        for ranker in {id(job.ranker): job.ranker for job in jobs}.values():
-            # During a switch of bundles there may be jobs for both.
-            mine = [job for job in jobs if job.ranker is ranker]
-            for start in range(0, len(mine), _LARGEST):
-                self._compute_together(ranker, mine[start : start + _LARGEST])
+        jobs = self._next_jobs()
+        if self._jobs:
+            asyncio.get_running_loop().call_soon(self._compute)
+        self._compute_together(jobs[0].ranker, jobs)
+
+    def _next_jobs(self) -> list[_Job]:
+        """The longest waiting jobs of one model that fit in one product."""
+        first = self._jobs.popleft()
+        jobs, ranked = [first], first.wanted
+        # During a switch of bundles there may be jobs for both.
+        while self._jobs and len(jobs) < LARGEST and self._jobs[0].ranker is first.ranker:
+            ranked += self._jobs[0].wanted
+            if ranked > _MOST_RANKED:
+                break
+            jobs.append(self._jobs.popleft())
+        return jobs
 
     def _compute_together(self, ranker: Ranker, jobs: list[_Job]) -> None:
         self._metrics.add("matrix_products")

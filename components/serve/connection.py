@@ -19,8 +19,11 @@ _MOST_PIPELINED = 32
 # After a refusal the client may still be sending; closing at once could destroy the answer.
 _LINGER_SECONDS = 2.0
 _MAX_REQUEST_ID = 128
-# So long does the first of the answers that are sent together wait for the others.
+# So many answers, or so many bytes of them, wait to be sent in a row.
 _MOST_WAITING = 32
+_MOST_WAITING_BYTES = 256 * 1024
+# Bytes of a worker's answers that its clients have not read; one answer may come on top.
+_MOST_UNREAD_BYTES = 32 * 1024 * 1024
 
 
 class Outbox:
@@ -32,18 +35,20 @@ class Outbox:
 
     def __init__(self) -> None:
         self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+        self._bytes = 0
 
     def send(self, transport: asyncio.Transport, data: bytes) -> None:
         """Send at the end of this turn, or earlier where many wait."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self.flush)
         self._waiting.append((transport, data))
-        if len(self._waiting) >= _MOST_WAITING:
+        self._bytes += len(data)
+        if len(self._waiting) >= _MOST_WAITING or self._bytes >= _MOST_WAITING_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Send now, in the order of `send`."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
         for transport, data in waiting:
             if not transport.is_closing():
                 transport.write(data)
@@ -65,6 +70,7 @@ class Exchange:
         outbox: sends what is answered.
         closing: whether the worker is draining, so that answers close their connections.
         connections: those that are open.
+        unread: those whose clients do not read as fast as we write, the longest paused first.
     """
 
     find_route: Callable[[Request], Route]
@@ -78,6 +84,16 @@ class Exchange:
     outbox: Outbox = field(default_factory=Outbox)
     closing: bool = False
     connections: set["Connection"] = field(default_factory=set)
+    unread: dict["Connection", None] = field(default_factory=dict)
+
+    def bound_unread(self) -> None:
+        """Cut off the clients that have not read for longest, until the rest is little enough."""
+        total = sum(connection.unread_bytes for connection in self.unread)
+        for connection in list(self.unread):
+            if total <= _MOST_UNREAD_BYTES:
+                return
+            total -= connection.unread_bytes
+            connection.abort()
 
 
 class Connection(asyncio.Protocol):
@@ -100,6 +116,16 @@ class Connection(asyncio.Protocol):
     def idle(self) -> bool:
         """Whether no request is being received or answered."""
         return not (self._busy or self._waiting or self._url or self._received)
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes that were answered and that the client has not taken."""
+        return self._transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        """Close now; what was not sent is dropped."""
+        self._exchange.unread.pop(self, None)
+        self._transport.abort()
 
     def close(self) -> None:
         """Close now; what was answered is still sent."""
@@ -131,14 +157,18 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._exchange.connections.discard(self)
+        self._exchange.unread.pop(self, None)
         self._waiting.clear()
 
     def pause_writing(self) -> None:
         self._choked = True
         self._transport.pause_reading()
+        self._exchange.unread[self] = None
+        self._exchange.bound_unread()
 
     def resume_writing(self) -> None:
         self._choked = False
+        self._exchange.unread.pop(self, None)
         self._go_on()
 
     def data_received(self, data: bytes) -> None:

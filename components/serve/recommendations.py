@@ -12,13 +12,21 @@ from msgspec import UNSET, Meta, UnsetType
 
 from components.artifacts.model import Integers
 from components.artifacts.top_n import Ranked
+from components.serve.batching import LARGEST
 from components.serve.bundle import Bundle, Product
 from components.serve.http import Handled, HttpError, Request, Response
 from components.serve.payloads import Id, read_json, read_query
 from components.serve.state import State
 
-Count = Annotated[int, Meta(ge=1, le=1000, description="how many products")]
-Offset = Annotated[int, Meta(ge=0, le=100_000, description="how many of the best to pass over")]
+_MOST_PRODUCTS = 1000
+_MOST_PASSED_OVER = 100_000
+# Of all customers in a request together: as much as one customer alone may ask for.
+_MOST_RANKED = _MOST_PRODUCTS + _MOST_PASSED_OVER
+
+Count = Annotated[int, Meta(ge=1, le=_MOST_PRODUCTS, description="how many products")]
+Offset = Annotated[
+    int, Meta(ge=0, le=_MOST_PASSED_OVER, description="how many of the best to pass over")
+]
 Ids = Annotated[list[Id], Meta(max_length=1000)]
 Names = Annotated[list[str], Meta(max_length=1000)]
 
@@ -70,7 +78,17 @@ class SimilarOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class RecommendRequest(RecommendOptions, forbid_unknown_fields=True, frozen=True):
     """Many customers, or the products that one liked, oldest first."""
 
-    customers: Annotated[list[Id], Meta(min_length=1, max_length=256)] | UnsetType = UNSET
+    customers: (
+        Annotated[
+            list[Id],
+            Meta(
+                min_length=1,
+                max_length=256,
+                description=f"their number times (offset + n) may be at most {_MOST_RANKED}",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     liked: Annotated[list[Id], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
 
 
@@ -144,7 +162,8 @@ def _recommend_options(query: str) -> RecommendOptions:
 
 def recommend(state: State, request: Request) -> Handled:
     """The best products for the customer in the path."""
-    found = _for_customer(state, request.argument, _recommend_options(request.query))
+    options = _recommend_options(request.query)
+    found = _for_customer(state, state.bundle, request.argument, options)
     if isinstance(found, Recommendations):
         return Response(_encode(found))
     return _later(found)
@@ -160,14 +179,37 @@ def recommend_many(state: State, request: Request) -> Coroutine[Any, Any, Respon
     customers = list(map(str, body.customers or []))
     if state.settings.strict:
         _check_known(state, customers)
-    return _together([_for_customer(state, customer, body) for customer in customers])
+    if len(customers) * body.stop > _MOST_RANKED:
+        raise HttpError(
+            422,
+            f"{len(customers)} customers with offset + n of {body.stop} are more than "
+            f"{_MOST_RANKED} products: ask for fewer",
+        )
+    return _for_many(state, state.bundle, customers, body)
 
 
-async def _together(found: list[Found]) -> Response:
+async def _for_many(
+    state: State, bundle: Bundle, customers: list[str], options: RecommendOptions
+) -> Response:
+    if len(customers) <= LARGEST:
+        results = await _together(state, bundle, customers, options)
+        return Response(_encode(ManyRecommendations(results)))
+    async with state.many:  # one at a time, so that the unfinished ones do not fill the memory
+        results = []
+        for start in range(0, len(customers), LARGEST):
+            group = customers[start : start + LARGEST]
+            results += await _together(state, bundle, group, options)
+            await asyncio.sleep(0)  # other requests are answered between two groups
+        return Response(_encode(ManyRecommendations(results)))
+
+
+async def _together(
+    state: State, bundle: Bundle, customers: list[str], options: RecommendOptions
+) -> list[Recommendations]:
+    found = [_for_customer(state, bundle, customer, options) for customer in customers]
     waiting = [each for each in found if not isinstance(each, Recommendations)]
     computed = iter(await asyncio.gather(*waiting))
-    results = [each if isinstance(each, Recommendations) else next(computed) for each in found]
-    return Response(_encode(ManyRecommendations(results)))
+    return [each if isinstance(each, Recommendations) else next(computed) for each in found]
 
 
 def similar(state: State, request: Request) -> Response:
@@ -195,12 +237,11 @@ async def _later(found: Coroutine[Any, Any, Recommendations]) -> Response:
     return Response(_encode(await found))
 
 
-def _for_customer(state: State, customer: str, options: RecommendOptions) -> Found:
+def _for_customer(state: State, bundle: Bundle, customer: str, options: RecommendOptions) -> Found:
     """A list at once where it can be looked up, otherwise the computation of one."""
-    bundle = state.bundle
     user = bundle.customers.get(customer)
     if user is None:
-        return _for_unknown(state, customer, options)
+        return _for_unknown(state, bundle, customer, options)
     lists = bundle.precomputed
     if lists is not None and options.stop <= lists.length and options.plain:
         state.metrics.add("precomputed_lists")
@@ -209,11 +250,13 @@ def _for_customer(state: State, customer: str, options: RecommendOptions) -> Fou
     return _computed(state, bundle, user, customer, options)
 
 
-def _for_unknown(state: State, customer: str, options: RecommendOptions) -> Recommendations:
+def _for_unknown(
+    state: State, bundle: Bundle, customer: str, options: RecommendOptions
+) -> Recommendations:
     if state.settings.strict:
         _check_known(state, [customer])
     state.metrics.add("cold_starts")
-    listed = _popular(state.bundle, options, _no_items)
+    listed = _popular(bundle, options, _no_items)
     return Recommendations(customer_id=customer, cold_start=True, recommendations=listed)
 
 

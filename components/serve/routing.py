@@ -38,7 +38,7 @@ class Router:
         """What stands at a path with a parameter, of a whole URL, or percent-encoded."""
         path = request.path
         if not path.startswith("/"):
-            path = urlsplit(path).path
+            path = _path_of(path)
         start = path.find("/", 1) + 1
         methods = self._with_parameter.get(path[:start])
         if methods is not None and start < len(path):
@@ -48,3 +48,10 @@ class Router:
         if methods is None:
             raise HttpError(404, f"there is nothing at {request.path}")
         return methods
+
+
+def _path_of(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError as error:
+        raise HttpError(400, f"the address is wrong: {error}") from None

@@ -191,7 +191,7 @@ class Supervisor:
         try:
             folder = self._folder.resolve(strict=True)
             manifest = (folder / "manifest.json").stat()
-        except OSError:
+        except (OSError, RuntimeError):  # Python 3.11 raises the latter at a loop of links
             return None
         return folder, manifest.st_ino, manifest.st_mtime_ns
 

@@ -150,6 +150,7 @@ def test_an_offer_of_http2_is_declined_and_the_request_answered(
         (LIVE + b"x: a\r\n" * 30_000 + b"\r\n", 431),
         (b"GET /recommend/" + b"a" * 140_000 + b" HTTP/1.1\r\n\r\n", 431),
         (LIVE + b"x-request-id: a\x01b\r\n\r\n", 400),
+        (b"GET http://[/ HTTP/1.1\r\nhost: x\r\n\r\n", 400),
     ],
 )
 def test_what_is_not_acceptable_is_refused_once(server: Server, data: bytes, expected: int) -> None:

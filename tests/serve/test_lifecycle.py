@@ -18,6 +18,7 @@ import httpx
 import numpy as np
 import pytest
 
+from components.artifacts.bundles import version_of
 from components.artifacts.folder import write_artifact
 from components.artifacts.model import FACTORS, KIND, SCHEMA_VERSION, Model, write_model
 from components.artifacts.precomputed import precompute, write_precomputed
@@ -222,6 +223,19 @@ def test_a_bad_bundle_is_refused_with_the_reason_and_the_old_one_stays(
     after = server.client.get("/popular")
     assert after.headers["model-version"] == before.headers["model-version"]
     assert after.content == before.content
+
+
+def test_a_link_that_leads_to_itself_ends_no_server(
+    switchable: tuple[Server, Path], tmp_path: Path
+) -> None:
+    server, link = switchable
+    switch(link, link)
+    time.sleep(0.3)  # it looks for a new bundle every 0.05 s
+    assert server.process.poll() is None
+    assert server.client.get("/popular").status_code == 200
+    switch(link, write_bundle(tmp_path / "next", make_model(seed=9)))
+    while server.client.get("/popular").headers["model-version"] != version_of(tmp_path / "next"):
+        time.sleep(0.02)  # the suite's time-out ends a server that never does
 
 
 def unreadable(folder: Path) -> None:
