@@ -51,10 +51,10 @@ def _describe(file: Path) -> dict[str, Any]:
 
 
 def _outcome(summary: dict[str, Any]) -> tuple[str, str]:
-    """How a run ended, in one word, and why it did not deploy."""
+    """How a run ended, in a few words, and why it did not deploy."""
     if error := summary.get("error"):
-        where = f"{error['step']}: " if error["step"] else ""
-        return "failed", f"{where}{error['message']}"
+        state = f"failed in {error['step']}" if error["step"] else "failed"
+        return state, error["message"].removeprefix("error: ")
     verdict = summary.get("verdict")
     if verdict and not verdict["passed"]:
         return "refused", verdict["summary"]

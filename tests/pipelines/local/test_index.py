@@ -27,7 +27,7 @@ def runs(tmp_path: Path) -> Path:
     models = {"rating": "bayes", "ranking": "ridge"}
     add_run(tmp_path, "2026-01-01", verdict=passed, metrics=figures, models=models)
     add_run(tmp_path, "2026-01-02", verdict=refused, metrics={"mse": None}, source="<b>.csv")
-    error = {"step": "prepare", "message": "too few ratings"}
+    error = {"step": "prepare", "message": "error: prepare: too few ratings"}
     add_run(tmp_path, "2026-01-03", verdict=None, error=error, source=None)
     (tmp_path / "2026-01-04").mkdir()
     (tmp_path / "latest").symlink_to("2026-01-03")
@@ -38,8 +38,12 @@ def runs(tmp_path: Path) -> Path:
 def test_every_run_has_a_row_the_newest_first(runs: Path) -> None:
     text = (runs / "index.html").read_text()
     assert re.findall(r'scope="row">([\d-]+)<', text) == ["2026-01-03", "2026-01-02", "2026-01-01"]
-    assert re.findall(r"<b class=.*?>(\w+)</b>", text) == ["failed", "refused", "deployed"]
-    assert "prepare: too few ratings" in text
+    assert re.findall(r"<b class=.*?>(.*?)</b>", text) == [
+        "failed in prepare",
+        "refused",
+        "deployed",
+    ]
+    assert ">prepare: too few ratings<" in text
     assert "0.8125" in text
     assert "bayes, ridge" in text
     assert "&lt;b&gt;.csv" in text
