@@ -114,10 +114,10 @@ def run(
     later = {"source": "", **({"products_source": ""} if products else {})}
     parameters = package.parameters(_from_here({**defaults, **given}) | later)
     check_settings(parameters)
-    _check_writable(runs)
     needed = {*package.images(), images.SERVE}
     with (
         containers.run_of_containers(needed) if docker else nullcontext("") as run_id,
+        _writable(runs),
         _reachable(source, products, runs) as (uris, environment),
         _new_run(runs) as folder,
     ):
@@ -151,7 +151,9 @@ def _from_here(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check_writable(runs: Path) -> None:
+@contextmanager
+def _writable(runs: Path) -> Iterator[None]:
+    """Make the folder of all runs, or say how to choose another, before anything else is made."""
     try:
         runs.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".try-", dir=runs):
@@ -161,6 +163,7 @@ def _check_writable(runs: Path) -> None:
             f"cannot write to {runs.resolve()} ({error.strerror}): name another folder for the "
             f"runs, by --runs or make run RUNS=…"
         ) from None
+    yield
 
 
 def _is_deployed(steps: list[StepRun]) -> bool:

@@ -134,7 +134,7 @@ def test_nothing_is_left_running_after_an_interrupt(
         time.sleep(0.2)
 
 
-def test_an_interrupt_says_where_the_log_is_and_leaves_the_latest_run_as_it_was(
+def test_an_interrupt_says_where_the_log_is_and_the_run_is_the_latest(
     ratings: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "runs" / "before").mkdir(parents=True)
@@ -143,7 +143,9 @@ def test_an_interrupt_says_where_the_log_is_and_leaves_the_latest_run_as_it_was(
     (log,) = (tmp_path / "runs").glob("20*/log.txt")
     assert printed.endswith(f"\ninterrupted: what the steps printed is in {log}\n")
     assert printed.startswith(f"Run      {log.parent}\n")
-    assert (tmp_path / "runs" / "latest").resolve().name == "before"
+    assert (tmp_path / "runs" / "latest").resolve() == log.parent
+    error = json.loads((log.parent / "summary.json").read_text())["error"]
+    assert error == {"step": "ingest", "message": "KeyboardInterrupt"}
 
 
 def _processes_of(folder: Path) -> list[str]:
