@@ -90,4 +90,6 @@ def _view(data: npt.NDArray[np.uint8], entry: Mapping[str, Any]) -> npt.NDArray[
     begin, end = entry["data_offsets"]
     if end > len(data):
         raise ValueError("it is cut short")
-    return data[begin:end].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    array = data[begin:end].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    # The format asks for no alignment, and a `memoryview` is read by values that have it.
+    return np.require(array, requirements="A")

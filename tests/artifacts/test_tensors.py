@@ -31,6 +31,16 @@ def assert_same(found: npt.NDArray[np.generic], expected: npt.NDArray[np.generic
     assert found.tolist() == expected.tolist()
 
 
+def test_arrays_behind_a_header_of_any_length_are_aligned(file: Path) -> None:
+    length = int.from_bytes(file.read_bytes()[:8], "little")
+    content = file.read_bytes()
+    header = content[8 : 8 + length] + b" "
+    file.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    for name, array in map_tensors(file).items():
+        assert_same(array, ARRAYS[name])
+        assert array.flags.aligned
+
+
 @pytest.mark.parametrize("mask", [0o022, 0o077])
 def test_a_file_is_as_open_as_the_user_has_new_files(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
