@@ -1,11 +1,14 @@
 """The commands on what is deployed: list the versions, go back, let one serve."""
 
 import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from components.artifacts.bundles import (
+    BundleStore,
     StoredVersion,
     current_version,
     open_store,
@@ -52,6 +55,29 @@ def list_versions(environment: EnvironmentOption = "", param: ParamOption = None
     typer.echo(_line("version", "state", "stored (UTC)", "MSE", "NDCG@10", "source"))
     for version, state in zip([*history, *never], [*states, *["stored"] * len(never)], strict=True):
         typer.echo(_line(version, state, *_columns(store.describe(version))))
+
+
+@app.command()
+def verify(environment: EnvironmentOption = "", param: ParamOption = None) -> None:
+    """Check every byte of every stored version."""
+    store = open_store(_settings(environment, param).destination)
+    damaged = [version for version in sorted(store.versions()) if not _is_sound(store, version)]
+    if damaged:
+        raise UserError(
+            f"{store.location} has damaged versions: {', '.join(damaged)}: deploy them again"
+        )
+    typer.echo(f"all {len(store.versions())} versions at {store.location} are sound")
+
+
+def _is_sound(store: BundleStore, version: str) -> bool:
+    with TemporaryDirectory(prefix="alsolike-bundle-") as copies:
+        try:
+            store.fetch(version, Path(copies))
+        except UserError as error:
+            typer.echo(f"{version}  {error}")
+            return False
+    typer.echo(f"{version}  sound")
+    return True
 
 
 @app.command()

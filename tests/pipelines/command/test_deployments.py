@@ -87,3 +87,18 @@ def test_takes_an_environments_parameters_and_no_unknown_ones() -> None:
         alsolike("list", "-p", "epochs=3")
     with pytest.raises(ValueError, match="needs a destination that begins with s3://"):
         alsolike("list", "-e", "prod", "-p", "destination=here", "-p", "target=kserve")
+
+
+def test_verifies_every_stored_version(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    versions = [
+        store.add(write_bundle(tmp_path / str(seed), make_model(seed=seed))) for seed in range(2)
+    ]
+    where = ("-p", f"destination={tmp_path / 'store'}")
+    assert "all 2 versions" in alsolike("verify", *where)
+    file = Path(store.location_of(versions[0])) / "factors.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=f"damaged versions: {versions[0]}: deploy"):
+        alsolike("verify", *where)
