@@ -182,14 +182,9 @@ class Connection(asyncio.Protocol):
         if not self._received:
             self._since = self._last_active
         self._received += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            self._decline(data[offer.args[0] :])
-        except httptools.HttpParserError:
-            self._refuse(400, "this is not HTTP/1.1")
-        else:
-            self._check_waste()
+        while data and not self._last:
+            data = self._parse(data)
+        self._check_waste()
 
     def eof_received(self) -> bool:
         """The client sends no more; what it has asked is still answered."""
@@ -197,19 +192,31 @@ class Connection(asyncio.Protocol):
         self._exchange.outbox.flush()
         return self._busy or self._choked  # whether to leave our half of the connection open
 
-    def _decline(self, rest: bytes) -> None:
+    def _parse(self, data: bytes) -> bytes:
+        """Parse what was received; what is left to parse after an offer of another protocol."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            return self._decline(data[offer.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(400, "this is not HTTP/1.1")
+        return b""
+
+    def _decline(self, rest: bytes) -> bytes:
         """Go on in HTTP/1.1 where a client offers another protocol, which the parser cannot.
 
         It took the head for the whole request, so a new one gets what matters of the head again.
         """
         method = self._parser.get_method()
         if method == b"CONNECT":
-            return self._refuse(501, "this is no proxy")
+            self._refuse(501, "this is no proxy")
+            return b""
         request_id = b"x-request-id: %b\r\n" % self._request_id if self._request_id else b""
         head = b"%b %b HTTP/1.1\r\n%b%b\r\n" % (method, self._url, request_id, self._framing)
         self._parser = httptools.HttpRequestParser(self)
         self._begin()
-        return self.data_received(head + rest)
+        self._received = len(head) + len(rest)
+        return head + rest
 
     # What the parser calls.
 
@@ -241,9 +248,13 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         parser = self._parser
-        if self._last or parser.should_upgrade():
+        if self._last:
             return
         keep = parser.should_keep_alive() and not self._old
+        if parser.should_upgrade():
+            if not keep:
+                self._framing += b"connection: close\r\n"  # for the head that `_decline` makes
+            return
         path, _, query = self._url.partition(b"?")
         request = Request(
             parser.get_method().decode(),

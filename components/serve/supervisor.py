@@ -212,7 +212,7 @@ class Supervisor:
         for child in self._children.values():
             with suppress(BrokenPipeError):  # its successor starts from the new bundle
                 os.write(child.orders, json.dumps(order).encode() + b"\n")
-        logger.info("version %s takes over", self._bundle.version)
+        logger.info("version %s is sound, the workers switch to it", self._bundle.version)
 
     def _stop(self, number: int) -> None:
         """Pass the signal on, and wait for the workers as long as Kubernetes waits for us."""

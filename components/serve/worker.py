@@ -34,6 +34,8 @@ _LAST_ANSWERS_SECONDS = 8.0
 # How many connections may wait for the event loop; beyond, a client tries again after a second.
 BACKLOG = 2048
 _LONGEST_LOGGED_PATH = 1024
+# After a bundle could not be opened, for want of descriptors perhaps.
+_RETRY_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,8 @@ class Worker:
             request_ids=_request_ids(),
         )
         self._switching = asyncio.Lock()
+        self._order: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._now = ""
         self._stopping: asyncio.Future[float] | None = None
 
@@ -133,16 +137,26 @@ class Worker:
             asyncio.get_running_loop().remove_reader(self._orders)
             self._stop(0.0)
             return
-        order = json.loads(lines[-1])
-        task = asyncio.get_running_loop().create_task(self._switch(**order))
-        task.add_done_callback(_log_failure)
+        self._order = json.loads(lines[-1])
+        task = asyncio.get_running_loop().create_task(self._switch(self._order))
+        self._tasks.add(task)  # the loop alone would not keep it alive
+        task.add_done_callback(self._tasks.discard)
 
-    async def _switch(self, folder: str, version: str) -> None:
+    async def _switch(self, order: dict[str, str]) -> None:
+        """Switch to the bundle of an order; try again until it opens or a newer order comes."""
+        folder, version = Path(order["folder"]), order["version"]
         async with self._switching:  # or the slower one to open would stay, old or new
-            bundle = await asyncio.to_thread(Bundle.reopen, Path(folder), version)
-            self._state.bundle = bundle
-            self._set_common_headers()
-        self._state.metrics.add("bundle_switches")
+            while order is self._order:
+                try:
+                    bundle = await asyncio.to_thread(Bundle.reopen, folder, version)
+                except Exception as error:  # of files, of memory: what serves goes on
+                    logger.error("version %s cannot be opened, trying again: %s", version, error)
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                self._state.bundle = bundle
+                self._set_common_headers()
+                self._state.metrics.add("bundle_switches")
+                return
 
     def _observe(self, label: str, request: Request, response: Response, seconds: float) -> None:
         self._state.metrics.observe(label, response.status, seconds)
@@ -166,8 +180,3 @@ def _request_ids() -> Callable[[], bytes]:
     """Ids that no other worker makes."""
     prefix, numbers = secrets.token_hex(4).encode(), itertools.count(1)
     return lambda: b"%b-%x" % (prefix, next(numbers))
-
-
-def _log_failure(task: "asyncio.Task[None]") -> None:
-    if (error := task.exception()) is not None:
-        logger.error("the new bundle could not be opened, the old one stays", exc_info=error)

@@ -130,6 +130,23 @@ def test_an_offer_of_http2_is_declined_and_the_request_answered(
     assert b"x-request-id: mine" in received
 
 
+def test_many_offers_of_http2_in_a_row_are_all_declined(server: Server) -> None:
+    assert statuses(server, (LIVE + H2C + b"\r\n") * 900) == [200] * 900
+
+
+@pytest.mark.parametrize(
+    ("version", "connection"),
+    [(b"1.1", b"connection: close\r\n"), (b"1.0", b""), (b"1.0", b"connection: keep-alive\r\n")],
+)
+def test_a_declined_offer_keeps_what_the_client_says_of_the_connection(
+    server: Server, version: bytes, connection: bytes
+) -> None:
+    asked = LIVE.replace(b"1.1", version) + connection + H2C + b"\r\n"
+    with closing(connect(server)) as client:
+        client.sendall(asked + LIVE + b"\r\n")
+        assert [status for status, _ in answers(receive(client))] == [200]
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [

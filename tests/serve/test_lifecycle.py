@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -223,6 +224,23 @@ def test_a_bad_bundle_is_refused_with_the_reason_and_the_old_one_stays(
     after = server.client.get("/popular")
     assert after.headers["model-version"] == before.headers["model-version"]
     assert after.content == before.content
+
+
+def test_a_switch_that_fails_is_tried_again_until_it_succeeds(tmp_path: Path) -> None:
+    bundles = [write_bundle(tmp_path / str(seed), make_model(seed=seed)) for seed in range(2)]
+    link = tmp_path / "current"
+    switch(link, bundles[0])
+    with serve(link, "--no-access-log") as server:
+        [worker] = children(server)
+        limits = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (3, limits[1]))
+        switch(link, bundles[1])
+        assert server.process.stdout is not None
+        assert any("cannot be opened, trying again" in line for line in server.process.stdout)
+        assert server.client.get("/popular").headers["model-version"] == version_of(bundles[0])
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, limits)
+        time.sleep(2)
+        assert server.client.get("/popular").headers["model-version"] == version_of(bundles[1])
 
 
 def test_a_link_that_leads_to_itself_ends_no_server(
