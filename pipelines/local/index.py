@@ -33,7 +33,7 @@ def _summaries(runs: Path) -> Iterator[Path]:
 
 
 def _describe(file: Path) -> dict[str, Any]:
-    summary, folder = json.loads(file.read_text()), file.parent
+    summary, folder = _read(file), file.parent
     state, reason = _outcome(summary)
     return {
         "name": folder.name,
@@ -48,6 +48,17 @@ def _describe(file: Path) -> dict[str, Any]:
         "models": summary.get("models", {}),
         "metrics": summary.get("metrics", {}),
     }
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A summary; a damaged one must not keep later runs from the page."""
+    try:
+        summary = json.loads(file.read_text())
+    except ValueError:
+        summary = None
+    if isinstance(summary, dict):
+        return summary
+    return {"error": {"step": None, "message": f"its {SUMMARY} is damaged"}}
 
 
 def _outcome(summary: dict[str, Any]) -> tuple[str, str]:

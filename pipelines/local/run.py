@@ -124,20 +124,26 @@ def run(
         console.out(f"Run      {folder}", highlight=False)
         given_source = source or "made-up ratings"
         this = _Run(package, parameters | uris, given_source, folder, environment, run_id)
-        steps: list[StepRun] = []
-        answer, error = None, None
-        try:
-            _execute(this, steps, console)
-            error = _failure(steps)
-            answer = _ask(this) if _is_deployed(steps) else None
-        except BaseException as failure:
-            error = _failure(steps, str(failure) or type(failure).__name__)
-            raise
-        finally:
-            summary = _conclude(this, steps, answer, error)
+        summary = _carry_out(this, console)
     show(summary, console)
-    if error:
-        raise StepFailed(error["message"])
+    if summary["error"]:
+        raise StepFailed(summary["error"]["message"])
+    return summary
+
+
+def _carry_out(this: _Run, console: Console) -> dict[str, Any]:
+    """Execute a run, ask the deployed server, and write the summary however it ends."""
+    steps: list[StepRun] = []
+    answer, error = None, None
+    try:
+        _execute(this, steps, console)
+        error = _failure(steps)
+        answer = _ask(this) if _is_deployed(steps) else None
+    except BaseException as failure:
+        error = _failure(steps, str(failure) or type(failure).__name__)
+        raise
+    finally:
+        summary = _conclude(this, steps, answer, error)
     return summary
 
 

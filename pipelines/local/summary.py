@@ -149,7 +149,7 @@ def _verdict(verdict: dict[str, Any]) -> RenderableType:
 
 def _recommendations(summary: dict[str, Any]) -> RenderableType:
     liked = Table(title="From the live server", title_justify="left")
-    liked.add_column(Text(f"Customer {summary['customer']} liked"))
+    liked.add_column(Text(f"Customer {summary['customer']} rated best"))
     for title in summary["liked"]:
         liked.add_row(Text(title))
     recommended = Table("and may also like")

@@ -72,3 +72,12 @@ def test_it_fits_a_phone(runs: Path, page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("link", name="report").last.click()
     assert page.url.endswith("2026-01-01/report.html")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_damaged_summary_keeps_no_other_run_from_the_page(runs: Path, content: str) -> None:
+    (runs / "2026-01-02" / "summary.json").write_text(content)
+    write_index(runs)
+    text = (runs / "index.html").read_text()
+    assert "its summary.json is damaged" in text
+    assert "bayes, ridge" in text
