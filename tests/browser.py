@@ -3,6 +3,7 @@
 `python -m tests.browser` ends with 0 where there is one.
 """
 
+import ctypes
 import os
 import shutil
 import sys
@@ -24,7 +25,11 @@ def installed() -> str | None:
 
 
 def is_there() -> bool:
-    """Whether there is a Chromium, the system's or Playwright's."""
+    """Whether there is a Chromium, the system's or Playwright's, and what Playwright needs."""
+    try:
+        ctypes.CDLL("libatomic.so.1")  # its driver is a Node.js that does not bring it
+    except OSError:
+        return False
     folder = os.environ.get("PLAYWRIGHT_BROWSERS_PATH", "~/.cache/ms-playwright")
     return bool(installed()) or any(Path(folder).expanduser().glob("chromium*"))
 

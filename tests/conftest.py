@@ -46,7 +46,7 @@ def pytest_unconfigure() -> None:
         files = ", ".join(sorted({item.path.name for item in _skipped}))
         print(  # noqa: T201
             f"skipped: {len(_skipped)} tests of pages ({files}), for there is no Chromium: "
-            f"apt-get install chromium"
+            f"apt-get install chromium libatomic1"
         )
 
 

@@ -110,13 +110,13 @@ def test_a_search_on_this_machine_ends_in_a_model_with_the_best_settings(tmp_pat
     with tuning_package(rounds=3) as package:
         summary = run(source, given | COLUMNS, Console(quiet=True), runs, package.path)
     page = (Path(summary["folder"]) / TRIALS).read_text()
-    rows = re.findall(r"<tr(?: class=\"best\")?><td>(\d+)</td>", page)
+    rows = re.findall(r"<tr(?: class=\"kept\")?><th scope=\"row\">(\d+)</th>", page)
     assert rows == ["0", "1", "2"]
     (description,) = (runs / "latest" / "artifacts").glob(f"*/train/model/{DESCRIPTION}")
     settings = json.loads(description.read_text())["settings"]
-    best = re.search(r"<tr class=\"best\">.*?</tr>", page, re.DOTALL)
+    best = re.search(r"<tr class=\"kept\">.*?</tr>", page, re.DOTALL)
     assert best is not None
-    assert f"<td>{settings['ranking_model']}</td>" in best[0]
-    assert f"<td>{settings['ranking_recency']:.4g}</td>" in best[0]
+    assert f">{settings['ranking_model']}</td>" in best[0]
+    assert f">{settings['ranking_recency']:.4g}</td>" in best[0]
     assert 9 in [check["threshold"] for check in summary["verdict"]["checks"]]
     assert summary["endpoint"]["checked"]
