@@ -23,6 +23,8 @@ def apply_platform(task: PipelineTask, step: StepName, environment: Environment)
     task.set_container_image(
         environment.image(images.TRAIN_GPU if on_gpu else task.container_spec.image)
     )
+    # Without it no step starts in a namespace of the pod security level `restricted`.
+    kubernetes.set_security_context(task, run_as_non_root=True)
     _apply_resources(task, getattr(environment.steps, step))
     if environment.image_pull_secrets:
         kubernetes.set_image_pull_secrets(task, list(environment.image_pull_secrets))

@@ -1,7 +1,7 @@
 """What each step asks of Kubernetes, read back from the compiled pipeline."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from google.protobuf import json_format
@@ -116,6 +116,13 @@ def test_the_webhook_is_a_secret_of_the_exit_handler_alone(
 def test_the_registry_is_opened_by_a_pull_secret(tmp_path: Path, prod: Environment) -> None:
     (secret,) = pod(compiled(tmp_path, "prepare", prod))["imagePullSecret"]
     assert secret["secretName"] == "alsolike-registry"
+
+
+@pytest.mark.parametrize("step", get_args(StepName))
+def test_a_step_starts_where_pods_must_not_run_as_root(
+    tmp_path: Path, prod: Environment, step: StepName
+) -> None:
+    assert pod(compiled(tmp_path, step, prod))["securityContext"] == {"runAsNonRoot": True}
 
 
 def test_kubeflow_still_has_no_setting_for_a_read_only_root_file_system() -> None:
