@@ -47,15 +47,18 @@ app = typer.Typer(
 )
 
 
+_Source = Annotated[
+    str | None, typer.Option(help="File, folder or s3:// URI of ratings; made up if not given.")
+]
+_Docker = Annotated[
+    bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
+]
 _Runs = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
 
 
 @app.command()
 def run(
-    source: Annotated[
-        str | None,
-        typer.Option(help="File, folder or s3:// URI of ratings; made up if not given."),
-    ] = None,
+    source: _Source = None,
     params: Annotated[
         str,
         typer.Option(
@@ -63,9 +66,7 @@ def run(
             "`alsolike parameters` lists them."
         ),
     ] = "",
-    docker: Annotated[
-        bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
-    ] = False,
+    docker: _Docker = False,
     runs: _Runs = RUNS,
 ) -> None:
     """Run the whole pipeline on this machine and ask the deployed server."""
@@ -76,10 +77,7 @@ def run(
 
 @app.command()
 def tune(
-    source: Annotated[
-        str | None,
-        typer.Option(help="File, folder or s3:// URI of ratings; made up if not given."),
-    ] = None,
+    source: _Source = None,
     params: Annotated[
         str,
         typer.Option(
@@ -87,9 +85,7 @@ def tune(
             "`alsolike parameters --tune` lists them."
         ),
     ] = "",
-    docker: Annotated[
-        bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
-    ] = False,
+    docker: _Docker = False,
     runs: _Runs = RUNS,
 ) -> None:
     """Search settings of the training step on this machine, then run the pipeline with the best."""

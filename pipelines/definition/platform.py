@@ -6,7 +6,7 @@ from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
 from components import images
-from pipelines.definition.environment import Environment, Gpu, Resources
+from pipelines.definition.environment import Environment, Gpu, Resources, SecretKeys
 
 StepName = Literal["resolve", "ingest", "prepare", "train", "evaluate", "deploy", "notify"]
 
@@ -33,12 +33,7 @@ def apply_platform(task: PipelineTask, step: StepName, environment: Environment)
     if step == "train" and environment.gpu:
         _apply_gpu(task, environment.gpu)
     if step == "notify" and environment.webhook:
-        kubernetes.use_secret_as_env(
-            task,
-            environment.webhook.secret,
-            environment.webhook.variables,
-            optional=environment.webhook.optional,
-        )
+        _apply_secret(task, environment.webhook)
 
 
 def _apply_resources(task: PipelineTask, resources: Resources) -> None:
@@ -67,12 +62,11 @@ def _apply_object_store(task: PipelineTask, environment: Environment) -> None:
     if environment.s3_endpoint:
         task.set_env_variable("AWS_ENDPOINT_URL", environment.s3_endpoint)
     if environment.s3:
-        kubernetes.use_secret_as_env(
-            task,
-            environment.s3.secret,
-            environment.s3.variables,
-            optional=environment.s3.optional,
-        )
+        _apply_secret(task, environment.s3)
+
+
+def _apply_secret(task: PipelineTask, keys: SecretKeys) -> None:
+    kubernetes.use_secret_as_env(task, keys.secret, keys.variables, optional=keys.optional)
 
 
 def _apply_gpu(task: PipelineTask, gpu: Gpu) -> None:
