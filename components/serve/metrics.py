@@ -12,7 +12,7 @@ BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 STATUSES = (200, 400, 404, 405, 408, 413, 422, 431, 500, 501, 503)
 COUNTERS = {
     "cold_starts": "answers to customers that the model does not know",
-    "unknown_pairs": "predictions that are null because the customer or the product is unknown",
+    "cold_start_pairs": "predictions for a customer or a product that is unknown",
     "precomputed_lists": "recommendations that were looked up",
     "computed_lists": "recommendations that were computed on request",
     "matrix_products": "products of vectors and items, each for one or more of the computed lists",

@@ -111,7 +111,8 @@ OPERATIONS: dict[Handler, Operation] = {
     ),
     predictions.predict_v1: Operation(
         "predictions",
-        "Stars for pairs, in the KServe V1 and Vertex AI protocol; null where an id is unknown",
+        "Stars for pairs, in the KServe V1 and Vertex AI protocol; an unknown id counts as the "
+        "mean of all, marked as a cold start",
         predictions.PredictResponse,
         body=_Pairs,
         examples=({"instances": [_PAIR]}, _COLUMNS),
@@ -119,9 +120,9 @@ OPERATIONS: dict[Handler, Operation] = {
     ),
     predictions.invocations: Operation(
         "predictions",
-        "Stars for pairs, in SageMaker's protocol: columns get a bare list, and the reasons of its "
-        "nulls in the header x-amzn-sagemaker-custom-attributes",
-        (predictions.PredictResponse, list[float | None]),
+        "Stars for pairs, in SageMaker's protocol: columns get a bare list, and its cold starts in "
+        "the header x-amzn-sagemaker-custom-attributes",
+        (predictions.PredictResponse, list[float]),
         body=_Pairs,
         examples=(_COLUMNS, {"instances": [_PAIR]}),
         errors=(404, *_BODY_ERRORS),

@@ -85,7 +85,7 @@ def model(state: State, _request: Request) -> Response:
                 versions=[state.bundle.version],
                 platform="alsolike",
                 inputs=[_column("customer_id", "BYTES"), _column("product_id", "BYTES")],
-                outputs=[_column("rating", "FP32"), _column("reason", "BYTES")],
+                outputs=[_column("rating", "FP32"), _column("cold_start", "BYTES")],
             )
         )
     )

@@ -13,7 +13,7 @@ from components.serve.state import State
 
 
 class Pair(msgspec.Struct):
-    """Whose rating of what to predict."""
+    """A customer and a product, whose rating is asked for."""
 
     customer_id: Id
     product_id: Id
@@ -28,10 +28,13 @@ class PredictRequest(msgspec.Struct):
 
 
 class PredictResponse(msgspec.Struct, omit_defaults=True):
-    """Stars by pair; null where the model cannot know, with the reason in the same place."""
+    """Stars by pair; where some id is unknown, also what is unknown of each pair, or null.
 
-    predictions: list[float | None]
-    reasons: list[str | None] | None = None
+    An unknown customer counts as the mean of all customers, an unknown product likewise.
+    """
+
+    predictions: list[float]
+    cold_starts: list[str | None] | None = None
 
 
 _KINDS = {"BYTES": str, "INT32": int, "INT64": int, "UINT32": int, "UINT64": int}
@@ -70,7 +73,7 @@ class OutputTensor(msgspec.Struct):
     name: str
     shape: list[int]
     datatype: str
-    data: Sequence[float | str | None]
+    data: Sequence[float | str]
 
 
 class InferResponse(msgspec.Struct, omit_defaults=True):
@@ -85,6 +88,8 @@ class InferResponse(msgspec.Struct, omit_defaults=True):
 _predict_request = msgspec.json.Decoder(PredictRequest)
 _infer_request = msgspec.json.Decoder(InferRequest)
 _encode = msgspec.json.Encoder().encode
+# SageMaker takes no longer value of this header.
+_ATTRIBUTES_LENGTH = 1024
 
 
 def predict_v1(state: State, request: Request) -> Response:
@@ -96,7 +101,7 @@ def predict_v1(state: State, request: Request) -> Response:
 def invocations(state: State, request: Request) -> Response:
     """SageMaker: columns get a bare list, as the original notebook's handler answered.
 
-    A bare list has no room for reasons, so they go where SageMaker passes on what a container
+    A bare list has no room for cold starts, so they go where SageMaker passes on what a container
     wants to add.
     """
     body = read_json(request.body, _predict_request)
@@ -104,9 +109,10 @@ def invocations(state: State, request: Request) -> Response:
     if body.instances is not UNSET:
         return Response(_encode(answer))
     headers = b""
-    if answer.reasons is not None:
-        reasons = sorted({reason for reason in answer.reasons if reason})
-        headers = f"x-amzn-sagemaker-custom-attributes: {', '.join(reasons)}\r\n".encode()
+    if answer.cold_starts is not None:
+        found = "; ".join(f"{i}: {what}" for i, what in enumerate(answer.cold_starts) if what)
+        value = f"cold starts: {found}"[:_ATTRIBUTES_LENGTH]
+        headers = f"x-amzn-sagemaker-custom-attributes: {value}\r\n".encode()
     return Response(_encode(answer.predictions), headers=headers)
 
 
@@ -119,10 +125,10 @@ def infer_v2(state: State, request: Request) -> Response:
     customers, products = (_strings(tensors[name]) for name in ("customer_id", "product_id"))
     answer = _predict(state, customers, products)
     shape = tensors["customer_id"].shape
-    reasons = answer.reasons or [None] * len(customers)
+    cold_starts = answer.cold_starts or [None] * len(customers)
     outputs = [
         OutputTensor("rating", shape, "FP32", answer.predictions),
-        OutputTensor("reason", shape, "BYTES", [reason or "" for reason in reasons]),
+        OutputTensor("cold_start", shape, "BYTES", [unknown or "" for unknown in cold_starts]),
     ]
     wanted = _wanted(body.outputs)
     return Response(
@@ -170,7 +176,7 @@ def _strings(tensor: InputTensor) -> list[str]:
 
 
 def _wanted(outputs: Sequence[RequestedOutput] | None) -> set[str]:
-    known = {"rating", "reason"}
+    known = {"rating", "cold_start"}
     if not outputs:
         return known
     names = {output.name for output in outputs}
@@ -188,20 +194,26 @@ def _predict(state: State, customers: list[str], products: list[str]) -> Predict
     bundle = state.bundle
     if (scorer := bundle.scorer) is None:
         raise HttpError(404, "this model was trained to rank, not to predict ratings")
-    users, items = map(bundle.customers.get, customers), map(bundle.items.get, products)
+    users, items = (
+        list(map(table.get, ids))
+        for table, ids in ((bundle.customers, customers), (bundle.items, products))
+    )
     pairs = list(zip(users, items, strict=True))
     predictions = [
-        None if user is None or item is None else scorer.stars(user, item) for user, item in pairs
+        scorer.cold_start_stars(user, item)
+        if user is None or item is None
+        else scorer.stars(user, item)
+        for user, item in pairs
     ]
-    unknown = predictions.count(None)
-    if not unknown:
+    if None not in users and None not in items:
         return PredictResponse(predictions)
-    state.metrics.add("unknown_pairs", unknown)
-    return PredictResponse(predictions, [_reason(user, item) for user, item in pairs])
+    cold_starts = [_unknown(user, item) for user, item in pairs]
+    state.metrics.add("cold_start_pairs", len(pairs) - cold_starts.count(None))
+    return PredictResponse(predictions, cold_starts)
 
 
-def _reason(user: int | None, item: int | None) -> str | None:
-    """Why there is no prediction, or None if there is one."""
+def _unknown(user: int | None, item: int | None) -> str | None:
+    """What is unknown of a pair, or None."""
     if user is None:
         return "unknown customer" if item is not None else "unknown customer and product"
     return "unknown product" if item is None else None

@@ -1,7 +1,15 @@
 """Stars for one pair of a customer and a product at a time."""
 
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
 from components.artifacts.model import RatingFactors
 from components.artifacts.tensors import Rows
+
+# Bounds the memory that it takes to go through all customers.
+_BLOCK_ROWS = 1 << 16
 
 
 class Scorer:
@@ -19,6 +27,10 @@ class Scorer:
         self._item_biases = factors.item_biases.data
         self._offset = float(factors.offset[0])
         self._lowest, self._highest = map(float, factors.bounds)
+        self._mean_user = _mean(_blocks(users, len(factors.user_biases)), factors.items.shape[1])
+        self._mean_item = factors.items.mean(axis=0, dtype=np.float64)
+        self._mean_user_bias = float(factors.user_biases.mean(dtype=np.float64))
+        self._mean_item_bias = float(factors.item_biases.mean(dtype=np.float64))
 
     def stars(self, user: int, item: int) -> float:
         """The rating that this customer would give this product, within the scale's bounds."""
@@ -31,3 +43,33 @@ class Scorer:
         if stars < self._lowest:
             return self._lowest
         return self._highest if stars > self._highest else stars
+
+    def cold_start_stars(self, user: int | None, item: int | None) -> float:
+        """The rating of a pair whose customer or product is unknown, within the scale's bounds.
+
+        It is the mean, before bounds, of what all customers would give, or all products would get,
+        in place of the unknown one.
+        """
+        left = self._mean_user if user is None else self._users.between(user, user + 1)[0]
+        right = self._mean_item if item is None else self._items[item]
+        stars = (
+            float(left.dot(right))
+            + (self._mean_user_bias if user is None else self._user_biases[user])
+            + (self._mean_item_bias if item is None else self._item_biases[item])
+            + self._offset
+        )
+        return min(max(stars, self._lowest), self._highest)
+
+
+def _blocks(rows: Rows, count: int) -> Iterator[npt.NDArray[np.float32]]:
+    for start in range(0, count, _BLOCK_ROWS):
+        yield rows.between(start, min(start + _BLOCK_ROWS, count))
+
+
+def _mean(blocks: Iterator[npt.NDArray[np.float32]], width: int) -> npt.NDArray[np.float64]:
+    """The mean row, float64 [width]; zeros where there are no rows."""
+    total, count = np.zeros(width), 0
+    for block in blocks:
+        total += block.sum(axis=0, dtype=np.float64)
+        count += len(block)
+    return total / max(count, 1)

@@ -59,12 +59,32 @@ def test_stars_are_predicted_for_instances_and_for_columns(
     assert answer["predictions"] == [pytest.approx(stars(MODEL, 3, 7), abs=1e-5)]
 
 
-def test_an_unknown_id_is_null_with_a_reason(client: httpx.Client) -> None:
-    pairs = [("C000003", "P000007"), ("C000003", "gone"), ("nobody", "P000007")]
+def mean_stars(users: list[int], items: list[int]) -> float:
+    """The mean of all pairs of these, before the bounds of the scale."""
+    assert MODEL.rating is not None
+    unbounded = dataclasses.replace(MODEL.rating, bounds=np.array([-99, 99], np.float32))
+    pairs = np.array([(user, item) for user in users for item in items], np.int32)
+    mean = float(unbounded.predict(pairs[:, 0], pairs[:, 1]).mean(dtype=np.float64))
+    return min(max(mean, 1.0), 5.0)
+
+
+def test_an_unknown_id_gets_the_mean_of_all_and_is_marked(client: httpx.Client) -> None:
+    pairs = [("C000003", "P000007"), ("C000003", "gone"), ("nobody", "P000007"), ("a", "b")]
     instances = [{"customer_id": customer, "product_id": product} for customer, product in pairs]
     answer = client.post(PREDICT, json={"instances": instances}).json()
-    assert answer["predictions"][1:] == [None, None]
-    assert answer["reasons"] == [None, "unknown product", "unknown customer"]
+    users, items = list(range(30)), list(range(50))
+    means = [mean_stars([3], items), mean_stars(users, [7]), mean_stars(users, items)]
+    assert answer["predictions"][1:] == pytest.approx(means, abs=1e-4)
+    both = "unknown customer and product"
+    assert answer["cold_starts"] == [None, "unknown product", "unknown customer", both]
+
+
+def test_a_cold_start_is_marked_in_sagemakers_header(client: httpx.Client) -> None:
+    body = {"customer_id": ["C000003", "nobody"], "product_id": ["P000007", "P000007"]}
+    answer = client.post("/invocations", json=body)
+    assert answer.json()[1] == pytest.approx(mean_stars(list(range(30)), [7]), abs=1e-4)
+    marks = answer.headers["x-amzn-sagemaker-custom-attributes"]
+    assert marks == "cold starts: 1: unknown customer"
 
 
 def test_sagemaker_gets_the_notebooks_list(client: httpx.Client) -> None:
@@ -100,9 +120,10 @@ def test_the_open_inference_protocol_takes_ids_as_integers(
         )
     ]
     assert asked[0] == asked[1]
-    rating, reason = asked[0]["outputs"]
-    assert rating["data"] == [pytest.approx(stars(MODEL, 3, 7), abs=1e-5), None]
-    assert reason["data"] == ["", "unknown customer"]
+    rating, cold_start = asked[0]["outputs"]
+    expected = [stars(MODEL, 3, 7), mean_stars(list(range(30)), [7])]
+    assert rating["data"] == pytest.approx(expected, abs=1e-4)
+    assert cold_start["data"] == ["", "unknown customer"]
 
 
 @pytest.mark.parametrize(
