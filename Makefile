@@ -128,7 +128,7 @@ bench-train: $(READY) ## time training beside the notebook's loop and PyTorch
 	$(BIN)/python -m benchmarks.train
 
 .PHONY: bench-serve
-bench-serve: $(READY) ## time the server beside nginx, KServe's Python server and the notebook's hosting
+bench-serve: $(READY) ## time the server beside nginx, uvicorn, Granian, KServe and the notebook's hosting
 	$(BIN)/python -m benchmarks.serve
 
 .PHONY: bench-images

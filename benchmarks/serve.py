@@ -1,16 +1,18 @@
-"""How fast the server answers, beside nginx, KServe's Python server and the notebook's hosting.
+"""How fast the server answers, beside nginx, uvicorn, Granian, KServe and the notebook's hosting.
 
 `make bench-serve`; the last line of stdout is one JSON object, kept in results/serve.json. A model
 of 100,000 customers × 40,000 products × 64. Every server runs on one core, `wrk` on another; in
-each round all are asked in turn, and figures are medians over the rounds. Our server validates,
-counts metrics and logs every request to a file, as in production. Peers that cannot be installed
+each round all are asked in turn, and figures are medians over the rounds. Our server validates
+and counts metrics, as in production; no server logs its requests. Peers that cannot be installed
 or started (the notebook's needs Java) are left out, with null for their figure.
 
 | figure | of |
 |---|---|
 | `predict_vs_notebook` | requests/s of 2 predictions, 8 connections, over the notebook's handler |
 | `predict_vs_kserve` | the same over KServe's server with the same formula in NumPy |
-| `predict_vs_nginx_c64` | the same, 64 connections, over nginx returning a constant to it |
+| `predict_vs_granian_c64` | the same, 64 connections, over our handlers behind Granian (RSGI) |
+| `predict_vs_uvicorn_c64` | the same over our handlers behind uvicorn (ASGI) |
+| `predict_vs_nginx_c64` | the same over nginx returning a constant to it |
 | `precomputed_vs_nginx_c64` | lists of ten that are looked up over the same constant |
 | `live_top10_p50_vs_bare` | median time of a list of ten, computed, over that of `serve_bare` |
 | `p99_ms_c8` | 99th percentile of the time of 2 predictions, 8 connections |
@@ -33,14 +35,18 @@ from pathlib import Path
 
 from benchmarks.serve_model import export, make_bundles, make_requests
 from benchmarks.serve_systems import (
+    GRANIAN,
     KSERVE,
     NOTEBOOK,
+    UVICORN,
     System,
     environment_with,
+    granian,
     kserve,
     nginx,
     notebook,
     ours,
+    uvicorn,
 )
 from components.artifacts.model import Model
 
@@ -139,7 +145,9 @@ def make_loads(bundle: Path) -> dict[str, Load]:
         "kserve_c8": Load("kserve", *pairs, 8),
         "predict_c8": Load("live", *pairs, 8),
         "nginx_c64": Load("nginx", *pairs, 64),
+        "uvicorn_c64": Load("uvicorn", *pairs, 64),
         "predict_c64": Load("live", *pairs, 64),
+        "granian_c64": Load("granian", *pairs, 64),
         "precomputed_c64": Load("with_lists", *customers, 64),
         "top10_c1": Load("live", *customers, 1),
         "top10_c64": Load("live", *customers, 64),
@@ -155,10 +163,15 @@ def start_all(
         "live": stack.enter_context(ours(live, folder, core)),
         "with_lists": stack.enter_context(ours(with_lists, folder, core)),
     }
-    for name, requirements, peer in (("kserve", KSERVE, kserve), ("notebook", NOTEBOOK, notebook)):
+    for name, requirements, peer, model in (
+        ("uvicorn", UVICORN, uvicorn, live),
+        ("granian", GRANIAN, granian, live),
+        ("kserve", KSERVE, kserve, CACHE),
+        ("notebook", NOTEBOOK, notebook, CACHE),
+    ):
         try:
             python = environment_with(CACHE.parent / "peers-serve" / name, requirements)
-            systems[name] = stack.enter_context(peer(python, CACHE, folder, core))
+            systems[name] = stack.enter_context(peer(python, model, folder, core))
         except (RuntimeError, subprocess.CalledProcessError) as error:
             print(f"{requirements[0]} cannot be had here and is left out: {error}", flush=True)
     return systems
@@ -193,6 +206,8 @@ def summarize(rounds: list[Figures]) -> dict[str, float | None]:
     return {
         "predict_vs_notebook": ratio("predict_c8", "notebook_c8"),
         "predict_vs_kserve": ratio("predict_c8", "kserve_c8"),
+        "predict_vs_granian_c64": ratio("predict_c64", "granian_c64"),
+        "predict_vs_uvicorn_c64": ratio("predict_c64", "uvicorn_c64"),
         "predict_vs_nginx_c64": ratio("predict_c64", "nginx_c64"),
         "precomputed_vs_nginx_c64": ratio("precomputed_c64", "nginx_c64"),
         "live_top10_p50_vs_bare": ratio("top10_c1", "bare", "p50_ms"),

@@ -21,6 +21,9 @@ KSERVE = ("kserve==0.21.0",)
 NOTEBOOK = ("multi-model-server==1.1.11", "mxnet==1.9.1", "numpy==1.23.5", "pandas==2.3.3")
 _SECONDS_TO_START = 60
 _HERE = Path(__file__).parent
+_THIS_PACKAGE = ("--editable", f"{_HERE.parent}[serve]")
+UVICORN = ("uvicorn==0.54.0", "uvloop", "httptools", *_THIS_PACKAGE)
+GRANIAN = ("granian==2.8.7", "uvloop", *_THIS_PACKAGE)
 
 _NGINX = """
 daemon off;
@@ -65,10 +68,11 @@ class System:
 
 @contextmanager
 def ours(bundle: Path, folder: Path, core: int) -> Iterator[System]:
-    """One worker, with its access log in a file."""
+    """One worker, without a log of its requests, as the others."""
     port = free_port()
     command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", f"--port={port}"]
-    with _running([*command, "--workers=1"], folder, core, port, "/v2/health/ready") as system:
+    command += ["--workers=1", "--no-access-log"]
+    with _running(command, folder, core, port, "/v2/health/ready") as system:
         yield system
 
 
@@ -81,6 +85,34 @@ def nginx(answer: str, folder: Path, core: int) -> Iterator[System]:
     command = ["nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"]
     with _running(command, folder, core, port, "/") as system:
         yield system
+
+
+@contextmanager
+def uvicorn(python: Path, bundle: Path, folder: Path, core: int) -> Iterator[System]:
+    """The same handlers behind uvicorn, with the loop and the parser that it is fastest with."""
+    port, program = free_port(), python.with_name("uvicorn")
+    command = [str(program), "--factory", "benchmarks.serve_frameworks:make_asgi", f"--port={port}"]
+    command += ["--loop=uvloop", "--http=httptools", "--no-access-log", "--log-level=warning"]
+    with _running(command, folder, core, port, "/v2/health/ready", None, _bundle(bundle)) as system:
+        yield system
+
+
+@contextmanager
+def granian(python: Path, bundle: Path, folder: Path, core: int) -> Iterator[System]:
+    """The same handlers behind Granian, by RSGI, its fastest protocol."""
+    port, program = free_port(), python.with_name("granian")
+    command = [str(program), "--factory", "benchmarks.serve_frameworks:make_rsgi", f"--port={port}"]
+    command += ["--interface=rsgi", "--loop=uvloop", "--workers=1", "--log-level=warning"]
+    with _running(command, folder, core, port, "/v2/health/ready", None, _bundle(bundle)) as system:
+        yield system
+
+
+def _bundle(folder: Path) -> dict[str, str]:
+    return {
+        "BENCHMARK_BUNDLE": str(folder),
+        "PYTHONPATH": str(_HERE.parent),
+        "OPENBLAS_NUM_THREADS": "1",  # as a worker of our server has it
+    }
 
 
 @contextmanager
