@@ -51,7 +51,7 @@ class FakeCluster:
     """Objects by kind and name.
 
     Attributes:
-        problem: what keeps new pods from getting ready: image, silence, deadline, or nothing.
+        problem: what keeps new pods from getting ready: image, silence, deadline, refusal, or nothing.
         forbidden: verb and kind of what nobody may do.
         installed: the API versions there are.
         asked: the versions of InferenceServices that ever got requests.
@@ -218,6 +218,10 @@ class FakeCluster:
         if self.problem == "deadline":
             late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
             status["conditions"] = [unavailable, late]
+        elif self.problem == "refusal":
+            message = f'pods "{name}-abcde" is forbidden: violates PodSecurity "restricted:latest"'
+            refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+            status["conditions"] = [unavailable, refused | {"message": message}]
         elif self.problem:
             status["conditions"] = [unavailable]
         return bool(self.problem)

@@ -183,6 +183,18 @@ def test_a_version_that_does_not_get_ready_changes_nothing(
     assert current_version(store) == old.release.version
 
 
+@pytest.mark.parametrize("mode", ["standard"])
+def test_a_version_whose_pods_are_refused_is_told_at_once(
+    cluster: FakeCluster, versions: Versions, store: FolderStore, mode: str
+) -> None:
+    old, new = versions
+    cluster.problem = "refusal"
+    with pytest.raises(UserError, match="its pods are refused: .* is forbidden: violates"):
+        roll_out(settings(new, kserve_mode=mode), store, new.release)
+    cluster.problem = ""
+    assert cluster.shares() == {old.release.version: 100}
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_wrong_answer_changes_nothing_and_is_told(
     cluster: FakeCluster, versions: Versions, store: FolderStore, tmp_path: Path, mode: str

@@ -95,6 +95,7 @@ def test_ready_of_the_specification_before_is_not_believed(
         ("silence", r"was not ready \(0 of 3 replicas available: no minimum availability\) within"),
         ("image", "ImagePullBackOff: no such image: check serve_image"),
         ("deadline", "does not get ready"),
+        ("refusal", 'its pods are refused: pods "recommender-green-abcde" is forbidden: violates'),
     ],
 )
 def test_a_version_that_does_not_get_ready_is_taken_down(

@@ -110,7 +110,7 @@ def wait_for_deployment(
         seconds: how long to wait.
 
     Raises:
-        UserError: if a pod waits for what will not come, or the time is up.
+        UserError: if a pod is refused or waits for what will not come, or the time is up.
     """
     seen: Object = {}
 
@@ -119,12 +119,20 @@ def wait_for_deployment(
         if seen and is_observed(seen) and labels.items() <= _pod_labels(seen).items():
             if _is_complete(seen):
                 return seen
-            if condition(seen, "Progressing").get("reason") == "ProgressDeadlineExceeded":
-                raise UserError(f"Deployment {name} does not get ready: {_missing(seen)}")
+            _complain(seen, name)
         cluster.complain_about_pods(labels)
         return None
 
     poll(look, lambda: f"Deployment {name} was not ready ({_missing(seen)})", seconds)
+
+
+def _complain(deployment: Object, name: str) -> None:
+    """See whether Kubernetes has given up, or cannot even create the pods."""
+    refused = condition(deployment, "ReplicaFailure")
+    if refused.get("status") == "True":
+        raise UserError(f"Deployment {name}: its pods are refused: {refused.get('message')}")
+    if condition(deployment, "Progressing").get("reason") == "ProgressDeadlineExceeded":
+        raise UserError(f"Deployment {name} does not get ready: {_missing(deployment)}")
 
 
 def _is_complete(deployment: Object) -> bool:
