@@ -30,10 +30,15 @@ COOKIE_VARIABLE = "ALSOLIKE_KFP_COOKIE"
 _REQUEST_SECONDS = 60
 _RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 _FORWARD_SECONDS = 30
+_UPLOAD_FAILED = "Failed to create a pipeline"
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+
+
+class CredentialsError(UserError):
+    """Kubeflow Pipelines does not know who asks."""
 
 
 @dataclass(frozen=True)
@@ -80,32 +85,37 @@ class Session:
                 if may_exist and (found := find()) is not None:
                     return found
                 if pause is None or not _is_transient(error):
-                    raise UserError(self._explain(what, error)) from error
+                    raise self._refusal(what, error) from error
                 logger.info("no answer yet, asking again: %s", what)
                 time.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _explain(self, what: str, error: Exception) -> str:
+    def _refusal(self, what: str, error: Exception) -> UserError:
         if not isinstance(error, ApiException) or not error.status:
             # Of many tries urllib3 tells the URL at length, and apart from it what went wrong.
             cause = getattr(error, "reason", None) or error
-            return (
+            return UserError(
                 f"cannot {what}: {self.endpoint} does not answer ({_first_line(cause)}): "
                 "check the endpoint and the network"
             )
         said = _server_message(error)
         if error.status == 401 or 300 <= error.status < 400:
-            return (
+            return CredentialsError(
                 f"cannot {what}: {self.endpoint} does not accept the credentials "
                 f"(access {self.settings.access}): sign in again; a token's audience must be "
                 "pipelines.kubeflow.org"
             )
         if error.status == 403:
-            return (
+            return UserError(
                 f"cannot {what}: not allowed in namespace {self.settings.namespace} ({said}): "
                 "bind the role alsolike-submit of pipelines/manifests to your account"
             )
-        return f"cannot {what}: {self.endpoint} answers {error.status} ({said})"
+        # An upload that is not allowed and one that is damaged get the same answer.
+        hint = ": check that your account has the role alsolike-submit of pipelines/manifests"
+        return UserError(
+            f"cannot {what}: {self.endpoint} answers {error.status} ({said})"
+            f"{hint if said.startswith(_UPLOAD_FAILED) else ''}"
+        )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from kfp_server_api import GoogleRpcStatus, V2beta1Run
 from components.errors import UserError
 from pipelines.definition.environment import Environment
 from pipelines.definition.package import Package
-from pipelines.kubeflow.client import Session
+from pipelines.kubeflow.client import CredentialsError, Session
 from pipelines.kubeflow.versions import find_version, named, publish
 
 _POLL_SECONDS = 5.0
@@ -87,7 +87,7 @@ def follow(session: Session, run_id: str, package: Package, say: Say) -> bool:
     shown: dict[str, str] = {}
     while True:
         try:
-            run = session.ask("look at the run", partial(session.client.get_run, run_id))
+            run = _look_at(session, run_id)
         except UserError as error:
             raise UserError(f"{error}; the run itself goes on: {session.run_url(run_id)}") from None
         for step, state, reason in _step_states(run, package):
@@ -98,6 +98,17 @@ def follow(session: Session, run_id: str, package: Package, say: Say) -> bool:
             say(f"the run {run.state.lower()}{_reason(run.error)}")
             return bool(run.state == "SUCCEEDED")
         time.sleep(_POLL_SECONDS)
+
+
+def _look_at(session: Session, run_id: str) -> V2beta1Run:
+    """A run as it is now."""
+    look = partial(session.ask, "look at the run", partial(session.client.get_run, run_id))
+    try:
+        return look()
+    except CredentialsError:
+        # While Kubeflow cannot ask Kubernetes whose token it is, it refuses every token.
+        time.sleep(_POLL_SECONDS)
+        return look()
 
 
 def find_experiment(session: Session) -> str | None:

@@ -328,6 +328,8 @@ def _check_access(fake: FakeKubeflow, headers: Any, path: str) -> Answer | None:
     if fake.token and headers.get("Authorization") != f"Bearer {fake.token}":
         return _refusal(401, "the token is not valid")
     if any(part in path for part in fake.forbidden):
+        if "/upload" in path:  # as the real one does, which drops the reason
+            return 400, {"error_message": "Failed to create a pipeline version"}
         return _refusal(403, "User 'ci' is not authorized")
     return None
 

@@ -201,6 +201,29 @@ def test_a_token_that_expires_while_waiting_says_that_the_run_goes_on(
     assert "the run itself goes on: http" in str(result.exception)
 
 
+def test_waiting_outlives_one_refusal_of_the_token(run_submit: Submit, fake: FakeKubeflow) -> None:
+    """Kubeflow answers 401 to everybody while it cannot reach the Kubernetes API."""
+    fake.story = [{"state": "RUNNING"}, {"state": "SUCCEEDED"}]
+    fake.fail("GET", "/runs/[^/]+", 401)
+    assert run_submit("--wait").exit_code == 0
+
+
+def test_waiting_ends_when_the_token_is_refused_again(
+    run_submit: Submit, fake: FakeKubeflow
+) -> None:
+    fake.fail("GET", "/runs/[^/]+", 401, times=2)
+    result = run_submit("--wait")
+    assert "does not accept the credentials" in str(result.exception)
+    assert "the run itself goes on: http" in str(result.exception)
+
+
+def test_an_upload_without_the_right_names_the_role(run_submit: Submit, fake: FakeKubeflow) -> None:
+    fake.forbidden = ("/upload_version",)
+    error = str(run_submit().exception)
+    assert "answers 400 (Failed to create a pipeline version): check that your account" in error
+    assert "alsolike-submit" in error
+
+
 def test_a_file_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "pipeline.yaml"
     file.write_text("a: [1\n")
