@@ -51,7 +51,8 @@ class FakeCluster:
     """Objects by kind and name.
 
     Attributes:
-        problem: what keeps new pods from getting ready: image, silence, deadline, refusal, or nothing.
+        problem: what keeps new pods from getting ready: image, silence, deadline, refusal; or
+            nothing.
         forbidden: verb and kind of what nobody may do.
         installed: the API versions there are.
         asked: the versions of InferenceServices that ever got requests.

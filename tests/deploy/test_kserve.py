@@ -189,7 +189,7 @@ def test_a_version_whose_pods_are_refused_is_told_at_once(
 ) -> None:
     old, new = versions
     cluster.problem = "refusal"
-    with pytest.raises(UserError, match="its pods are refused: .* is forbidden: violates"):
+    with pytest.raises(UserError, match=r"its pods are refused: .* is forbidden: violates"):
         roll_out(settings(new, kserve_mode=mode), store, new.release)
     cluster.problem = ""
     assert cluster.shares() == {old.release.version: 100}
