@@ -1,9 +1,10 @@
 """The commands on what is deployed: list the versions, go back, let one serve."""
 
 import logging
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -129,6 +130,12 @@ def _settings(environment: str, param: list[str] | None) -> DeploySettings:
     given = parse_assignments(param or [])
     for name in given.keys() - DeploySettings.model_fields.keys():
         raise unknown_parameter("the deploy step", name, DeploySettings.model_fields)
-    known = load_environment(environment).defaults() if environment else {}
+    known: dict[str, Any] = {}
+    if environment:
+        there = load_environment(environment)
+        known = there.defaults()
+        # As the deploy step has them, for the store, and for the servers that it brings up.
+        for variable, value in there.store_variables().items():
+            os.environ.setdefault(variable, value)
     own = {name: known[name] for name in known.keys() & DeploySettings.model_fields.keys()}
     return DeploySettings.model_validate(own | {"canary_percent": 100} | given)

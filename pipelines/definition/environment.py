@@ -225,6 +225,11 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
         """The defaults of the pipeline's parameters, the place of the server's image among them."""
         return {"serve_image": self.image(images.SERVE), **self.parameters}
 
+    def store_variables(self) -> dict[str, str]:
+        """The variables by which every client of S3 finds the store."""
+        endpoint = {"AWS_ENDPOINT_URL": self.s3_endpoint} if self.s3_endpoint else {}
+        return {"AWS_DEFAULT_REGION": self.region, **endpoint}
+
     @property
     def ui(self) -> str:
         """URL of the UI; empty if it is not known."""

@@ -58,9 +58,8 @@ def _apply_resources(task: PipelineTask, resources: Resources) -> None:
 
 
 def _apply_object_store(task: PipelineTask, environment: Environment) -> None:
-    task.set_env_variable("AWS_DEFAULT_REGION", environment.region)
-    if environment.s3_endpoint:
-        task.set_env_variable("AWS_ENDPOINT_URL", environment.s3_endpoint)
+    for variable, value in environment.store_variables().items():
+        task.set_env_variable(variable, value)
     if environment.s3:
         _apply_secret(task, environment.s3)
 

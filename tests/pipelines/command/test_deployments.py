@@ -1,17 +1,21 @@
 """`alsolike deployments`: what it lists, and which version serves afterwards."""
 
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
-from components.artifacts.bundles import FolderStore
+from components.artifacts.bundles import FolderStore, S3Store
 from components.deploy.deploy import deploy
 from components.deploy.settings import DeploySettings
 from components.errors import UserError
 from pipelines.command.main import app
+from pipelines.local.object_store import ObjectStore
 from tests.serve.bundles import make_model, write_bundle
 
 
@@ -35,7 +39,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]
 
 
 def alsolike(*arguments: str) -> str:
-    result = CliRunner().invoke(app, ["deployments", *arguments])
+    with patch.dict(os.environ):  # the command tells boto3 by it of the environment's store
+        result = CliRunner().invoke(app, ["deployments", *arguments])
     if result.exception:
         raise result.exception
     return result.output
@@ -87,6 +92,24 @@ def test_takes_an_environments_parameters_and_no_unknown_ones() -> None:
         alsolike("list", "-p", "epochs=3")
     with pytest.raises(ValueError, match="needs a destination that begins with s3://"):
         alsolike("list", "-e", "prod", "-p", "destination=here", "-p", "target=kserve")
+
+
+def test_looks_into_the_store_of_the_environment(
+    object_store: ObjectStore,
+    bucket: str,
+    deployed: tuple[Path, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, versions = deployed
+    S3Store(f"s3://{bucket}/models").add(folder / "versions" / versions[0])
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    content = yaml.safe_load(Path("pipelines/environments/dev.yaml").read_text())
+    content |= {"s3_endpoint": object_store.environment["AWS_ENDPOINT_URL"]}
+    file = tmp_path / "there.yaml"
+    file.write_text(yaml.safe_dump(content))
+    listed = alsolike("list", "-e", str(file), "-p", f"destination=s3://{bucket}/models")
+    assert states(listed) == {versions[0]: "stored"}
 
 
 def test_verifies_every_stored_version(tmp_path: Path) -> None:
