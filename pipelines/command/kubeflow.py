@@ -1,4 +1,4 @@
-"""The commands that talk to Kubeflow: submit, schedules plan and apply, doctor."""
+"""The commands that talk to Kubeflow: submit, follow, schedules plan and apply, doctor."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,8 @@ from pipelines.definition.parameters import check_settings
 from pipelines.kubeflow.client import connect
 from pipelines.kubeflow.doctor import examine
 from pipelines.kubeflow.schedules import apply_change, plan, read_schedules
-from pipelines.kubeflow.submit import describe, ensure_experiment, follow, start
+from pipelines.kubeflow.submit import describe, ensure_experiment, start
+from pipelines.kubeflow.submit import follow as follow_run
 from pipelines.kubeflow.versions import find_version, git_revision, publish
 
 EnvironmentOption = Annotated[
@@ -88,8 +89,22 @@ def submit(
                 describe(session, target, compiled, revision, values, say=typer.echo)
                 return
             run_id = start(session, target, compiled, revision, values, say=typer.echo)
-            if wait and not follow(session, run_id, compiled, say=typer.echo):
+            if wait and not follow_run(session, run_id, compiled, say=typer.echo):
                 raise typer.Exit(1)
+
+
+def follow(
+    run: Annotated[str, typer.Argument(help="Id of the run, the end of its page's address.")],
+    environment: EnvironmentOption = "dev",
+    package: PackageOption = None,
+    endpoint: EndpointOption = None,
+    access: AccessOption = None,
+) -> None:
+    """Follow a run that was submitted before; the exit code is 0 only if it succeeds."""
+    target = load_environment(environment, endpoint=endpoint, access=access)
+    with _compiled(target, package) as compiled, connect(target.kubeflow) as session:
+        if not follow_run(session, run, compiled, say=typer.echo):
+            raise typer.Exit(1)
 
 
 @schedules.command("plan")

@@ -200,6 +200,7 @@ def sample_data(
 
 
 app.command()(remote.submit)
+app.command()(remote.follow)
 app.command()(remote.doctor)
 app.add_typer(remote.schedules, name="schedules")
 app.add_typer(deployments.app, name="deployments")

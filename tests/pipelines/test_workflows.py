@@ -11,6 +11,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github" / "workflows"
+GITHUB_MINUTES = 360
+"""After how long GitHub ends a job on its own machines."""
 WORKFLOWS = sorted(FOLDER.glob("*.yml"))
 
 
@@ -45,7 +47,7 @@ def test_nothing_is_permitted_but_by_a_job(file: Path) -> None:
     for job in jobs(file).values():
         writes = {scope for scope, right in job["permissions"].items() if right == "write"}
         assert writes <= {"packages", "pull-requests"}
-        assert "timeout-minutes" in job
+        assert job["timeout-minutes"] <= GITHUB_MINUTES
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)

@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer import Typer
 from typer.testing import CliRunner, Result
 
 from components.errors import UserError
-from pipelines.command import kubeflow as remote
+from pipelines.command.main import app
 from pipelines.definition.environment import Access, Environment
 from pipelines.definition.package import Package, parse_assignments, read_package
 from pipelines.kubeflow import submit
@@ -30,9 +29,7 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run_submit(fake: FakeKubeflow, package: Package) -> Submit:
-    app = Typer()
-    app.command()(remote.submit)
-    fixed = ["--package", str(package.path), "--endpoint", fake.endpoint]
+    fixed = ["submit", "--package", str(package.path), "--endpoint", fake.endpoint]
     fixed += ["--access", "anonymous", "--revision", "4f2c1a9"]
     return lambda *options: CliRunner().invoke(app, [*fixed, *options])
 
@@ -181,6 +178,19 @@ def test_a_run_that_does_not_succeed_ends_with_its_reason_and_exit_code_1(
     result = run_submit("--wait")
     assert result.exit_code == 1
     assert f"the run {state.lower()}: OOMKilled" in result.stdout
+
+
+@pytest.mark.parametrize(("state", "exit_code"), [("SUCCEEDED", 0), ("FAILED", 1)])
+def test_the_following_of_a_run_is_taken_up_again(
+    run_submit: Submit, fake: FakeKubeflow, package: Package, state: str, exit_code: int
+) -> None:
+    run_id = run_submit().stdout.strip().rpartition("/")[2]
+    fake.story = [{"state": "RUNNING", "tasks": {"train": "RUNNING"}}, {"state": state}]
+    where = ["--package", str(package.path), "--endpoint", fake.endpoint, "--access", "anonymous"]
+    result = CliRunner().invoke(app, ["follow", run_id, *where])
+    assert result.exit_code == exit_code
+    assert "train      running" in result.stdout
+    assert f"the run {state.lower()}" in result.stdout
 
 
 def test_waiting_outlives_short_faults(run_submit: Submit, fake: FakeKubeflow) -> None:
