@@ -16,7 +16,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from components.errors import UserError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 VERSIONS = "versions"
 CURRENT = "current"
@@ -83,6 +84,13 @@ class BundleStore(Protocol):
     def make_current(self, version: str) -> None:
         """Let a stored version be the current one."""
 
+    def remove(self, versions: Collection[str]) -> None:
+        """Delete stored versions, also from the history.
+
+        Raises:
+            UserError: if one of them is the current one; nothing is deleted then.
+        """
+
 
 def open_store(location: str) -> BundleStore:
     """The store at a folder or an `s3://bucket/prefix`; it need not exist yet."""
@@ -112,6 +120,20 @@ def previous_version(store: BundleStore) -> str | None:
     """The version that served before the current one, or None."""
     history = store.history()
     return history[-2] if len(history) > 1 else None
+
+
+def dispensable_versions(store: BundleStore, keep: int) -> list[str]:
+    """The versions that may be removed if the last `keep` that have been current are kept.
+
+    What was stored after the oldest of these is kept too: it may be a canary, or a version whose
+    deployment has not ended.
+    """
+    kept = store.history()[-keep:]
+    if not kept:
+        return []
+    oldest = min(store.describe(version).stored_at for version in kept)
+    others = sorted(set(store.versions()) - set(kept))
+    return [version for version in others if store.describe(version).stored_at < oldest]
 
 
 def version_of(bundle: Path) -> str:
@@ -188,13 +210,22 @@ class FolderStore:
 
     def make_current(self, version: str) -> None:
         """Switch the link in one rename; of deployments at the same time, one after the other."""
-        self.fetch(version, self._folder)
         with _locked(self._folder), _aside(self._folder) as partial:
-            history = _with_last(self.history(), version)
-            (partial / HISTORY).write_text(json.dumps(history) + "\n")
-            (partial / HISTORY).replace(self._folder / HISTORY)
+            self.fetch(version, self._folder)
+            self._replace_history(_with_last(self.history(), version), partial)
             (partial / CURRENT).symlink_to(Path(VERSIONS) / version)
             (partial / CURRENT).replace(self.current)
+
+    def remove(self, versions: Collection[str]) -> None:
+        """Delete stored versions, each by one rename, also from the history."""
+        with _locked(self._folder), _aside(self._folder) as partial:
+            self._replace_history(_without(self.history(), versions, self.location), partial)
+            for version in versions:
+                (self._folder / VERSIONS / version).rename(partial / version)
+
+    def _replace_history(self, history: list[str], partial: Path) -> None:
+        (partial / HISTORY).write_text(json.dumps(history) + "\n")
+        (partial / HISTORY).replace(self._folder / HISTORY)
 
 
 class S3Store:
@@ -206,14 +237,11 @@ class S3Store:
         self._bucket, self._prefix = bucket, PurePosixPath(prefix)
 
     def versions(self) -> list[str]:
-        """All versions, in no order."""
-        start = f"{self._key(VERSIONS)}/"
+        """All versions that were stored to their end, in no order."""
         with _explained(self.location):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=start, Delimiter="/"
-            )
-            folders = [folder for page in pages for folder in page.get("CommonPrefixes", [])]
-        return [folder["Prefix"].removeprefix(start).rstrip("/") for folder in folders]
+            keys = [PurePosixPath(entry["Key"]) for entry in self._objects(VERSIONS)]
+        folder = self._prefix / VERSIONS
+        return [key.parent.name for key in keys if key == folder / key.parent.name / MANIFEST]
 
     def history(self) -> list[str]:
         """Versions that have been current, the oldest first, the current one last."""
@@ -249,10 +277,7 @@ class S3Store:
         folder = into / version
         start = f"{self._key(VERSIONS, version)}/"
         with _explained(self.location):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=start
-            )
-            for entry in (entry for page in pages for entry in page.get("Contents", [])):
+            for entry in self._objects(VERSIONS, version):
                 name = PurePosixPath(entry["Key"].removeprefix(start))
                 if name.is_absolute() or ".." in name.parts:
                     raise UserError(f"{self.location}: {entry['Key']} leads out of its version")
@@ -270,10 +295,28 @@ class S3Store:
         """
         if version not in self.versions():
             raise UserError(f"{self.location} has no version {version}: it has {_names(self)}")
+        self._change_history(lambda history: _with_last(history, version))
+
+    def remove(self, versions: Collection[str]) -> None:
+        """Delete stored versions, also from the history; of each, the manifest goes first."""
+        self._change_history(lambda history: _without(history, versions, self.location))
+        with _explained(self.location):
+            for version in versions:
+                keys = [entry["Key"] for entry in self._objects(VERSIONS, version)]
+                for key in sorted(keys, key=lambda key: not key.endswith(f"/{MANIFEST}")):
+                    self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def _objects(self, *folder: str) -> Iterator["ObjectTypeDef"]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=f"{self._key(*folder)}/"
+        )
+        return (entry for page in pages for entry in page.get("Contents", []))
+
+    def _change_history(self, change: Callable[[list[str]], list[str]]) -> None:
         with _explained(self.location):
             while True:
                 history, tag = self._tagged_history()
-                if self._replace_history(_with_last(history, version), tag):
+                if self._replace_history(change(history), tag):
                     return
 
     def _tagged_history(self) -> tuple[list[str], str | None]:
@@ -385,6 +428,12 @@ def _is_whole(store: BundleStore, version: str, into: Path) -> bool:
 
 def _with_last(history: list[str], version: str) -> list[str]:
     return [*(past for past in history if past != version), version]
+
+
+def _without(history: list[str], versions: Collection[str], location: str) -> list[str]:
+    if history and history[-1] in versions:
+        raise UserError(f"{location}: {history[-1]} is current and cannot be removed")
+    return [past for past in history if past not in versions]
 
 
 def _names(store: BundleStore) -> str:

@@ -1,4 +1,4 @@
-"""The commands on what is deployed: list the versions, go back, let one serve."""
+"""The commands on what is deployed: list, verify and prune the versions, go back, let one serve."""
 
 import logging
 import os
@@ -12,6 +12,7 @@ from components.artifacts.bundles import (
     BundleStore,
     StoredVersion,
     current_version,
+    dispensable_versions,
     open_store,
     previous_version,
 )
@@ -79,6 +80,28 @@ def _is_sound(store: BundleStore, version: str) -> bool:
             return False
     typer.echo(f"{version}  sound")
     return True
+
+
+@app.command()
+def prune(
+    keep: Annotated[
+        int, typer.Option(min=2, help="How many to keep of the versions that have served.")
+    ],
+    environment: EnvironmentOption = "",
+    param: ParamOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove old versions: never the one that serves, the one before it, or a newer one."""
+    store = open_store(_settings(environment, param).destination)
+    versions = dispensable_versions(store, keep)
+    if versions and not dry_run:
+        store.remove(versions)
+    for version in versions:
+        typer.echo(f"{version}  {'would be removed' if dry_run else 'removed'}")
+    if not versions:
+        typer.echo(f"there is nothing to remove at {store.location}")
 
 
 @app.command()

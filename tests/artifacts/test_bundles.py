@@ -120,6 +120,20 @@ def test_of_the_same_bundle_stored_twice_at_the_same_time_one_is_kept(
     assert version_of(tmp_path / "store" / "versions" / stored[0]) == stored[0]
 
 
+def test_a_removed_version_is_gone_and_the_current_one_stays(
+    store: BundleStore, bundles: list[Path], tmp_path: Path
+) -> None:
+    old, new = (store.add(bundle) for bundle in bundles[:2])
+    store.make_current(old)
+    store.make_current(new)
+    with pytest.raises(UserError, match=f"{new} is current and cannot be removed"):
+        store.remove([old, new])
+    assert store.history() == [old, new]
+    store.remove([old])
+    assert (store.versions(), store.history()) == ([new], [new])
+    assert store.fetch(new, tmp_path / "fetched").is_dir()
+
+
 def test_an_unknown_version_is_refused_with_those_there_are(
     store: BundleStore, bundles: list[Path]
 ) -> None:

@@ -71,7 +71,7 @@ def test_a_format_is_found_by_the_first_line(name: str) -> None:
     assert found(FIRST_LINES[name] + "\nwhatever") == name
 
 
-@pytest.mark.parametrize("name", FORMATS.keys() - {"parquet"})
+@pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"parquet"}))
 def test_compression_and_a_byte_order_mark_change_nothing(name: str) -> None:
     content = gzip.compress(b"\xef\xbb\xbf" + FIRST_LINES[name].encode() + b"\r\n" + NOISE)
     assert head_of(content[:-20], URI) == head_of(FIRST_LINES[name].encode(), URI)

@@ -125,3 +125,28 @@ def test_verifies_every_stored_version(tmp_path: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(UserError, match=f"damaged versions: {versions[0]}: deploy"):
         alsolike("verify", *where)
+
+
+def test_prunes_old_versions_but_none_that_may_be_needed(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    store, where = FolderStore(folder), ("-p", f"destination={folder}")
+    assert alsolike("prune", "--keep=2", *where) == f"there is nothing to remove at {folder}\n"
+    versions = [
+        store.add(write_bundle(tmp_path / str(seed), make_model(seed=seed))) for seed in range(6)
+    ]
+    # The second was never current, and the last one is a canary.
+    first, second, third, fourth, fifth, canary = versions
+    for version in (first, third, fourth, fifth):
+        store.make_current(version)
+    listed = "".join(f"{version}  removed\n" for version in sorted([first, second, third]))
+    planned = alsolike("prune", "--keep=2", "--dry-run", *where)
+    assert planned == listed.replace("removed", "would be removed")
+    assert len(store.versions()) == 6
+    assert alsolike("prune", "--keep=2", *where) == listed
+    assert sorted(store.versions()) == sorted([fourth, fifth, canary])
+    assert states(alsolike("list", *where)) == {
+        fifth: "serves",
+        fourth: "previous",
+        canary: "stored",
+    }
+    assert store.fetch(fourth, tmp_path).is_dir()  # what a rollback needs
