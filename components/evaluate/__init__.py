@@ -1,1 +1,1 @@
-"""Measures a model against baselines and the deployed one, and says whether it may go live."""
+"""Evaluate: measure a model against baselines and the deployed model, and decide on deployment."""

@@ -18,7 +18,7 @@ class EvaluateCommand(  # type: ignore[misc]
     extra="forbid",
     cli_prog_name="python -m components.evaluate",
 ):
-    """Measure a model against baselines and the deployed one, and judge it."""
+    """Measure a model against baselines and the deployed model, and decide on its deployment."""
 
     ratings: Path = Field(description="Folder of the ratings artifact.")
     splits: Path = Field(description="Folder of the splits artifact.")

@@ -1,4 +1,4 @@
-"""What any model has to beat: rating and ranking without machine learning."""
+"""The baselines that a model must beat: simple predictions of stars and simple rankings."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from components.artifacts.splits import Ratings
 from components.evaluate.metrics import Values
 from components.evaluate.top_lists import best_in_order, best_unseen
 
-# Rules come from the newest ratings of each customer: a long history says less and costs more.
+# The newest ratings of each customer that are counted: older ones tell less, at more cost.
 _HISTORY = 50
 # The strongest rules of each product are kept, as in item-based top-N (Deshpande, Karypis 2004).
 _RULES = 200
@@ -23,10 +23,12 @@ _SHRINKAGES = (1.0, 3.0, 10.0, 30.0, 100.0)
 
 @dataclass(frozen=True)
 class Biases:
-    """Stars as `offset + users[u] + items[i]`.
+    """Predicts stars as `offset + users[u] + items[i]`.
 
     Attributes:
-        offset: in stars. users: float64 [customers]. items: float64 [products].
+        offset: in stars.
+        users: the biases of customers, in stars, float64 [customers].
+        items: the biases of products, in stars, float64 [products].
     """
 
     offset: float
@@ -40,12 +42,24 @@ class Biases:
 
 
 def global_mean(ratings: Ratings, customers: int, products: int) -> Biases:
-    """Everyone gives everything the mean of all stars."""
+    """Predict the mean of all stars.
+
+    Args:
+        ratings: the ratings to learn from.
+        customers: the number of customers.
+        products: the number of products.
+    """
     return Biases(_mean(ratings), np.zeros(customers), np.zeros(products))
 
 
 def item_mean(ratings: Ratings, customers: int, products: int) -> Biases:
-    """Everyone gives a product its mean; a product without ratings the mean of all."""
+    """Predict the mean of the product; for a product without ratings the mean of all.
+
+    Args:
+        ratings: the ratings to learn from.
+        customers: the number of customers.
+        products: the number of products.
+    """
     offset = _mean(ratings)
     items = _shrunken(ratings.stars - offset, ratings.items, products, 0)
     return Biases(offset, np.zeros(customers), items)
@@ -54,9 +68,16 @@ def item_mean(ratings: Ratings, customers: int, products: int) -> Biases:
 def shrunken_bias(
     train: Ratings, validation: Ratings, customers: int, products: int, scale: tuple[float, float]
 ) -> Biases:
-    """Biases of customers and products, each shrunken towards 0 (Koren 2009, section 2.1).
+    """Biases of customers and products, shrunken towards 0 (Koren 2009, section 2.1).
 
-    How far is chosen on `validation`; then the biases are learned from both sets.
+    The amount of shrinkage is chosen on `validation`; the biases are then learned from both sets.
+
+    Args:
+        train: the ratings to learn from.
+        validation: the ratings to choose by.
+        customers: the number of customers.
+        products: the number of products.
+        scale: the lowest and the highest rating.
     """
 
     def error(shrinkages: tuple[float, float]) -> float:
@@ -69,9 +90,9 @@ def shrunken_bias(
 
 
 def random_lists(seen: csr_matrix, seed: int) -> Integers:
-    """Every unseen product is as likely as any other.
+    """Lists where every unseen product is equally likely.
 
-    All customers share one random order, and each begins at a random place of it.
+    All customers share one random order of the products; each starts at a random place in it.
     """
     customers, products = seen.shape
     generator = np.random.default_rng(seed)
@@ -82,53 +103,70 @@ def random_lists(seen: csr_matrix, seed: int) -> Integers:
 def popular_lists(
     popularity: Iterable[npt.NDArray[np.int64]], seen: csr_matrix, ties: npt.NDArray[np.int64]
 ) -> Integers:
-    """The most rated products; of equally popular ones those that the next count prefers."""
+    """Lists of the most rated products.
+
+    Args:
+        popularity: numbers of ratings, int64 [products]; the second decides ties of the first, and
+            so on.
+        seen: the ratings to leave out, [customers, products].
+        ties: decides the last ties, ascending, int64 [products].
+    """
     order = np.lexsort((ties, *(-counts for counts in reversed(list(popularity)))))
     return best_in_order(order, np.zeros(seen.shape[0], dtype=np.int64), seen)
 
 
 def counts_by_item(ratings: Ratings, products: int) -> npt.NDArray[np.int64]:
-    """How often each product was rated, int64 [products]."""
+    """The number of ratings of each product, int64 [products]."""
     return np.bincount(ratings.items, minlength=products)
 
 
 def counts_since(ratings: Ratings, days: int, products: int) -> npt.NDArray[np.int64]:
-    """The same, of the latest `days` before the newest rating alone."""
+    """The number of recent ratings of each product, int64 [products].
+
+    Args:
+        ratings: the ratings to count.
+        days: how many days before the newest rating to count.
+        products: the number of products.
+    """
     recent = ratings.days > ratings.days.max(initial=0) - days
     return np.bincount(ratings.items[recent], minlength=products)
 
 
 def newest(histories: csr_matrix) -> csr_matrix:
-    """The last ratings of every history."""
+    """The last 50 ratings of each history, in the same form."""
     ends = np.repeat(histories.indptr[1:], np.diff(histories.indptr))
     kept = np.arange(histories.nnz) >= ends - _HISTORY
     offsets = np.append(0, kept.cumsum())[histories.indptr]
     return csr_matrix((histories.data[kept], histories.indices[kept], offsets), histories.shape)
 
 
-def rated_together(histories: csr_matrix) -> csr_matrix:
-    """How many customers rated both, [products, products]; the diagonal holds each one's count."""
-    together = (histories.T @ histories).tocsr()
-    together.sort_indices()
-    return together
+def count_cooccurrences(histories: csr_matrix) -> csr_matrix:
+    """The number of customers who rated both products, sparse [products, products].
+
+    The diagonal holds the number of customers who rated each product.
+    """
+    counts = (histories.T @ histories).tocsr()
+    counts.sort_indices()
+    return counts
 
 
 def cooccurrence_lists(
-    together: csr_matrix, histories: csr_matrix, seen: csr_matrix, ties: npt.NDArray[np.int64]
+    cooccurrences: csr_matrix, histories: csr_matrix, seen: csr_matrix, ties: npt.NDArray[np.int64]
 ) -> Integers:
-    """Bought together: the sum over the history of the confidence of a rule (Agrawal et al. 1993).
+    """Lists by association rules: customers who rated this also rated that (Agrawal et al. 1993).
 
-    confidence(j -> i) = customers with both / customers with j. Popularity orders what no rule
-    reaches.
+    The score of product i is the sum over the products j of the history of confidence(j -> i), the
+    number of customers who rated both over the number who rated j. Popularity orders the products
+    that have no rule.
 
     Args:
-        together: as `rated_together` gives it.
-        histories: [customers, products], what the rules are applied to.
-        seen: [customers, products], not to be recommended.
-        ties: [products], a random order.
+        cooccurrences: as `count_cooccurrences` returns them.
+        histories: the ratings to apply the rules to, [customers, products].
+        seen: the ratings to leave out, [customers, products].
+        ties: decides ties, ascending, int64 [products].
     """
-    support = together.diagonal()
-    confidence = _strongest(diags(1 / np.maximum(support, 1).astype(np.float32)) @ together)
+    support = cooccurrences.diagonal()
+    confidence = _strongest(diags(1 / np.maximum(support, 1).astype(np.float32)) @ cooccurrences)
     popularity = (support / max(1.0, support.max(initial=0)) * 1e-6).astype(np.float32)
 
     def scores(block: slice) -> Floats:
@@ -140,7 +178,7 @@ def cooccurrence_lists(
 
 
 def _strongest(rules: csr_matrix) -> csr_matrix:
-    """The largest entries of each row."""
+    """The rules with the largest confidence in each row."""
     kept = np.ones(rules.nnz, dtype=bool)
     for row in np.flatnonzero(np.diff(rules.indptr) > _RULES):
         entries = slice(rules.indptr[row], rules.indptr[row + 1])
@@ -164,7 +202,7 @@ def _fit_biases(
 def _shrunken(
     residuals: npt.NDArray[Any], groups: Integers, number: int, shrinkage: float
 ) -> Values:
-    """Group means, as if `shrinkage` more ratings had a residual of 0."""
+    """Means by group, as if each group had `shrinkage` more ratings with a residual of 0."""
     counts = np.bincount(groups, minlength=number) + shrinkage
     sums = np.bincount(groups, residuals, number).astype(np.float64)
     means: Values = sums / np.where(counts > 0, counts, 1)

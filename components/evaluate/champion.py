@@ -1,4 +1,4 @@
-"""The deployed model, brought to today's indices so that it is scored on today's test rows."""
+"""Align the deployed model with new splits, to measure it on the same test ratings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from components.artifacts.splits import Ratings
 
 
 @dataclass(frozen=True)
-class Aligned:
-    """A model whose rows stand for the customers and the products of other splits.
+class AlignedModel:
+    """A model whose rows are the customers and products of other splits.
 
     Attributes:
-        rating: as the model's; an id it does not know has a vector and a bias of 0.
-        ranking: likewise; a product it does not know is never listed.
-        known: bool [customers], whom the model learned about.
-        learned: int64, sorted: user * products + item of every rating it learned from.
-        products: how many products there are.
+        rating: the factors of the model; vectors and biases of unknown ids are 0.
+        ranking: likewise; unknown products are never listed.
+        known: the customers whom the model knows, bool [customers].
+        learned: user * products + item of each rating that it was trained on, sorted int64.
+        products: the number of products.
     """
 
     rating: RatingFactors | None
@@ -28,23 +28,28 @@ class Aligned:
     learned: npt.NDArray[np.int64]
     products: int
 
-    def unlearned(self, ratings: Ratings) -> npt.NDArray[np.bool_]:
-        """Which of these ratings the model did not learn from."""
+    def held_out(self, ratings: Ratings) -> npt.NDArray[np.bool_]:
+        """The mask of the ratings that the model was not trained on, bool [n]."""
         pairs = ratings.users.astype(np.int64) * self.products + ratings.items
         return ~np.isin(pairs, self.learned)
 
 
-def align(model: Model, customers: Sequence[str], products: Sequence[str]) -> Aligned | None:
-    """Bring a model to the indices of these customers and products.
+def align(model: Model, customers: Sequence[str], products: Sequence[str]) -> AlignedModel | None:
+    """Align a model with customers and products.
+
+    Args:
+        model: the model.
+        customers: ids by user index.
+        products: ids by item index.
 
     Returns:
-        None for a model of another catalogue, which knows none of the products.
+        The aligned model; None if it knows none of the products.
     """
     users = model.catalogue.customers.places(customers)
     items = model.catalogue.products.places(products)
     if not (items >= 0).any():
         return None
-    return Aligned(
+    return AlignedModel(
         rating=_align_rating(model.rating, users, items) if model.rating else None,
         ranking=_align_ranking(model.ranking, users, items) if model.ranking else None,
         known=users >= 0,
@@ -98,7 +103,7 @@ def _learned(
 
 
 def _inverse(places: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
-    """For each index of the model its index here, or -1."""
+    """The new index of each index of the model, or -1."""
     inverse = np.full(max(size, int(places.max(initial=-1)) + 1), -1, dtype=np.int64)
     known = np.flatnonzero(places >= 0)
     inverse[places[known]] = known

@@ -22,15 +22,15 @@ def evaluate(
     metrics: dsl.Output[dsl.Metrics],
     run: str = "",
 ) -> bool:
-    """Measure the model against baselines and the deployed one, and judge it.
+    """Measure the model against baselines and the deployed model, and decide on its deployment.
 
     Args:
         settings: How to measure, and what the model must reach.
         ratings: What was ingested.
         splits: What the model was trained on, with the test ratings.
-        model: The model to judge.
-        report: The page that a person opens first.
-        verdict: Every check with its figure and threshold, and every metric.
+        model: The model to evaluate.
+        report: The HTML page for people.
+        verdict: Every check with its value and threshold, and every metric.
         metrics: The model's metrics.
         run: Name of the run, for the report.
 

@@ -1,40 +1,39 @@
-"""Checks for degenerate data: they make good figures that say nothing about the model."""
+"""Checks for degenerate data, on which good metrics say nothing about the model."""
 
 from collections.abc import Iterator
 
 from components.artifacts.evaluation import Check
-from components.evaluate.contest import Field
-from components.evaluate.figures import LISTED, Figures
-from components.evaluate.gate import MODEL
-from components.evaluate.settings import Degeneracy
+from components.evaluate.data import EvaluationData
+from components.evaluate.results import LISTED, EvaluationResults
+from components.evaluate.settings import MODEL, Degeneracy
 
 # A fraction of the scale. People who rate a product twice differ by more (Amatriain et al. 2009).
-_LEAST_ERROR = 0.05
-# Random lists reach it with about 20 products to choose from.
+_MIN_ERROR = 0.05
+# The NDCG@10 of random lists in a catalogue of about 20 products.
 _MOST_RANDOM = 0.2
 
 
-def degeneracies(field: Field, figures: Figures) -> Iterator[Check]:
-    """A check for each kind of degenerate data that concerns the objectives of the model.
+def degeneracies(data: EvaluationData, results: EvaluationResults) -> Iterator[Check]:
+    """Check for each kind of degenerate data that concerns the objectives of the model.
 
-    Of two kinds where the first is the cause of the second, only the first is checked.
+    If one kind causes another, only the cause is reported.
     """
-    system = figures.systems[MODEL]
+    system = results.systems[MODEL]
     if system.stars is not None:
-        constant = _constant_stars(field)
+        constant = _constant_stars(data)
         yield constant
         if constant.passed:
-            yield _near_zero_error(field, figures)
+            yield _near_zero_error(data, results)
     if system.lists is not None:
-        short = _short_catalogue(field)
+        short = _short_catalogue(data)
         yield short
         if short.passed:
-            yield _strong_random_ranking(figures)
+            yield _strong_random_ranking(results)
 
 
-def _constant_stars(field: Field) -> Check:
-    lowest = min(field.history.stars.min(), field.test.stars.min())
-    highest = max(field.history.stars.max(), field.test.stars.max())
+def _constant_stars(data: EvaluationData) -> Check:
+    lowest = min(data.history.stars.min(), data.test.stars.min())
+    highest = max(data.history.stars.max(), data.test.stars.max())
     return _check(
         "constant_stars",
         lowest == highest,
@@ -45,10 +44,10 @@ def _constant_stars(field: Field) -> Check:
     )
 
 
-def _near_zero_error(field: Field, figures: Figures) -> Check:
-    error = _value(figures, MODEL, "rmse")
-    lowest, highest = field.scale
-    least = _LEAST_ERROR * (highest - lowest)
+def _near_zero_error(data: EvaluationData, results: EvaluationResults) -> Check:
+    error = _value(results, MODEL, "rmse")
+    lowest, highest = data.scale
+    least = _MIN_ERROR * (highest - lowest)
     return _check(
         "near_zero_error",
         error < least,
@@ -60,20 +59,20 @@ def _near_zero_error(field: Field, figures: Figures) -> Check:
     )
 
 
-def _short_catalogue(field: Field) -> Check:
+def _short_catalogue(data: EvaluationData) -> Check:
     return _check(
         "short_catalogue",
-        field.products <= LISTED,
-        float(field.products),
+        data.products <= LISTED,
+        float(data.products),
         float(LISTED),
-        fine=f"The catalogue of {field.products:,} products is longer than a list of {LISTED}.",
-        degenerate=f"A list of {LISTED} shows the whole catalogue of {field.products} products: "
+        fine=f"The catalogue of {data.products:,} products is longer than a list of {LISTED}.",
+        degenerate=f"A list of {LISTED} shows the whole catalogue of {data.products} products: "
         "their ranking means nothing.",
     )
 
 
-def _strong_random_ranking(figures: Figures) -> Check:
-    random = _value(figures, "random", "ndcg_at_10")
+def _strong_random_ranking(results: EvaluationResults) -> Check:
+    random = _value(results, "random", "ndcg_at_10")
     return _check(
         "strong_random_ranking",
         random > _MOST_RANDOM,
@@ -85,20 +84,20 @@ def _strong_random_ranking(figures: Figures) -> Check:
     )
 
 
-def _value(figures: Figures, system: str, metric: str) -> float:
-    figure = figures.of(system, metric)
-    assert figure is not None, "the objective is the model's, so each system has the figure"
-    return figure.value
+def _value(results: EvaluationResults, system: str, metric: str) -> float:
+    measured = results.of(system, metric)
+    assert measured is not None, "the model has the objective, so every system has the metric"
+    return measured.value
 
 
 def _check(
     name: Degeneracy,
     is_degenerate: bool,
-    figure: float,
+    measured: float,
     threshold: float,
     *,
     fine: str,
     degenerate: str,
 ) -> Check:
     reason = degenerate if is_degenerate else fine
-    return Check(name, not is_degenerate, figure, threshold, reason)
+    return Check(name, not is_degenerate, measured, threshold, reason)

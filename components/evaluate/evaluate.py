@@ -1,7 +1,6 @@
-"""The evaluation step: measure, judge, and write the report and the verdict."""
+"""The evaluation step: measure, decide, and write the report and the verdict."""
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,22 +9,19 @@ from typing import Any
 import numpy as np
 
 from components.artifacts import evaluation
-from components.artifacts.bundles import open_current
 from components.artifacts.evaluation import BASELINES, METRICS, Verdict, write_verdict
 from components.artifacts.folder import write_artifact
-from components.artifacts.splits import Ratings, Splits
-from components.errors import UserError
-from components.evaluate import leakage
-from components.evaluate.champion import Aligned, align
-from components.evaluate.contest import Field, contestants
-from components.evaluate.figures import Figures, JudgedRows, Scope, weakest_slices
-from components.evaluate.gate import MODEL, with_checks
+from components.evaluate.champion import AlignedModel, align
+from components.evaluate.data import EvaluationData
+from components.evaluate.gate import with_checks
 from components.evaluate.inputs import Inputs, open_inputs
 from components.evaluate.intervals import Bootstrap, interval
 from components.evaluate.metrics import calibration
 from components.evaluate.report import render
-from components.evaluate.settings import CHAMPION, EvaluateSettings
+from components.evaluate.results import EvaluationResults, Scope, ScoredRows, weakest_slices
+from components.evaluate.settings import CHAMPION, MODEL, EvaluateSettings
 from components.evaluate.slices import slices_of
+from components.evaluate.systems import run_systems
 from components.evaluate.verdict import reach_verdict
 from components.pages.page import write_page
 
@@ -44,63 +40,43 @@ def evaluate(
     verdict: Path,
     run: str = "",
 ) -> tuple[Verdict, dict[str, float]]:
-    """Measure a model on the test ratings and say whether it may be deployed.
+    """Measure a model on the test ratings and decide whether it may be deployed.
 
     Args:
-        settings: how to measure and what to demand.
+        settings: how to measure, and what the model must reach.
         ratings: the `ratings` artifact that the splits were made from.
         splits: the `splits` artifact that the model was trained on.
         model: the `model` artifact.
         report: where to write the HTML page.
         verdict: where to write the `verdict` artifact.
-        run: name and time of the run, for the report's head.
+        run: name and time of the run, for the head of the report.
 
     Returns:
-        the verdict, and the model's metrics by name.
+        The verdict, and the model's metrics by name.
 
     Raises:
         UserError: if an input is damaged or does not belong to the others.
     """
-    with tempfile.TemporaryDirectory(prefix="alsolike-champion-") as work:
-        deployed = open_current(settings.champion, Path(work)) if settings.champion else None
-        # The champion's arrays are mapped into memory: they outlive the folder.
-        inputs = open_inputs(ratings, splits, model, deployed)
-    field = _field(inputs.splits)
-    judged = field.drawn(settings.max_test_customers, settings.seed)
-    logger.info(
-        "scoring %d test ratings of %d customers, of whom there are %d",
-        *(len(judged.test), len(judged.tested), len(field.tested)),
-    )
+    inputs = open_inputs(ratings, splits, model, settings.champion)
+    data = EvaluationData.of(inputs.splits)
+    tested = len(data.tested)
+    sample = data.sampled(settings.max_test_customers, settings.seed)
+    counts = len(sample.test), len(sample.tested), tested
+    logger.info("scoring %d test ratings of %d customers, of whom there are %d", *counts)
     champion = _aligned_champion(inputs)
-    figures = _figures(judged, inputs, champion, settings)
-    answer = reach_verdict(field, inputs, champion, figures, settings)
-    page = render(inputs, figures, answer, settings, len(field.tested), run)
+    results = _measure(sample, inputs, champion, settings)
+    decision = reach_verdict(data, inputs, champion, results, settings)
+    page = render(inputs, results, decision, settings, tested, run)
+    summary = _summary(results, with_checks(settings, inputs.model), tested)
     with write_artifact(
         verdict, evaluation.KIND, evaluation.SCHEMA_VERSION, inputs.made_from
     ) as writer:
-        write_verdict(
-            writer,
-            answer,
-            _evaluation(figures, with_checks(settings, inputs.model), len(field.tested)),
-        )
+        write_verdict(writer, decision, summary)
     write_page(report, page)
-    return answer, figures.table(MODEL)
+    return decision, results.metrics(MODEL)
 
 
-def _field(splits: Splits) -> Field:
-    """The ratings whose ids the tables know; the others are for the alarms."""
-    size = len(splits.customers), len(splits.products)
-
-    def known(ratings: Ratings) -> Ratings:
-        return ratings.where(leakage.within(ratings, *size))
-
-    train, validation, test = map(known, (splits.train, splits.validation, splits.test))
-    if not len(test):
-        raise UserError(f"{splits.path} has no test ratings of known ids: run prepare again")
-    return Field(train, validation, test, *size, splits.scale)
-
-
-def _aligned_champion(inputs: Inputs) -> Aligned | None:
+def _aligned_champion(inputs: Inputs) -> AlignedModel | None:
     if inputs.champion is None:
         return None
     customers, products = inputs.splits.customers, inputs.splits.products
@@ -109,61 +85,66 @@ def _aligned_champion(inputs: Inputs) -> Aligned | None:
     )
 
 
-def _figures(
-    field: Field, inputs: Inputs, champion: Aligned | None, settings: EvaluateSettings
-) -> Figures:
-    products = inputs.splits.products
-    systems, background = contestants(field, inputs.model, champion, settings)
-    categories = np.array(products["product_category"].fill_null("").to_pylist(), dtype=object)
-    everything = np.ones(len(field.test), dtype=bool)
-    rows = JudgedRows(
-        ratings=field.test,
-        slices=slices_of(field.test, field.history, field.products, categories),
-        fresh=champion.unlearned(field.test) if champion else everything,
+def _measure(
+    data: EvaluationData,
+    inputs: Inputs,
+    champion: AlignedModel | None,
+    settings: EvaluateSettings,
+) -> EvaluationResults:
+    systems, statistics = run_systems(data, inputs.model, champion, settings)
+    categories = inputs.splits.products["product_category"].fill_null("").to_pylist()
+    everything = np.ones(len(data.test), dtype=bool)
+    test = ScoredRows(
+        ratings=data.test,
+        slices=slices_of(data.test, data.history, data.products, np.array(categories, object)),
+        held_out=champion.held_out(data.test) if champion else everything,
     )
-    bootstrap = Bootstrap(len(rows.customers), settings.resamples, settings.seed)
-    return Figures(rows, systems, background, bootstrap)
+    bootstrap = Bootstrap(len(test.customers), settings.resamples, settings.seed)
+    return EvaluationResults(test, systems, statistics, bootstrap)
 
 
-def _evaluation(figures: Figures, settings: EvaluateSettings, tested: int) -> dict[str, Any]:
-    baselines = {name: figures.table(name) for name in BASELINES if name in figures.systems}
-    has_champion = CHAMPION in figures.systems
-    stars = figures.systems[MODEL].stars
-    calibrated = None if stars is None else calibration(stars, figures.test.ratings.stars)
+def _summary(results: EvaluationResults, settings: EvaluateSettings, tested: int) -> dict[str, Any]:
+    """The content of `evaluation.json`."""
+    baselines = {name: results.metrics(name) for name in BASELINES if name in results.systems}
+    has_champion = CHAMPION in results.systems
+    stars = results.systems[MODEL].stars
+    calibrated = None if stars is None else calibration(stars, results.test.ratings.stars)
     return {
-        "metrics": figures.table(MODEL),
-        "intervals": _intervals(figures, settings),
+        "metrics": results.metrics(MODEL),
+        "intervals": _intervals(results, settings),
         "baselines": baselines,
-        "champion": figures.table(CHAMPION) if has_champion else None,
+        "champion": results.metrics(CHAMPION) if has_champion else None,
         "calibration": calibrated and asdict(calibrated),
         "weakest_slices": {
-            metric: weakest_slices(figures, MODEL, metric, settings.min_slice_rows)
+            metric: weakest_slices(results, MODEL, metric, settings.min_slice_rows)
             for metric in _HEADLINES
         },
-        "slices": {name: _slice(figures, name) for name in figures.test.slices},
-        "test_customers": {"judged": len(figures.test.customers), "all": tested},
+        "slices": {name: _slice(results, name) for name in results.test.slices},
+        "test_customers": {"judged": len(results.test.customers), "all": tested},
         "settings": settings.model_dump(mode="json", include=set(EvaluateSettings.model_fields)),
     }
 
 
-def _intervals(figures: Figures, settings: EvaluateSettings) -> Mapping[str, tuple[float, float]]:
+def _intervals(
+    results: EvaluationResults, settings: EvaluateSettings
+) -> Mapping[str, tuple[float, float]]:
     intervals = {}
     for metric in METRICS:
-        figure = figures.of(MODEL, metric)
-        if figure and figure.draws is not None:
-            spread = interval(figure.draws, settings.confidence)
+        measured = results.of(MODEL, metric)
+        if measured and measured.resamples is not None:
+            spread = interval(measured.resamples, settings.confidence)
             intervals[metric] = (spread.low, spread.high)
     return intervals
 
 
-def _slice(figures: Figures, name: str) -> dict[str, Any]:
-    """The headline metrics of every system in one slice."""
+def _slice(results: EvaluationResults, name: str) -> dict[str, Any]:
+    """The number of ratings in a slice, and the headline metrics of every system in it."""
     tables = {
         system: {
-            metric: figure.value
+            metric: measured.value
             for metric in _HEADLINES
-            if (figure := figures.fair(system, metric, name))
+            if (measured := results.held_out(system, metric, name))
         }
-        for system in figures.systems
+        for system in results.systems
     }
-    return {"rows": int(figures.test.within(Scope(name)).sum()), **tables}
+    return {"rows": int(results.test.within(Scope(name)).sum()), **tables}

@@ -1,4 +1,4 @@
-"""The gate: checks declared as data, each answered with its figure, threshold and a sentence."""
+"""The gate: checks of the model's metrics, declared as data and each answered with a reason."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,14 @@ import numpy as np
 
 from components.artifacts.evaluation import LOWER_IS_BETTER, Check
 from components.artifacts.model import Model
-from components.evaluate.figures import Figures, Scope
 from components.evaluate.intervals import Interval, interval
-from components.evaluate.settings import CHAMPION, CheckSettings, EvaluateSettings
+from components.evaluate.results import EvaluationResults, Scope
+from components.evaluate.settings import CHAMPION, MODEL, CheckSettings, EvaluateSettings
 from components.evaluate.slices import is_outcome
 
-MODEL = "model"
-
 _EVERY_SLICE = "*"
-# A bootstrap of fewer customers than this is narrower than what it should tell.
-_LEAST_CUSTOMERS = 30
+# With fewer customers, bootstrap intervals are too narrow.
+_MIN_CUSTOMERS = 30
 _WORDS = {
     "better": "better than",
     "not_worse": "no worse than",
@@ -24,75 +22,86 @@ _WORDS = {
     "at_most": "at most",
 }
 _RATING = (
-    CheckSettings(metric="mse", comparison="not_worse", rival="bias", margin=0.02),
-    CheckSettings(metric="mse", comparison="not_worse", rival=CHAMPION, margin=0.02),
-    CheckSettings(metric="mse", comparison="not_fallen", rival=CHAMPION, margin=0.1, slice="*"),
+    CheckSettings(metric="mse", comparison="not_worse", baseline="bias", margin=0.02),
+    CheckSettings(metric="mse", comparison="not_worse", baseline=CHAMPION, margin=0.02),
+    CheckSettings(metric="mse", comparison="not_fallen", baseline=CHAMPION, margin=0.1, slice="*"),
 )
 _RANKING = (
-    CheckSettings(metric="ndcg_at_10", comparison="better", rival="popularity"),
-    CheckSettings(metric="ndcg_at_10", comparison="not_worse", rival=CHAMPION, margin=0.1),
+    CheckSettings(metric="ndcg_at_10", comparison="better", baseline="popularity"),
+    CheckSettings(metric="ndcg_at_10", comparison="not_worse", baseline=CHAMPION, margin=0.1),
     CheckSettings(
-        metric="ndcg_at_10", comparison="not_fallen", rival=CHAMPION, margin=0.2, slice="*"
+        metric="ndcg_at_10", comparison="not_fallen", baseline=CHAMPION, margin=0.2, slice="*"
     ),
 )
 
 
 @dataclass(frozen=True)
 class _Gain:
-    """How a model's figure compares with a rival's; `value` is above 0 where it is better."""
+    """How much better the model is than a baseline by one metric.
+
+    Attributes:
+        model: the metric of the model.
+        baseline: the metric of the baseline.
+        value: the difference, above 0 if the model is better.
+        spread: the confidence interval of the difference.
+        margin: the difference that the check allows or asks for.
+    """
 
     model: float
-    rival: float
+    baseline: float
     value: float
     spread: Interval
     margin: float
 
 
 def with_checks(settings: EvaluateSettings, model: Model) -> EvaluateSettings:
-    """The settings with the built-in checks for the objectives of the model, where none are set."""
+    """The settings, with the built-in checks for the model's objectives if they have no checks."""
     built_in = (*(_RATING if model.rating else ()), *(_RANKING if model.ranking else ()))
     return settings.model_copy(update={"gate": settings.gate or built_in})
 
 
-def judge(figures: Figures, settings: EvaluateSettings) -> list[Check]:
-    """Whether there is enough evidence, and an answer to every check of `settings.gate`.
+def run_checks(results: EvaluationResults, settings: EvaluateSettings) -> list[Check]:
+    """Check that there are enough test ratings, then run every check of `settings.gate`.
 
-    Checks against the champion are left out where there is none.
+    Comparisons with the champion are left out if there is none.
     """
-    has_champion = CHAMPION in figures.systems
+    has_champion = CHAMPION in results.systems
     return [
-        _enough_evidence(figures, settings.min_test_rows),
+        _enough_evidence(results, settings.min_test_rows),
         *(
-            _judge_slices(check, figures, settings)
+            _check_slices(check, results, settings)
             if check.slice == _EVERY_SLICE
-            else _judge(check, figures, settings)
+            else _check(check, results, settings)
             for check in settings.gate
-            if check.rival != CHAMPION or has_champion
+            if check.baseline != CHAMPION or has_champion
         ),
     ]
 
 
-def _enough_evidence(figures: Figures, least: int) -> Check:
-    rows = len(figures.test.ratings)
-    lack = _lack(rows, len(figures.test.customers), least)
-    reason = lack or f"{rows:,} test ratings are enough to judge by, {least:,} are needed."
-    return Check("enough test ratings", not lack, float(rows), float(least), reason)
+def _enough_evidence(results: EvaluationResults, min_rows: int) -> Check:
+    rows = len(results.test.ratings)
+    shortage = _shortage(rows, len(results.test.customers), min_rows)
+    reason = shortage or f"{rows:,} test ratings are enough to judge by, {min_rows:,} are needed."
+    return Check("enough test ratings", not shortage, float(rows), float(min_rows), reason)
 
 
-def _judge_slices(check: CheckSettings, figures: Figures, settings: EvaluateSettings) -> Check:
-    """One answer for all slices but those by outcome.
+def _check_slices(
+    check: CheckSettings, results: EvaluationResults, settings: EvaluateSettings
+) -> Check:
+    """Run a check on every slice except those by the stars given, with one answer for all.
 
-    It has the figures of the first slice that failed, and the reasons of all.
+    The answer has the metric of the first slice that failed, and the reasons of all that failed.
     """
-    slices = [name for name in figures.test.slices if not is_outcome(name)]
-    judged = [name for name in slices if not _too_few(check, name, figures, settings)]
-    if check.comparison == "not_fallen" and judged:
-        # Of many slices of equal models some seem to fall by chance (Bonferroni's correction). A
-        # check that asks for evidence in every slice needs none: it errs on the safe side.
-        alone = 1 - (1 - settings.confidence) / len(judged)
+    slices = [name for name in results.test.slices if not is_outcome(name)]
+    checked = [name for name in slices if not _too_few(check, name, results, settings)]
+    if check.comparison == "not_fallen" and checked:
+        # If models are equal, some of many slices seem worse by chance (Bonferroni correction). The
+        # other comparisons need evidence in every slice and so err on the safe side without it.
+        alone = 1 - (1 - settings.confidence) / len(checked)
         settings = settings.model_copy(update={"confidence": alone})
     answers = {
-        name: _judge(check.model_copy(update={"slice": name}), figures, settings) for name in judged
+        name: _check(check.model_copy(update={"slice": name}), results, settings)
+        for name in checked
     }
     failed = [answer for answer in answers.values() if not answer.passed]
     small = len(slices) - len(answers)
@@ -107,35 +116,37 @@ def _judge_slices(check: CheckSettings, figures: Figures, settings: EvaluateSett
     return Check(_name(check), False, first.figure, first.threshold, f"{compared} {reasons}")
 
 
-def _judge(check: CheckSettings, figures: Figures, settings: EvaluateSettings) -> Check:
+def _check(check: CheckSettings, results: EvaluationResults, settings: EvaluateSettings) -> Check:
     name = _name(check)
-    if check.slice is not None and check.slice not in figures.test.slices:
-        known = ", ".join(figures.test.slices)
+    if check.slice is not None and check.slice not in results.test.slices:
+        known = ", ".join(results.test.slices)
         return Check(name, False, None, None, f"No slice is called {check.slice!r}: {known}.")
-    if lack := _too_few(check, check.slice, figures, settings):
-        return Check(name, False, None, None, f"{name}: {lack}")
-    if check.rival is None:
-        return _judge_threshold(check, figures)
-    gain = _gain(check, figures, settings.confidence)
+    if shortage := _too_few(check, check.slice, results, settings):
+        return Check(name, False, None, None, f"{name}: {shortage}")
+    if check.baseline is None:
+        return _check_threshold(check, results)
+    gain = _gain(check, results, settings.confidence)
     if gain is None:
-        reason = f"{name}: the model or {check.rival} has no such figure."
+        reason = f"{name}: the model or {check.baseline} has no such figure."
         return Check(name, False, None, None, reason)
-    return _judge_gain(check, gain, settings.confidence)
+    return _check_gain(check, gain, settings.confidence)
 
 
-def _judge_threshold(check: CheckSettings, figures: Figures) -> Check:
+def _check_threshold(check: CheckSettings, results: EvaluationResults) -> Check:
     name, threshold = _name(check), check.threshold
-    figure = figures.of(MODEL, check.metric, Scope(check.slice))
-    if figure is None or threshold is None or np.isnan(figure.value):
+    measured = results.of(MODEL, check.metric, Scope(check.slice))
+    if measured is None or threshold is None or np.isnan(measured.value):
         return Check(name, False, None, threshold, f"{name}: the figure could not be computed.")
     at_least = check.comparison == "at_least"
-    passed = figure.value >= threshold if at_least else figure.value <= threshold
+    passed = measured.value >= threshold if at_least else measured.value <= threshold
     verb = "reaches" if passed else "misses"
-    reason = f"{check.metric} {figure.value:.4g} {verb} the threshold {threshold:.4g}{_of(check)}."
-    return Check(name, passed, figure.value, threshold, reason)
+    reason = (
+        f"{check.metric} {measured.value:.4g} {verb} the threshold {threshold:.4g}{_of(check)}."
+    )
+    return Check(name, passed, measured.value, threshold, reason)
 
 
-def _judge_gain(check: CheckSettings, gain: _Gain, confidence: float) -> Check:
+def _check_gain(check: CheckSettings, gain: _Gain, confidence: float) -> Check:
     low, high, margin = gain.spread.low, gain.spread.high, gain.margin
     match check.comparison:
         case "better":
@@ -146,33 +157,33 @@ def _judge_gain(check: CheckSettings, gain: _Gain, confidence: float) -> Check:
             refuted = gain.value < -margin and high < 0
             passed = bool(np.isfinite(gain.value)) and not refuted
     reason = _sentence(check, gain, passed, refuted, confidence)
-    return Check(_name(check), passed, gain.model, gain.rival, reason)
+    return Check(_name(check), passed, gain.model, gain.baseline, reason)
 
 
-def _gain(check: CheckSettings, figures: Figures, confidence: float) -> _Gain | None:
-    rival_name = check.rival or ""
-    scope = Scope(check.slice, fresh=rival_name == CHAMPION)
-    model = figures.of(MODEL, check.metric, scope)
-    rival = figures.of(rival_name, check.metric, scope)
-    if model is None or rival is None:
+def _gain(check: CheckSettings, results: EvaluationResults, confidence: float) -> _Gain | None:
+    baseline_name = check.baseline or ""
+    scope = Scope(check.slice, held_out=baseline_name == CHAMPION)
+    model = results.of(MODEL, check.metric, scope)
+    baseline = results.of(baseline_name, check.metric, scope)
+    if model is None or baseline is None:
         return None
     sign = -1 if check.metric in LOWER_IS_BETTER else 1
-    value = sign * (model.value - rival.value) + 0.0  # never a negative zero
-    if model.draws is None or rival.draws is None:
+    value = sign * (model.value - baseline.value) + 0.0  # never a negative zero
+    if model.resamples is None or baseline.resamples is None:
         spread = Interval(value, value)
     else:
-        spread = interval(sign * (model.draws - rival.draws) + 0.0, confidence)
-    return _Gain(model.value, rival.value, value, spread, check.margin * abs(rival.value))
+        spread = interval(sign * (model.resamples - baseline.resamples) + 0.0, confidence)
+    return _Gain(model.value, baseline.value, value, spread, check.margin * abs(baseline.value))
 
 
 def _sentence(
     check: CheckSettings, gain: _Gain, passed: bool, refuted: bool, confidence: float
 ) -> str:
-    if not np.isfinite([gain.model, gain.rival]).all():
+    if not np.isfinite([gain.model, gain.baseline]).all():
         return f"{_name(check)}: the figure could not be computed."
     relation = "better" if gain.value > 0 else "worse" if gain.value < 0 else "equal"
     by = f"{relation} by {abs(gain.value):.3g}" if gain.value else "a tie"
-    ours, theirs = f"{check.metric} {gain.model:.4g}", f"{check.rival} {gain.rival:.4g}"
+    ours, theirs = f"{check.metric} {gain.model:.4g}", f"{check.baseline} {gain.baseline:.4g}"
     low, high = gain.spread.low, gain.spread.high
     compared = (
         f"{ours} against {theirs}{_of(check)} is {by} "
@@ -186,9 +197,9 @@ def _sentence(
 
 def _name(check: CheckSettings) -> str:
     where = " in every slice" if check.slice == _EVERY_SLICE else _of(check)
-    if check.rival is None:
+    if check.baseline is None:
         return f"{check.metric} {_WORDS[check.comparison]} {check.threshold:g}{where}"
-    return f"{check.metric} {_WORDS[check.comparison]} {check.rival}{where}"
+    return f"{check.metric} {_WORDS[check.comparison]} {check.baseline}{where}"
 
 
 def _of(check: CheckSettings) -> str:
@@ -196,18 +207,18 @@ def _of(check: CheckSettings) -> str:
 
 
 def _too_few(
-    check: CheckSettings, name: str | None, figures: Figures, settings: EvaluateSettings
+    check: CheckSettings, name: str | None, results: EvaluationResults, settings: EvaluateSettings
 ) -> str:
-    """What is lacking to answer a check of a slice or of all; nothing where it suffices."""
-    mask = figures.test.within(Scope(name, fresh=check.rival == CHAMPION))
-    customers = len(np.unique(figures.test.owners[mask]))
-    least = settings.min_slice_rows if name else settings.min_test_rows
-    return _lack(int(mask.sum()), customers, least)
+    """Why there are too few test ratings, in a slice or in all, for a check; "" if enough."""
+    mask = results.test.within(Scope(name, held_out=check.baseline == CHAMPION))
+    customers = len(np.unique(results.test.owners[mask]))
+    min_rows = settings.min_slice_rows if name else settings.min_test_rows
+    return _shortage(int(mask.sum()), customers, min_rows)
 
 
-def _lack(rows: int, customers: int, least: int) -> str:
-    if rows < least:
-        return f"Not enough evidence: {rows:,} test ratings, {least:,} are needed."
-    if customers < _LEAST_CUSTOMERS:
-        return f"Not enough evidence: {customers} customers, {_LEAST_CUSTOMERS} are needed."
+def _shortage(rows: int, customers: int, min_rows: int) -> str:
+    if rows < min_rows:
+        return f"Not enough evidence: {rows:,} test ratings, {min_rows:,} are needed."
+    if customers < _MIN_CUSTOMERS:
+        return f"Not enough evidence: {customers} customers, {_MIN_CUSTOMERS} are needed."
     return ""

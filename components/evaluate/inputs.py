@@ -1,6 +1,7 @@
 """The artifacts that the step is given, opened and checked against each other."""
 
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 
 from components.artifacts import ratings as ratings_format
 from components.artifacts import splits as splits_format
+from components.artifacts.bundles import open_current
 from components.artifacts.folder import Manifest, read_measurements
 from components.artifacts.model import DESCRIPTION, HISTORY, KIND, Model, open_model
 from components.artifacts.ratings import REJECTS, RatingsFolder
@@ -20,15 +22,20 @@ _REJECTS_KEPT = 5
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the step was given.
+    """The input artifacts.
 
     Attributes:
-        ratings: the manifest of what was ingested. rejects: the first few rows that were not.
-        splits: the ratings, held out. statistics: what the preparation found.
-        model: the model to judge. model_manifest: of its artifact.
-        description: its `model.json`. history: its `history.json`.
-        measurements: what its training took.
-        champion: the deployed model, or None. champion_manifest: of its artifact.
+        ratings: the manifest of the `ratings` artifact.
+        rejects: the first rejected rows of the `ratings` artifact.
+        splits: the `splits` artifact.
+        statistics: its `statistics.json`.
+        model: the model to evaluate.
+        model_manifest: the manifest of the `model` artifact.
+        description: its `model.json`.
+        history: its `history.json`.
+        measurements: its `measurements.json`.
+        champion: the deployed model, or None.
+        champion_manifest: the manifest of its bundle, or None.
     """
 
     ratings: Manifest
@@ -45,7 +52,7 @@ class Inputs:
 
     @property
     def made_from(self) -> dict[str, Manifest]:
-        """The manifests of all that goes into a verdict, by name."""
+        """The manifests of all artifacts that a verdict is made from, by name."""
         manifests = {
             ratings_format.KIND: self.ratings,
             splits_format.KIND: self.splits.manifest,
@@ -56,12 +63,18 @@ class Inputs:
         return manifests
 
 
-def open_inputs(ratings: Path, splits: Path, model: Path, champion: Path | None) -> Inputs:
-    """Open the artifact folders.
+def open_inputs(ratings: Path, splits: Path, model: Path, store: str) -> Inputs:
+    """Open the artifacts.
+
+    Args:
+        ratings: the folder of the `ratings` artifact.
+        splits: the folder of the `splits` artifact.
+        model: the folder of the `model` artifact.
+        store: the bundle store with the deployed model; empty for none.
 
     Raises:
-        UserError: if one is damaged or of another kind, the model was not trained on `splits`, or
-            those were not made from `ratings`.
+        UserError: if an artifact is damaged or of another kind, the model was not trained on
+            `splits`, or those were not made from `ratings`.
     """
     opened = Splits.open(splits)
     ingested = RatingsFolder.open(ratings).manifest
@@ -70,7 +83,7 @@ def open_inputs(ratings: Path, splits: Path, model: Path, champion: Path | None)
     trained, manifest = open_model(model)
     if manifest.made_from.get(splits_format.KIND) != opened.manifest.digest:
         raise UserError(f"{model} was not trained on {splits}: train a model on these splits")
-    deployed, deployed_manifest = open_model(champion) if champion else (None, None)
+    champion, champion_manifest = _open_champion(store)
     return Inputs(
         ratings=ingested,
         rejects=_first_rejects(ratings),
@@ -81,9 +94,16 @@ def open_inputs(ratings: Path, splits: Path, model: Path, champion: Path | None)
         description=json.loads((model / DESCRIPTION).read_text()),
         history=json.loads((model / HISTORY).read_text()),
         measurements=read_measurements(model),
-        champion=deployed,
-        champion_manifest=deployed_manifest,
+        champion=champion,
+        champion_manifest=champion_manifest,
     )
+
+
+def _open_champion(store: str) -> tuple[Model | None, Manifest | None]:
+    with tempfile.TemporaryDirectory(prefix="alsolike-champion-") as folder:
+        bundle = open_current(store, Path(folder)) if store else None
+        # The model's arrays are mapped into memory, so they outlive the folder.
+        return open_model(bundle) if bundle else (None, None)
 
 
 def _first_rejects(ratings: Path) -> list[dict[str, Any]]:

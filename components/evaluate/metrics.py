@@ -1,7 +1,7 @@
-"""The metrics, each a short function with its formula and its source.
+"""The metrics, with their formulas and sources.
 
-Ranking metrics take every test rating as relevant, whatever its stars, and are means over the
-customers who have one.
+Ranking metrics take every test rating as relevant, whatever its stars. They return a value for each
+customer, float64 [customers]; the metric is the mean over the customers who have a test rating.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,12 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Calibration:
-    """Test ratings in groups of the same predicted star, the lowest first.
+    """Test ratings grouped by predicted stars, rounded; the lowest group first.
 
     Attributes:
-        predicted: mean predicted stars of a group. given: mean stars given. counts: its size.
+        predicted: the mean of the predicted stars, by group.
+        given: the mean of the stars given, by group.
+        counts: the number of ratings, by group.
     """
 
     predicted: list[float]
@@ -30,7 +32,7 @@ class Calibration:
 
 
 def calibration(predicted: Floats, given: Floats) -> Calibration:
-    """How far what customers give is from what is predicted, by the predicted star, rounded."""
+    """Compare predicted stars with the stars given, float32 [n] each, by group."""
     groups, places = np.unique(np.rint(predicted), return_inverse=True)
     counts = np.bincount(places, minlength=len(groups))
     promised, kept = (np.bincount(places, values) / counts for values in (predicted, given))
@@ -39,12 +41,13 @@ def calibration(predicted: Floats, given: Floats) -> Calibration:
 
 @dataclass(frozen=True)
 class Placements:
-    """Where the test ratings stand in their customers' lists.
+    """The places of the test ratings in the lists of their customers.
 
     Attributes:
-        rows: int64 [n], the customer of each test rating, from 0.
-        places: int32 [n], 0 for the head of the list; at or past its end where not listed.
-        customers: how many customers there are.
+        rows: the customer of each test rating, from 0, int64 [n].
+        places: the place in the list, from 0, int32 [n]; the length of the list or more for an item
+            that is not listed.
+        customers: the number of customers.
     """
 
     rows: npt.NDArray[np.int64]
@@ -53,16 +56,16 @@ class Placements:
 
     @property
     def relevant(self) -> Values:
-        """How many test ratings each customer has."""
+        """The number of test ratings of each customer, float64 [customers]."""
         return self.total(np.ones(len(self.rows)))
 
     def total(self, values: npt.ArrayLike) -> Values:
-        """The sum of one value a test rating, by customer."""
+        """The sum by customer, float64 [customers], of one value for each test rating."""
         weights = np.asarray(values, dtype=np.float64)
         return np.bincount(self.rows, weights, self.customers).astype(np.float64)
 
     def hits(self, cut: int) -> Values:
-        """How many test ratings are among the first `cut` of each list."""
+        """The number of test ratings among the first `cut` of each list, float64 [customers]."""
         return self.total(self.places < cut)
 
 
@@ -84,9 +87,9 @@ def recall(placements: Placements, cut: int) -> Values:
 
 
 def average_precision(placements: Placements, cut: int) -> Values:
-    """Average precision, MAP in the mean, as trec_eval's map_cut has it.
+    """Average precision, as `map_cut` of trec_eval; its mean over customers is MAP.
 
-    The sum over hits of (hits up to there) / (place + 1), divided by the number of test ratings.
+    The sum over hits of (hits up to that place) / (place + 1), divided by the test ratings.
     """
     order = np.lexsort((placements.places, placements.rows))
     places = placements.places[order]
@@ -97,7 +100,7 @@ def average_precision(placements: Placements, cut: int) -> Values:
 
 
 def reciprocal_rank(placements: Placements, cut: int) -> Values:
-    """1 / (place of the first hit + 1), or 0 without one; MRR in the mean (Voorhees 1999)."""
+    """1 / (place of the first hit + 1), or 0 without a hit; its mean is MRR (Voorhees 1999)."""
     ranks = np.zeros(placements.customers)
     values = np.where(placements.places < cut, 1 / (placements.places + 1.0), 0)
     np.maximum.at(ranks, placements.rows, values)
@@ -105,7 +108,7 @@ def reciprocal_rank(placements: Placements, cut: int) -> Values:
 
 
 def hit_rate(placements: Placements, cut: int) -> Values:
-    """1 where any test rating is among the first `cut`, or 0."""
+    """1 if any test rating is among the first `cut`, otherwise 0."""
     return (placements.hits(cut) > 0).astype(np.float64)
 
 
@@ -119,13 +122,14 @@ RANKING: dict[str, Callable[[Placements, int], Values]] = {
 
 
 def coverage(lists: Integers, products: int) -> float:
-    """The share of the catalogue that stands in any list (Ge et al. 2010)."""
+    """The share of the products that are in any of the lists (Ge et al. 2010)."""
     return len(np.unique(lists[lists >= 0])) / products
 
 
 def gini(lists: Integers, products: int) -> float:
-    """How unequally lists are spread over products, from 0 to 1 (Fleder and Hosanagar 2009).
+    """The Gini coefficient of how often products are listed (Fleder and Hosanagar 2009).
 
+    0 if all are listed equally often, near 1 if a few fill all lists; NaN if nothing is listed.
     sum_i (2i - n - 1) x_i / (n sum_i x_i) over the counts x in ascending order, i from 1.
     """
     counts = np.sort(np.bincount(lists[lists >= 0], minlength=products))
@@ -136,31 +140,37 @@ def gini(lists: Integers, products: int) -> float:
 
 
 def novelty(lists: Integers, popularity: npt.NDArray[np.int64], customers: int) -> Values:
-    """Mean self-information of a list's products, -log2(share of customers who rated it).
+    """Mean self-information of the products in a list, in bits (Zhou et al. 2010).
 
-    In bits (Zhou et al. 2010); a product without ratings counts as one with a single rating.
+    -log2(share of customers who rated the product). A product without ratings counts as one with a
+    single rating.
+
+    Args:
+        lists: item indices, int32 [customers, length]; -1 for none.
+        popularity: the number of ratings of each product, int64 [products].
+        customers: the number of customers with ratings.
     """
     bits = np.log2(customers) - np.log2(np.maximum(popularity, 1))
     return _mean_listed(np.where(lists >= 0, bits[lists], 0), lists)
 
 
-def intra_list_similarity(lists: Integers, together: csr_matrix) -> Values:
-    """Mean over a list's pairs of products of their cosine similarity (Ziegler et al. 2005).
+def intra_list_similarity(lists: Integers, cooccurrences: csr_matrix) -> Values:
+    """Mean cosine similarity over the pairs of products in a list (Ziegler et al. 2005).
 
-    The cosine is that of the products' columns of who rated them, so it is the same whatever
-    model made the list: n_ij / sqrt(n_i n_j).
+    n_ij / sqrt(n_i n_j), where n_ij is the number of customers who rated both products. It does not
+    depend on the model that made the list.
 
     Args:
-        lists: int32 [customers, length].
-        together: symmetric [products, products], customers who rated both; with its diagonal.
+        lists: item indices, int32 [customers, length]; -1 for none.
+        cooccurrences: the n_ij, symmetric [products, products], with the n_i on the diagonal.
     """
     first, second = np.triu_indices(lists.shape[1], k=1)
     left, right = lists[:, first], lists[:, second]
     listed = (left >= 0) & (right >= 0)
     i, j = left[listed], right[listed]
-    lengths = np.sqrt(np.maximum(together.diagonal(), 1))
+    lengths = np.sqrt(np.maximum(cooccurrences.diagonal(), 1))
     cosines = np.zeros(listed.shape)
-    cosines[listed] = np.asarray(together[i, j]).ravel() / (lengths[i] * lengths[j])
+    cosines[listed] = np.asarray(cooccurrences[i, j]).ravel() / (lengths[i] * lengths[j])
     return _ratio(cosines.sum(axis=1), listed.sum(axis=1).astype(np.float64))
 
 
@@ -169,6 +179,6 @@ def _mean_listed(values: Values, lists: Integers) -> Values:
 
 
 def _ratio(numerator: Values, denominator: Values) -> Values:
-    """Their quotient, 0 where there is nothing to divide by."""
+    """The quotient, 0 where the denominator is 0."""
     quotient: Values = numerator / np.where(denominator > 0, denominator, 1)
     return quotient

@@ -1,4 +1,4 @@
-"""What a user can set for the evaluation step, the gate's checks included."""
+"""The settings of the evaluation step, and the checks of the gate."""
 
 from typing import Literal, Self
 
@@ -6,12 +6,13 @@ from pydantic import BaseModel, Field, model_validator
 
 from components.artifacts.evaluation import BASELINES, METRICS
 
+MODEL = "model"
 CHAMPION = "champion"
 
 Degeneracy = Literal[
     "constant_stars", "short_catalogue", "near_zero_error", "strong_random_ranking"
 ]
-"""What makes data degenerate, so that good figures mean nothing."""
+"""Kinds of degenerate data, for which good metrics mean nothing."""
 
 Comparison = Literal["better", "not_worse", "not_fallen", "at_least", "at_most"]
 
@@ -19,21 +20,24 @@ Comparison = Literal["better", "not_worse", "not_fallen", "at_least", "at_most"]
 class CheckSettings(BaseModel, frozen=True, extra="forbid"):
     """One check of the gate, declared as data.
 
-    `better`, `not_worse` and `not_fallen` compare with a rival on the same test rows and judge by
-    the confidence interval of the difference; `at_least` and `at_most` compare with a number.
+    `better`, `not_worse` and `not_fallen` compare the model with a baseline on the same test
+    ratings, by the confidence interval of the difference. `at_least` and `at_most` compare it with
+    a number.
     """
 
     metric: str = Field(description="Name of the metric, such as ndcg_at_10.")
     comparison: Comparison = Field(
         description=(
-            "better: beats the rival by more than the margin, beyond doubt. not_worse: falls "
-            "short of it by no more than the margin, beyond doubt. not_fallen: unless it falls "
-            "short by more than the margin and not by chance. at_least, at_most: a threshold."
+            "better: certainly better than the baseline, by more than the margin. not_worse: "
+            "certainly not worse by more than the margin. not_fallen: fails only if it is worse by "
+            "more than the margin and not by chance. at_least, at_most: compare with a threshold."
         )
     )
-    rival: str | None = Field(default=None, description="A baseline's name, or champion.")
+    baseline: str | None = Field(
+        default=None, description="Name of the system to compare with: a baseline, or champion."
+    )
     threshold: float | None = Field(default=None, description="For at_least and at_most.")
-    margin: float = Field(default=0.0, ge=0, description="A fraction of the rival's figure.")
+    margin: float = Field(default=0.0, ge=0, description="A fraction of the baseline's metric.")
     slice: str | None = Field(
         default=None,
         description="Name of a slice of the test rows; * means every slice but those by the "
@@ -45,11 +49,11 @@ class CheckSettings(BaseModel, frozen=True, extra="forbid"):
         if self.metric not in METRICS:
             raise ValueError(f"no metric {self.metric!r}: choose from {', '.join(METRICS)}")
         if self.comparison in ("at_least", "at_most"):
-            if self.threshold is None or self.rival is not None:
-                raise ValueError(f"{self.comparison} needs a threshold and no rival")
-        elif self.threshold is not None or self.rival not in (*BASELINES, CHAMPION):
+            if self.threshold is None or self.baseline is not None:
+                raise ValueError(f"{self.comparison} needs a threshold and no baseline")
+        elif self.threshold is not None or self.baseline not in (*BASELINES, CHAMPION):
             raise ValueError(
-                f"{self.comparison} needs no threshold but a rival: {', '.join(BASELINES)} "
+                f"{self.comparison} needs no threshold but a baseline: {', '.join(BASELINES)} "
                 f"or {CHAMPION}"
             )
         return self
@@ -66,7 +70,7 @@ class EvaluateSettings(BaseModel, frozen=True, extra="forbid"):
     gate: tuple[CheckSettings, ...] = Field(
         default=(),
         description="Checks that a model must pass, as a JSON list of objects with metric, "
-        "comparison (better, not_worse, not_fallen, at_least, at_most), rival or threshold, "
+        "comparison (better, not_worse, not_fallen, at_least, at_most), baseline or threshold, "
         "margin and slice; empty for the built-in checks. Leakage alarms, the checks for "
         "degenerate data and the least number of test ratings always apply.",
     )

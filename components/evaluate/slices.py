@@ -1,4 +1,4 @@
-"""Cuts the test ratings into slices, so that a good mean cannot hide a bad part."""
+"""Slices of the test ratings: a good mean must not hide a part that is bad."""
 
 from itertools import pairwise
 from typing import Any
@@ -18,13 +18,13 @@ _STARS = 20
 def slices_of(
     test: Ratings, history: Ratings, products: int, categories: npt.NDArray[np.object_]
 ) -> dict[str, Mask]:
-    """Masks of the test rows by name, such as `activity: 5-9`; empty slices are left out.
+    """Masks of the test ratings, bool [n], by name, such as `activity: 5-9`; none is empty.
 
     Args:
-        test: the rows to cut.
-        history: the ratings before the test, which say how active and how popular.
-        products: how many products there are.
-        categories: [products], the name of each product's category; "" for none.
+        test: the ratings to slice.
+        history: the ratings before the test, from which activity and popularity are counted.
+        products: the number of products.
+        categories: the category of each product, [products]; "" for none.
     """
     activity = np.bincount(history.users, minlength=int(test.users.max(initial=-1)) + 1)
     popularity = np.bincount(history.items, minlength=products)
@@ -39,16 +39,16 @@ def slices_of(
 
 
 def is_outcome(name: str) -> bool:
-    """Whether a slice is cut by the stars given, which nobody knows before.
+    """Whether a slice is by the stars given, which are not known before the rating.
 
-    Any model does better on the stars near its mean and worse on the others, so a change in such a
-    slice alone says nothing for or against a model.
+    Every model is better on stars near its mean prediction and worse on others, so a change in such
+    a slice alone says nothing about the model.
     """
     return name.startswith(_OUTCOME)
 
 
 def _by_activity(ratings: npt.NDArray[np.int64]) -> dict[str, Mask]:
-    """By how many ratings the customer gave before."""
+    """By the number of earlier ratings of the customer."""
     edges = [0, 5, 10, 20, 50, 100]
     masks = {
         f"activity: {low}-{high - 1}": (ratings >= low) & (ratings < high)
@@ -60,7 +60,7 @@ def _by_activity(ratings: npt.NDArray[np.int64]) -> dict[str, Mask]:
 def _by_popularity(
     popularity: npt.NDArray[np.int64], items: npt.NDArray[np.int32]
 ) -> dict[str, Mask]:
-    """By the product's place in the order of popularity: top tenth, next four, lower half."""
+    """By the popularity of the product: the top 10 %, the next 40 % and the lower half."""
     places = np.empty(len(popularity))
     places[np.argsort(-popularity, kind="stable")] = np.arange(len(popularity)) / len(popularity)
     of_row = places[items]
@@ -72,14 +72,14 @@ def _by_popularity(
 
 
 def _by_stars(stars: npt.NDArray[np.float32]) -> dict[str, Mask]:
-    """By the stars given, the most frequent values."""
+    """By the stars given, for the most frequent values."""
     values = sorted(_most_frequent(stars, _STARS))
     masks = {f"{_OUTCOME}{value:g}": stars == value for value in values}
     return masks | {f"{_OUTCOME}all others": ~np.isin(stars, values)}
 
 
 def _by_recency(days: npt.NDArray[np.int32]) -> dict[str, Mask]:
-    """By how long before the newest test rating it was given."""
+    """By the number of days before the newest test rating."""
     ages = days.max(initial=0) - days
     return {
         "recency: last 30 days": ages < 30,
@@ -90,7 +90,7 @@ def _by_recency(days: npt.NDArray[np.int32]) -> dict[str, Mask]:
 
 
 def _by_category(categories: npt.NDArray[np.object_]) -> dict[str, Mask]:
-    """By the product's category, the most frequent ones; nothing where there is only one."""
+    """By the category of the product, for the most frequent ones; none if there is only one."""
     names = categories.astype(str)
     frequent = _most_frequent(names, _CATEGORIES)
     if len(frequent) < 2:
@@ -100,7 +100,7 @@ def _by_category(categories: npt.NDArray[np.object_]) -> dict[str, Mask]:
 
 
 def _most_frequent(values: npt.NDArray[Any], most: int) -> list[Any]:
-    """The different values, the most frequent first, and no more than so many."""
+    """The `most` most frequent values, the most frequent first."""
     different, counts = np.unique(values, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:most]
     return [different[place] for place in order]

@@ -1,4 +1,4 @@
-"""The best unseen products of many customers over the whole catalogue, a block at a time."""
+"""Top-N lists of many customers over the whole catalogue, computed block by block."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,19 +11,27 @@ from components.artifacts.model import Floats, Integers, RankingFactors
 from components.artifacts.splits import Ratings
 
 LENGTH = 20
-"""How many products a list holds: as many as the longest cut of a metric."""
+"""The length of a list: that of the longest cut of a metric."""
 
-# Scores of one block, in numbers: 32 MB, whatever the size of the catalogue.
+# The number of scores in a block: 32 MB for any size of the catalogue.
 _BLOCK = 1 << 23
 # Each group's largest score is a lower bound of one of the best; more groups, a closer bound.
 _GROUPS = 1024
-# A row with more candidates has many equal scores: it is decided by itself.
+# A row with more candidates has many equal scores, and is sorted on its own.
 _CROWD = 8 * LENGTH
 _NEVER = np.finfo(np.float32).min
 
 
 def histories_of(ratings: Ratings, customers: int, products: int) -> csr_matrix:
-    """A sparse matrix [customers, products] of ones; a row's columns are the oldest first."""
+    """The ratings as a sparse matrix of ones, [customers, products].
+
+    The columns of a row are in the order of its ratings, oldest first.
+
+    Args:
+        ratings: in order of user, then instant.
+        customers: the number of customers.
+        products: the number of products.
+    """
     offsets = np.searchsorted(ratings.users, np.arange(customers + 1))
     ones = np.ones(len(ratings), np.float32)
     return csr_matrix((ones, ratings.items, offsets), shape=(customers, products))
@@ -32,16 +40,17 @@ def histories_of(ratings: Ratings, customers: int, products: int) -> csr_matrix:
 def best_unseen(
     scores: Callable[[slice], Floats], seen: csr_matrix, ties: npt.NDArray[np.int64]
 ) -> Integers:
-    """The products with the largest scores, best first, those already seen left out.
+    """The unseen products with the largest scores, best first.
 
     Args:
-        scores: gives the scores, float32 [rows, products] to be overwritten, of a slice of rows.
-        seen: [customers, products], not to be recommended.
-        ties: [products], equal scores are in ascending order of this. It should be a random order:
-            that of the data may hold a hint of what was rated.
+        scores: returns the scores of a slice of customers, float32 [rows, products]; they are
+            overwritten.
+        seen: the ratings to leave out, [customers, products].
+        ties: decides between equal scores, ascending, int64 [products]. It should be random: the
+            order of the data may hint at what was rated.
 
     Returns:
-        int32 [customers, LENGTH], item indices; -1 where no product is left.
+        Item indices, int32 [customers, LENGTH]; -1 where no product is left.
     """
     customers, products = seen.shape
     lists = np.full((customers, LENGTH), -1, dtype=np.int32)
@@ -58,19 +67,27 @@ def best_unseen(
 def best_by_factors(
     vectors: Floats, factors: RankingFactors, seen: csr_matrix, ties: npt.NDArray[np.int64]
 ) -> Integers:
-    """Lists, as `best_unseen` gives them, of customers with these vectors, [customers, k]."""
+    """Lists, as `best_unseen` returns them, by the factors of a model.
+
+    Args:
+        vectors: the vectors of the customers, float32 [customers, k].
+        factors: of the model.
+        seen: as for `best_unseen`.
+        ties: as for `best_unseen`.
+    """
     return best_unseen(lambda block: factors.scores(vectors[block]), seen, ties)
 
 
 def best_in_order(
     order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], seen: csr_matrix
 ) -> Integers:
-    """Lists, as `best_unseen` gives them, where all customers share one order of the products.
+    """Lists, as `best_unseen` returns them, if all customers share one order of the products.
 
     Args:
-        order: [products], all item indices, the best first.
-        starts: [customers], where in that order a customer begins; it goes on round the end.
-        seen: [customers, products], not to be recommended.
+        order: all item indices, the best first, int64 [products].
+        starts: the place in the order where each customer starts, int64 [customers]; after the last
+            product comes the first.
+        seen: the ratings to leave out, [customers, products].
     """
     customers, products = seen.shape
     places = np.empty(products, dtype=np.int64)
@@ -89,7 +106,13 @@ def best_in_order(
 
 
 def places_of(lists: Integers, rows: npt.NDArray[np.int64], items: Integers) -> Integers:
-    """Where items stand in lists, int32 [n] from 0 for the best; LENGTH for those not listed."""
+    """The places of items in lists, from 0, int32 [n]; LENGTH for items that are not listed.
+
+    Args:
+        lists: as `best_unseen` returns them.
+        rows: the list of each item, [n].
+        items: item indices, int32 [n].
+    """
     found = lists[rows] == items[:, None]
     return np.where(found.any(axis=1), found.argmax(axis=1), LENGTH).astype(np.int32)
 
@@ -109,13 +132,13 @@ def _rows(matrix: csr_matrix) -> npt.NDArray[np.int64]:
 
 
 def _ranks(offsets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """0, 1, 2 … anew from each offset on."""
+    """0, 1, 2 …, starting again at each offset."""
     ranks: npt.NDArray[np.int64] = np.arange(offsets[-1])
     return ranks - np.repeat(offsets[:-1], np.diff(offsets)).astype(np.int64)
 
 
 def _best(table: Floats, ties: npt.NDArray[np.int64]) -> Integers:
-    """The columns of the largest finite scores of each row, best first; -1 beyond the last."""
+    """The columns of the largest finite scores of each row, best first; -1 after the last."""
     height, width = table.shape
     bounds = np.fmax(_lower_bounds(table), _NEVER)
     above = table >= bounds[:, None]
@@ -148,7 +171,7 @@ def _lower_bounds(table: Floats) -> Floats:
 
 
 def _exact(scores: Floats, ties: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Which LENGTH finite scores are the largest; of equal ones the first by `ties`."""
+    """The mask of the LENGTH largest finite scores; `ties` decides between equal ones."""
     finite = np.flatnonzero(scores >= _NEVER)
     least = np.partition(scores[finite], -LENGTH)[-LENGTH]
     best: npt.NDArray[np.bool_] = scores > least

@@ -1,66 +1,66 @@
-"""The verdict: the answer of every check that applies, and notes on what was not checked."""
+"""The verdict: the answers of all checks that apply, and notes on what was not checked."""
 
 import logging
 from collections.abc import Iterable, Iterator
 
 from components.artifacts.evaluation import Check, Verdict
 from components.evaluate import leakage
-from components.evaluate.champion import Aligned
-from components.evaluate.contest import Field
+from components.evaluate.champion import AlignedModel
+from components.evaluate.data import EvaluationData
 from components.evaluate.degeneracy import degeneracies
-from components.evaluate.figures import Figures
-from components.evaluate.gate import judge, with_checks
+from components.evaluate.gate import run_checks, with_checks
 from components.evaluate.inputs import Inputs
+from components.evaluate.results import EvaluationResults
 from components.evaluate.settings import CHAMPION, EvaluateSettings
 
 logger = logging.getLogger(__name__)
 
 
 def reach_verdict(
-    field: Field,
+    data: EvaluationData,
     inputs: Inputs,
-    champion: Aligned | None,
-    figures: Figures,
+    champion: AlignedModel | None,
+    results: EvaluationResults,
     settings: EvaluateSettings,
 ) -> Verdict:
-    """Answer the alarms, the checks for degenerate data and the gate's checks, and log them.
+    """Run the leakage checks, the checks for degenerate data and the gate, and log the answers.
 
     Args:
-        field: all ratings of known ids.
+        data: all ratings of known ids.
         inputs: the artifacts.
-        champion: the deployed model, or None where there is none that shares products.
-        figures: what was measured.
+        champion: the deployed model; None if there is none, or none that knows the products.
+        results: the metrics.
         settings: of the step.
     """
-    degenerate = list(degeneracies(field, figures))
+    degenerate = list(degeneracies(data, results))
     allowed = [check for check in degenerate if not check.passed and check.name in settings.allow]
     checks = (
-        *_alarms(field, inputs),
+        *_leakage_checks(data, inputs),
         *(check for check in degenerate if check not in allowed),
         *_same_catalogue(inputs, champion, settings),
-        *judge(figures, with_checks(settings, inputs.model)),
+        *run_checks(results, with_checks(settings, inputs.model)),
     )
-    verdict = Verdict(checks, tuple(_notes(inputs, champion, figures, settings, allowed)))
+    verdict = Verdict(checks, tuple(_notes(inputs, champion, results, settings, allowed)))
     _log(verdict)
     return verdict
 
 
-def _alarms(field: Field, inputs: Inputs) -> Iterator[Check]:
+def _leakage_checks(data: EvaluationData, inputs: Inputs) -> Iterator[Check]:
     splits = inputs.splits
     sets = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    known = {"train": field.train, "validation": field.validation, "test": field.test}
-    yield leakage.out_of_range(sets, field.customers, field.products)
-    yield leakage.in_two_sets(known, field.products)
+    known = {"train": data.train, "validation": data.validation, "test": data.test}
+    yield leakage.out_of_range(sets, data.customers, data.products)
+    yield leakage.in_two_sets(known, data.products)
     yield leakage.unfinite(inputs.model)
-    # A split at random mixes the dates, as its user has asked for.
+    # A random split mixes the dates on purpose.
     if splits.manifest.details["settings"]["split"] != "random":
-        yield leakage.older_than_history(field.test, field.history, field.customers)
+        yield leakage.older_than_history(data.test, data.history, data.customers)
     if "probes" in inputs.description:
         yield leakage.disagreeing_export(inputs.model, inputs.description["probes"])
 
 
 def _same_catalogue(
-    inputs: Inputs, champion: Aligned | None, settings: EvaluateSettings
+    inputs: Inputs, champion: AlignedModel | None, settings: EvaluateSettings
 ) -> Iterator[Check]:
     if inputs.champion is None or settings.replace_catalogue:
         return
@@ -75,19 +75,19 @@ def _same_catalogue(
 
 def _notes(
     inputs: Inputs,
-    champion: Aligned | None,
-    figures: Figures,
+    champion: AlignedModel | None,
+    results: EvaluationResults,
     settings: EvaluateSettings,
     allowed: Iterable[Check],
 ) -> Iterator[str]:
-    """What was not checked, though one might think so."""
+    """What was not checked, although a reader may expect it."""
     if settings.gate:
         yield "The checks of the gate that was given stand in place of the built-in ones."
     for check in allowed:
         yield f"{check.reason} This was allowed ({check.name})."
     if inputs.champion and champion is None and settings.replace_catalogue:
         yield "The deployed model knows none of these products, so it was not compared."
-    if champion and CHAMPION not in figures.systems:
+    if champion and CHAMPION not in results.systems:
         yield "The deployed model has another objective, so it was not compared."
 
 

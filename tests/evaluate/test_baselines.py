@@ -66,7 +66,7 @@ def test_what_was_bought_together_is_recommended_by_confidence() -> None:
     everyone = histories_of(ratings, len(baskets), 5)
     asked = histories_of(to_ratings([[0], [0], [5], [0]]), 1, 5)
     lists = baselines.cooccurrence_lists(
-        baselines.rated_together(everyone), asked, asked, np.arange(5)
+        baselines.count_cooccurrences(everyone), asked, asked, np.arange(5)
     )
     assert lists[0, :4].tolist() == [1, 2, 3, 4]
     assert lists[0, 4] == -1

@@ -48,9 +48,9 @@ def test_is_judged_on_the_rows_that_it_did_not_learn_from(model: Model) -> None:
     train, validation, test = make_sets(CUSTOMERS, PRODUCTS, 0)
     aligned = align(model, customer_ids(CUSTOMERS), product_ids(PRODUCTS))
     assert aligned is not None
-    assert not aligned.unlearned(train).any()
-    assert not aligned.unlearned(validation).any()
-    assert aligned.unlearned(test).all()
+    assert not aligned.held_out(train).any()
+    assert not aligned.held_out(validation).any()
+    assert aligned.held_out(test).all()
 
 
 def test_rows_that_it_learned_under_other_indices_are_left_out(model: Model) -> None:
@@ -60,8 +60,8 @@ def test_rows_that_it_learned_under_other_indices_are_left_out(model: Model) -> 
     stranger = replace(model, catalogue=replace(model.catalogue, products=renamed))
     aligned = align(stranger, customer_ids(CUSTOMERS), product_ids(PRODUCTS))
     assert aligned is not None
-    assert aligned.unlearned(train.where(train.items != last)).all()
+    assert aligned.held_out(train.where(train.items != last)).all()
 
 
-def test_a_model_of_another_catalogue_is_no_rival(model: Model) -> None:
+def test_a_model_of_another_catalogue_is_not_compared(model: Model) -> None:
     assert align(model, customer_ids(CUSTOMERS), ["other", "others"]) is None

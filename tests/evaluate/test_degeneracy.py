@@ -7,20 +7,22 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from components.artifacts.splits import Ratings
-from components.evaluate.contest import Field
+from components.evaluate.data import EvaluationData
 from components.evaluate.degeneracy import degeneracies
-from components.evaluate.figures import Background, Figures, JudgedRows, System
 from components.evaluate.intervals import Bootstrap
+from components.evaluate.results import EvaluationResults, HistoryStatistics, ScoredRows, System
 from tests.evaluate.worlds import make_sets
 
 CUSTOMERS, PRODUCTS = 100, 40
 
 
-def field() -> Field:
-    return Field(*make_sets(CUSTOMERS, PRODUCTS, 0), CUSTOMERS, PRODUCTS, (1.0, 5.0))
+def data() -> EvaluationData:
+    return EvaluationData(*make_sets(CUSTOMERS, PRODUCTS, 0), CUSTOMERS, PRODUCTS, (1.0, 5.0))
 
 
-def found(field: Field, error: float | None = 0.7, random_place: int | None = 20) -> list[str]:
+def found(
+    data: EvaluationData, error: float | None = 0.7, random_place: int | None = 20
+) -> list[str]:
     """Names of what is degenerate.
 
     Args:
@@ -28,56 +30,56 @@ def found(field: Field, error: float | None = 0.7, random_place: int | None = 20
         error: by which every prediction is off, or None where stars are not predicted.
         random_place: where every test item stands in the random lists, or None likewise.
     """
-    count = len(field.test)
-    stars = None if error is None else (field.test.stars + error).astype(np.float32)
+    count = len(data.test)
+    stars = None if error is None else (data.test.stars + error).astype(np.float32)
     lists = None if random_place is None else np.full((count, 20), -1, np.int32)
     systems = {"model": System(stars, lists), "random": System(None, lists)}
     if lists is not None and random_place is not None and random_place < 20:
-        lists[:, random_place] = field.test.items
-    figures = Figures(
-        JudgedRows(field.test, {}, np.ones(count, bool)),
+        lists[:, random_place] = data.test.items
+    results = EvaluationResults(
+        ScoredRows(data.test, {}, np.ones(count, bool)),
         systems,
-        Background(np.ones(field.products, int), csr_matrix((1, 1)), count),
+        HistoryStatistics(np.ones(data.products, int), csr_matrix((1, 1)), count),
         Bootstrap(count, 100, 0),
     )
-    return [check.name for check in degeneracies(field, figures) if not check.passed]
+    return [check.name for check in degeneracies(data, results) if not check.passed]
 
 
-def constant(field: Field) -> Field:
+def constant(data: EvaluationData) -> EvaluationData:
     def equal(rows: Ratings) -> Ratings:
         return replace(rows, stars=np.full_like(rows.stars, 4))
 
     return replace(
-        field, train=equal(field.train), validation=equal(field.validation), test=equal(field.test)
+        data, train=equal(data.train), validation=equal(data.validation), test=equal(data.test)
     )
 
 
 def test_ordinary_data_are_not_degenerate() -> None:
-    assert found(field()) == []
+    assert found(data()) == []
 
 
 def test_equal_stars_are_degenerate_where_stars_are_predicted() -> None:
-    assert found(constant(field()), error=0.0) == ["constant_stars"]
-    assert found(constant(field()), error=None) == []
+    assert found(constant(data()), error=0.0) == ["constant_stars"]
+    assert found(constant(data()), error=None) == []
 
 
 @pytest.mark.parametrize(("error", "degenerate"), [(0.19, True), (0.21, False)])
 def test_an_error_below_a_twentieth_of_the_scale_is_degenerate(
     error: float, degenerate: bool
 ) -> None:
-    assert found(field(), error) == ["near_zero_error"] * degenerate
-    assert found(replace(field(), scale=(1, 9)), error) == ["near_zero_error"]
+    assert found(data(), error) == ["near_zero_error"] * degenerate
+    assert found(replace(data(), scale=(1, 9)), error) == ["near_zero_error"]
 
 
 @pytest.mark.parametrize(("products", "degenerate"), [(10, True), (11, False)])
 def test_a_catalogue_that_a_list_holds_is_degenerate_where_products_are_ranked(
     products: int, degenerate: bool
 ) -> None:
-    small = Field(*make_sets(CUSTOMERS, products, 0), CUSTOMERS, products, (1.0, 5.0))
+    small = EvaluationData(*make_sets(CUSTOMERS, products, 0), CUSTOMERS, products, (1.0, 5.0))
     assert found(small) == ["short_catalogue"] * degenerate
     assert found(small, random_place=None) == []
 
 
 def test_random_lists_that_find_much_are_degenerate_in_a_catalogue_that_is_long_enough() -> None:
-    assert found(field(), random_place=3) == ["strong_random_ranking"]
-    assert found(replace(field(), products=10), random_place=3) == ["short_catalogue"]
+    assert found(data(), random_place=3) == ["strong_random_ranking"]
+    assert found(replace(data(), products=10), random_place=3) == ["short_catalogue"]

@@ -41,7 +41,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return make_world(tmp_path_factory.mktemp("world"))
 
 
-def judge(world: World, folder: Path, **settings: Any) -> tuple[Verdict, dict[str, Any]]:
+def evaluate_world(world: World, folder: Path, **settings: Any) -> tuple[Verdict, dict[str, Any]]:
     """Run the step; the verdict as it was written, and what was measured."""
     evaluate(
         EvaluateSettings(**settings),
@@ -60,28 +60,28 @@ def names_of_failed(verdict: Verdict) -> list[str]:
 
 
 def test_of_many_test_customers_some_are_drawn_and_it_is_said(world: World, tmp_path: Path) -> None:
-    everyone = judge(world, tmp_path / "everyone")[1]["test_customers"]
+    everyone = evaluate_world(world, tmp_path / "everyone")[1]["test_customers"]
     assert everyone["judged"] == everyone["all"] > 40
-    _, drawn = judge(world, tmp_path / "drawn", max_test_customers=40)
-    assert drawn["test_customers"] == {"judged": 40, "all": everyone["all"]}
+    _, sampled = evaluate_world(world, tmp_path / "drawn", max_test_customers=40)
+    assert sampled["test_customers"] == {"judged": 40, "all": everyone["all"]}
     assert (
         f"of 40 customers, drawn from {everyone['all']}"
         in (tmp_path / "drawn" / "report.html").read_text()
     )
-    _, again = judge(world, tmp_path / "again", max_test_customers=40)
-    assert again["metrics"] == drawn["metrics"]
-    _, other = judge(world, tmp_path / "other", max_test_customers=40, seed=1)
-    assert other["metrics"]["mse"] != drawn["metrics"]["mse"]
+    _, again = evaluate_world(world, tmp_path / "again", max_test_customers=40)
+    assert again["metrics"] == sampled["metrics"]
+    _, other = evaluate_world(world, tmp_path / "other", max_test_customers=40, seed=1)
+    assert other["metrics"]["mse"] != sampled["metrics"]["mse"]
 
 
 def test_splits_of_other_ratings_are_refused(world: World, tmp_path: Path) -> None:
     other = write_ratings(tmp_path / "other", rows=1)
     with pytest.raises(UserError, match="was not made from"):
-        judge(replace(world, ratings=other), tmp_path)
+        evaluate_world(replace(world, ratings=other), tmp_path)
 
 
 def test_a_model_that_knows_the_tastes_passes(world: World, tmp_path: Path) -> None:
-    verdict, measured = judge(world, tmp_path)
+    verdict, measured = evaluate_world(world, tmp_path)
     assert verdict.passed
     assert verdict.summary == f"The model passed all {len(verdict.checks)} checks."
     assert set(measured["metrics"]) == set(METRICS)
@@ -96,7 +96,7 @@ def test_a_model_that_knows_the_tastes_passes(world: World, tmp_path: Path) -> N
 def test_the_same_inputs_give_the_same_bytes(world: World, tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        judge(world, tmp_path / name)
+        evaluate_world(world, tmp_path / name)
     for file in ("report.html", f"verdict/{VERDICT}", f"verdict/{EVALUATION}"):
         first, second = (tmp_path / name / file for name in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
@@ -109,7 +109,7 @@ def test_a_model_that_knows_nothing_fails_with_its_reasons(tmp_path: Path) -> No
         ranking=replace(ranking, items=np.roll(ranking.items, 1, axis=0)),
         rating=replace(rating, items=np.roll(rating.items, 1, axis=0)),
     )
-    verdict, _ = judge(unknowing, tmp_path)
+    verdict, _ = evaluate_world(unknowing, tmp_path)
     assert names_of_failed(verdict) == [
         "mse no worse than bias",
         "ndcg_at_10 better than popularity",
@@ -126,7 +126,7 @@ def parts() -> tuple[Any, Any]:
 def test_an_objective_that_is_switched_off_is_not_judged(tmp_path: Path, missing: str) -> None:
     off: dict[str, Any] = {missing: None}
     half = make_world(tmp_path / "world", **off)
-    verdict, measured = judge(half, tmp_path)
+    verdict, measured = evaluate_world(half, tmp_path)
     assert verdict.passed
     assert ("mse" in measured["metrics"]) is (missing == "ranking")
     assert ("ndcg_at_10" in measured["metrics"]) is (missing == "rating")
@@ -135,10 +135,10 @@ def test_an_objective_that_is_switched_off_is_not_judged(tmp_path: Path, missing
 def test_no_test_row_is_used_to_rank_it(tmp_path: Path) -> None:
     """A model that lists what is newest in `Seen`, where the test ratings are, gains nothing."""
     world = make_world(tmp_path / "world")
-    _, honest = judge(world, tmp_path)
+    _, honest = evaluate_world(world, tmp_path)
     seen = replace(world.trained.seen, items=world.trained.seen.items[::-1].copy())
     cheat = make_world(tmp_path / "cheat", seen=seen)
-    _, cheated = judge(cheat, tmp_path)
+    _, cheated = evaluate_world(cheat, tmp_path)
     assert cheated["metrics"] == honest["metrics"]
 
 
@@ -151,7 +151,7 @@ def test_a_model_of_factors_that_are_no_numbers_is_refused_and_still_reported(
         ranking=replace(ranking, items=ranking.items * np.float32("nan")),
         rating=replace(rating, offset=rating.offset * np.float32("nan")),
     )
-    verdict, measured = judge(nan, tmp_path)
+    verdict, measured = evaluate_world(nan, tmp_path)
     assert measured["metrics"]["mse"] is None
     assert measured["metrics"]["hit_rate_at_20"] == 0
     assert "finite factors" in names_of_failed(verdict)
@@ -162,13 +162,13 @@ def test_ids_out_of_range_raise_the_alarm_and_not_an_error(tmp_path: Path) -> No
     train, validation, test = make_sets(240, 60, 0)
     strange = replace(test, items=np.where(test.users < 5, 60, test.items).astype(np.int32))
     world = custom_world(tmp_path / "world", (train, validation, strange))
-    verdict, _ = judge(world, tmp_path)
+    verdict, _ = evaluate_world(world, tmp_path)
     assert names_of_failed(verdict) == ["ids in range"]
 
 
 def test_a_tiny_test_set_is_not_enough_evidence(tmp_path: Path) -> None:
     tiny = make_world(tmp_path / "world", customers=30)
-    verdict, _ = judge(tiny, tmp_path)
+    verdict, _ = evaluate_world(tiny, tmp_path)
     assert not verdict.passed
     assert "Not enough evidence: 30 test ratings, 100 are needed." in verdict.summary
 
@@ -193,36 +193,38 @@ def test_a_champion_that_is_better_keeps_its_place(tmp_path: Path) -> None:
     store = deploy(make_world(tmp_path / "good").model, tmp_path / "store")
     dull = replace(rating, users=rating.users * np.float32(0.4))
     worse = make_world(tmp_path / "worse", rating=dull, ranking=ranking)
-    verdict, measured = judge(worse, tmp_path, champion=store)
+    verdict, measured = evaluate_world(worse, tmp_path, champion=store)
     assert "mse no worse than champion" in names_of_failed(verdict)
     assert measured["champion"]["mse"] < measured["metrics"]["mse"]
-    alone, _ = judge(worse, tmp_path)
+    alone, _ = evaluate_world(worse, tmp_path)
     assert not [check for check in alone.checks if "champion" in check.name]
 
 
 def test_a_model_as_good_as_the_champion_passes(world: World, tmp_path: Path) -> None:
-    verdict, measured = judge(world, tmp_path, champion=deploy(world.model, tmp_path / "store"))
+    verdict, measured = evaluate_world(
+        world, tmp_path, champion=deploy(world.model, tmp_path / "store")
+    )
     assert verdict.passed
     assert len([check for check in verdict.checks if "champion" in check.name]) == 4
     assert measured["champion"]["ndcg_at_10"] == measured["metrics"]["ndcg_at_10"]
 
 
 def test_a_store_without_a_model_is_no_champion(world: World, tmp_path: Path) -> None:
-    verdict, _ = judge(world, tmp_path, champion=str(tmp_path / "nothing"))
+    verdict, _ = evaluate_world(world, tmp_path, champion=str(tmp_path / "nothing"))
     assert verdict.passed
 
 
 def test_a_champion_that_learned_the_test_rows_is_no_evidence(world: World, tmp_path: Path) -> None:
     everything = replace(world.trained.seen, held_out=np.zeros(0, np.int32))
     knowing = make_world(tmp_path / "knowing", seen=everything)
-    verdict, _ = judge(world, tmp_path, champion=deploy(knowing.model, tmp_path / "store"))
+    verdict, _ = evaluate_world(world, tmp_path, champion=deploy(knowing.model, tmp_path / "store"))
     assert not verdict.passed
     assert "Not enough evidence: 0 test ratings" in verdict.summary
 
 
 def test_the_gate_can_be_set(world: World, tmp_path: Path) -> None:
     check = CheckSettings(metric="coverage_at_10", comparison="at_least", threshold=2)
-    verdict, _ = judge(world, tmp_path, gate=(check,))
+    verdict, _ = evaluate_world(world, tmp_path, gate=(check,))
     assert names_of_failed(verdict) == ["coverage_at_10 at least 2"]
 
 
@@ -232,13 +234,13 @@ def test_a_gate_of_ones_own_is_said_to_stand_in_place_of_the_built_in_one(
     lenient = CheckSettings(metric="mse", comparison="at_most", threshold=99)
     hard = CheckSettings(metric="mse", comparison="at_most", threshold=0)
     for name, check in {"passed": lenient, "failed": hard}.items():
-        verdict, _ = judge(world, tmp_path / name, gate=(check,))
+        verdict, _ = evaluate_world(world, tmp_path / name, gate=(check,))
         assert verdict.passed == (name == "passed")
         assert verdict.summary.endswith("stand in place of the built-in ones.")
         assert (
             "stand in place of the built-in ones" in (tmp_path / name / "report.html").read_text()
         )
-    built_in, _ = judge(world, tmp_path / "built-in")
+    built_in, _ = evaluate_world(world, tmp_path / "built-in")
     assert built_in.notes == ()
 
 
@@ -249,14 +251,14 @@ def test_a_champion_of_another_catalogue_is_replaced_on_request_alone(
     names = [f"other-{product}" for product in catalogue.products]
     other = replace(catalogue, products=StringTable.of(names))
     store = deploy(make_world(tmp_path / "other", catalogue=other).model, tmp_path / "store")
-    refused, _ = judge(world, tmp_path, champion=store)
+    refused, _ = evaluate_world(world, tmp_path, champion=store)
     assert names_of_failed(refused) == ["same catalogue as the deployed model"]
     assert "set replace_catalogue=true" in refused.summary
     assert refused.notes == ()
     lenient = CheckSettings(metric="mse", comparison="at_most", threshold=99)
-    own, _ = judge(world, tmp_path, champion=store, gate=(lenient,))
+    own, _ = evaluate_world(world, tmp_path, champion=store, gate=(lenient,))
     assert names_of_failed(own) == ["same catalogue as the deployed model"]
-    replaced, _ = judge(world, tmp_path, champion=store, replace_catalogue=True)
+    replaced, _ = evaluate_world(world, tmp_path, champion=store, replace_catalogue=True)
     assert replaced.passed
     assert replaced.notes == (
         "The deployed model knows none of these products, so it was not compared.",
@@ -265,13 +267,13 @@ def test_a_champion_of_another_catalogue_is_replaced_on_request_alone(
 
 def test_degenerate_data_are_refused_until_they_are_allowed_by_name(tmp_path: Path) -> None:
     constant = make_world(tmp_path / "world", constant_stars=True)
-    refused, _ = judge(constant, tmp_path)
+    refused, _ = evaluate_world(constant, tmp_path)
     assert "constant_stars" in names_of_failed(refused)
     assert "All ratings are 4: there is nothing to learn about stars." in refused.summary
     lenient = CheckSettings(metric="mse", comparison="at_most", threshold=99)
-    own, _ = judge(constant, tmp_path, gate=(lenient,))
+    own, _ = evaluate_world(constant, tmp_path, gate=(lenient,))
     assert names_of_failed(own) == ["constant_stars"]
-    allowed, _ = judge(constant, tmp_path, gate=(lenient,), allow=("constant_stars",))
+    allowed, _ = evaluate_world(constant, tmp_path, gate=(lenient,), allow=("constant_stars",))
     assert allowed.passed
     assert allowed.notes[-1].startswith("All ratings are 4:")
     assert allowed.notes[-1].endswith("(constant_stars).")
@@ -280,7 +282,7 @@ def test_degenerate_data_are_refused_until_they_are_allowed_by_name(tmp_path: Pa
 def test_a_model_of_other_splits_is_refused(world: World, tmp_path: Path) -> None:
     other = make_world(tmp_path / "other", seed=5)
     with pytest.raises(UserError, match="was not trained on"):
-        judge(replace(world, splits=other.splits), tmp_path)
+        evaluate_world(replace(world, splits=other.splits), tmp_path)
     assert not (tmp_path / "verdict").exists()
     assert not (tmp_path / "report.html").exists()
 

@@ -11,9 +11,9 @@ from scipy.sparse import csr_matrix
 
 from components.artifacts.evaluation import Check
 from components.artifacts.model import Model
-from components.evaluate.figures import Background, Figures, JudgedRows, System
-from components.evaluate.gate import judge, with_checks
+from components.evaluate.gate import run_checks, with_checks
 from components.evaluate.intervals import Bootstrap
+from components.evaluate.results import EvaluationResults, HistoryStatistics, ScoredRows, System
 from components.evaluate.settings import CheckSettings, EvaluateSettings
 from components.evaluate.slices import Mask
 from tests.evaluate.worlds import make_model, make_sets, to_ratings
@@ -22,12 +22,12 @@ ROWS = 400
 NOISE = np.random.default_rng(0).normal(0, 0.5, ROWS)
 
 
-def figures_of(
+def results_of(
     errors: Mapping[str, Any],
     slices: Mapping[str, Mask] | None = None,
-    fresh: Mask | None = None,
+    held_out: Mask | None = None,
     rows: int = ROWS,
-) -> Figures:
+) -> EvaluationResults:
     """Figures of systems whose predictions are off by these stars; one row a customer."""
     ones = np.ones(rows)
     test = to_ratings([np.arange(rows), np.zeros(rows), 3 * ones, ones])
@@ -35,26 +35,26 @@ def figures_of(
         name: System(stars=(3 + ones * error).astype(np.float32)) for name, error in errors.items()
     }
     everything = np.ones(rows, dtype=bool)
-    return Figures(
-        JudgedRows(test, slices or {}, everything if fresh is None else fresh),
+    return EvaluationResults(
+        ScoredRows(test, slices or {}, everything if held_out is None else held_out),
         systems,
-        Background(np.ones(1, int), csr_matrix((1, 1)), rows),
+        HistoryStatistics(np.ones(1, int), csr_matrix((1, 1)), rows),
         Bootstrap(rows, 500, 0),
     )
 
 
-def answer(figures: Figures, **check: Any) -> Check:
-    _, found = judged(figures, CheckSettings(metric="mse", **check))
+def answer(results: EvaluationResults, **check: Any) -> Check:
+    _, found = checked(results, CheckSettings(metric="mse", **check))
     return found
 
 
-def judged(figures: Figures, check: CheckSettings) -> list[Check]:
-    return judge(figures, EvaluateSettings(gate=(check,)))
+def checked(results: EvaluationResults, check: CheckSettings) -> list[Check]:
+    return run_checks(results, EvaluateSettings(gate=(check,)))
 
 
 def test_better_is_beyond_doubt() -> None:
     check = answer(
-        figures_of({"model": NOISE, "bias": NOISE * 2}), comparison="better", rival="bias"
+        results_of({"model": NOISE, "bias": NOISE * 2}), comparison="better", baseline="bias"
     )
     assert check.passed
     assert check.name == "mse better than bias"
@@ -64,19 +64,19 @@ def test_better_is_beyond_doubt() -> None:
 
 
 def test_a_tie_is_not_better_but_no_worse() -> None:
-    tie = figures_of({"model": NOISE, "bias": NOISE})
-    better = answer(tie, comparison="better", rival="bias")
+    tie = results_of({"model": NOISE, "bias": NOISE})
+    better = answer(tie, comparison="better", baseline="bias")
     assert not better.passed
     assert "is a tie" in better.reason
-    assert answer(tie, comparison="not_worse", rival="bias").passed
-    assert answer(tie, comparison="not_fallen", rival="bias").passed
+    assert answer(tie, comparison="not_worse", baseline="bias").passed
+    assert answer(tie, comparison="not_fallen", baseline="bias").passed
 
 
 def test_a_small_gain_of_few_customers_is_not_enough_evidence() -> None:
     ours = NOISE[:120]
     theirs = ours[::-1] * 1.05
     check = answer(
-        figures_of({"model": ours, "bias": theirs}, rows=120), comparison="better", rival="bias"
+        results_of({"model": ours, "bias": theirs}, rows=120), comparison="better", baseline="bias"
     )
     assert not check.passed
     assert check.reason.endswith("not enough evidence.")
@@ -84,32 +84,32 @@ def test_a_small_gain_of_few_customers_is_not_enough_evidence() -> None:
 
 @pytest.mark.parametrize(("loss", "passed"), [(1.01, True), (1.2, False)])
 def test_no_worse_allows_for_the_margin(loss: float, passed: bool) -> None:
-    figures = figures_of({"model": NOISE * np.sqrt(loss), "bias": NOISE})
-    check = answer(figures, comparison="not_worse", rival="bias", margin=0.05)
+    results = results_of({"model": NOISE * np.sqrt(loss), "bias": NOISE})
+    check = answer(results, comparison="not_worse", baseline="bias", margin=0.05)
     assert check.passed is passed
     assert "margin" in check.reason
 
 
 def test_a_margin_asks_for_more_than_better() -> None:
-    figures = figures_of({"model": NOISE * 0.95, "bias": NOISE})
-    assert answer(figures, comparison="better", rival="bias").passed
-    assert not answer(figures, comparison="better", rival="bias", margin=0.2).passed
+    results = results_of({"model": NOISE * 0.95, "bias": NOISE})
+    assert answer(results, comparison="better", baseline="bias").passed
+    assert not answer(results, comparison="better", baseline="bias", margin=0.2).passed
 
 
 def test_a_fall_by_chance_passes_and_one_beyond_the_margin_does_not() -> None:
     generator = np.random.default_rng(2)
     chance = {"model": generator.normal(0, 1.06, 120), "bias": generator.normal(0, 1, 120)}
     assert answer(
-        figures_of(chance, rows=120), comparison="not_fallen", rival="bias", margin=0.01
+        results_of(chance, rows=120), comparison="not_fallen", baseline="bias", margin=0.01
     ).passed
-    fallen = figures_of({"model": NOISE * 1.5, "bias": NOISE})
-    assert not answer(fallen, comparison="not_fallen", rival="bias", margin=0.1).passed
+    fallen = results_of({"model": NOISE * 1.5, "bias": NOISE})
+    assert not answer(fallen, comparison="not_fallen", baseline="bias", margin=0.1).passed
 
 
 @pytest.mark.parametrize("comparison", ["better", "not_worse", "not_fallen"])
 def test_a_figure_that_is_no_number_never_passes(comparison: str) -> None:
-    figures = figures_of({"model": np.nan, "bias": NOISE})
-    check = answer(figures, comparison=comparison, rival="bias")
+    results = results_of({"model": np.nan, "bias": NOISE})
+    check = answer(results, comparison=comparison, baseline="bias")
     assert not check.passed
     assert "could not be computed" in check.reason
 
@@ -119,22 +119,22 @@ def test_a_figure_that_is_no_number_never_passes(comparison: str) -> None:
     [("at_most", 1.0, True), ("at_most", 0.1, False), ("at_least", 0.1, True)],
 )
 def test_a_threshold_is_a_number(comparison: str, threshold: float, passed: bool) -> None:
-    figures = figures_of({"model": 0.5})
-    check = answer(figures, comparison=comparison, threshold=threshold)
+    results = results_of({"model": 0.5})
+    check = answer(results, comparison=comparison, threshold=threshold)
     assert (check.passed, check.figure, check.threshold) == (passed, 0.25, threshold)
-    assert not answer(figures_of({"model": np.nan}), comparison="at_most", threshold=9).passed
+    assert not answer(results_of({"model": np.nan}), comparison="at_most", threshold=9).passed
 
 
 def test_a_metric_that_the_model_does_not_have_fails() -> None:
     check = CheckSettings(metric="ndcg_at_10", comparison="at_least", threshold=0.1)
-    _, found = judged(figures_of({"model": 0}), check)
+    _, found = checked(results_of({"model": 0}), check)
     assert not found.passed
 
 
 def test_few_test_ratings_are_a_reason_of_their_own() -> None:
-    better = CheckSettings(metric="mse", comparison="better", rival="bias")
+    better = CheckSettings(metric="mse", comparison="better", baseline="bias")
     for rows, enough in ((100, True), (99, False)):
-        evidence, check = judged(figures_of({"model": 0.0, "bias": 1.0}, rows=rows), better)
+        evidence, check = checked(results_of({"model": 0.0, "bias": 1.0}, rows=rows), better)
         assert evidence.passed is enough
         assert check.passed is enough
         assert ("Not enough evidence: 99 test ratings" in check.reason) is not enough
@@ -143,14 +143,14 @@ def test_few_test_ratings_are_a_reason_of_their_own() -> None:
 def test_many_ratings_of_few_customers_are_not_enough_evidence() -> None:
     users = np.arange(ROWS) % 7
     test = to_ratings([users, np.arange(ROWS), np.full(ROWS, 3), np.ones(ROWS)])
-    figures = Figures(
-        JudgedRows(test, {}, np.ones(ROWS, dtype=bool)),
+    results = EvaluationResults(
+        ScoredRows(test, {}, np.ones(ROWS, dtype=bool)),
         {"model": System(stars=np.full(ROWS, 3, np.float32))},
-        Background(np.ones(ROWS, int), csr_matrix((1, 1)), ROWS),
+        HistoryStatistics(np.ones(ROWS, int), csr_matrix((1, 1)), ROWS),
         Bootstrap(7, 500, 0),
     )
-    evidence, check = judged(
-        figures, CheckSettings(metric="mse", comparison="at_most", threshold=1)
+    evidence, check = checked(
+        results, CheckSettings(metric="mse", comparison="at_most", threshold=1)
     )
     assert not evidence.passed
     assert not check.passed
@@ -158,8 +158,8 @@ def test_many_ratings_of_few_customers_are_not_enough_evidence() -> None:
 
 
 def test_no_champion_no_check() -> None:
-    check = CheckSettings(metric="mse", comparison="not_worse", rival="champion")
-    assert [found.name for found in judged(figures_of({"model": 0}), check)] == [
+    check = CheckSettings(metric="mse", comparison="not_worse", baseline="champion")
+    assert [found.name for found in checked(results_of({"model": 0}), check)] == [
         "enough test ratings"
     ]
 
@@ -168,9 +168,9 @@ def test_the_champion_is_compared_on_rows_that_it_did_not_learn_from() -> None:
     learned = np.arange(ROWS) < 200
     champion = np.where(learned, 0.0, 2.0)
     check = answer(
-        figures_of({"model": NOISE, "champion": champion}, fresh=~learned),
+        results_of({"model": NOISE, "champion": champion}, held_out=~learned),
         comparison="better",
-        rival="champion",
+        baseline="champion",
     )
     assert check.passed
     assert check.threshold == 4.0
@@ -182,9 +182,9 @@ SLICES = {"first": np.arange(ROWS) < 100, "last": np.arange(ROWS) >= 100}
 
 def test_a_slice_that_falls_against_the_champion_fails_though_the_mean_is_better() -> None:
     model = NOISE * np.where(SLICES["first"], 1.4, 0.5)
-    figures = figures_of({"model": model, "champion": NOISE}, SLICES)
-    assert answer(figures, comparison="better", rival="champion").passed
-    check = answer(figures, comparison="not_fallen", rival="champion", margin=0.1, slice="*")
+    results = results_of({"model": model, "champion": NOISE}, SLICES)
+    assert answer(results, comparison="better", baseline="champion").passed
+    check = answer(results, comparison="not_fallen", baseline="champion", margin=0.1, slice="*")
     assert not check.passed
     assert check.reason.startswith("1 of 2 slices failed, 0 were too small to judge.")
     assert "in first" in check.reason
@@ -192,16 +192,16 @@ def test_a_slice_that_falls_against_the_champion_fails_though_the_mean_is_better
 
 
 def test_equal_models_seldom_seem_to_fall_in_one_of_many_slices() -> None:
-    rows, check = 20 * 100, {"comparison": "not_fallen", "rival": "champion"}
+    rows, check = 20 * 100, {"comparison": "not_fallen", "baseline": "champion"}
     slices = {f"slice {n}": np.arange(rows) // 100 == n for n in range(20)}
     alarms = {"alone": 0, "together": 0}
     for seed in range(30):
         random = np.random.default_rng(seed)
         errors = {name: random.normal(0, 0.5, rows) for name in ("model", "champion")}
-        figures = figures_of(errors, slices, rows=rows)
-        alone = [answer(figures, slice=name, **check).passed for name in slices]
+        results = results_of(errors, slices, rows=rows)
+        alone = [answer(results, slice=name, **check).passed for name in slices]
         alarms["alone"] += not all(alone)
-        alarms["together"] += not answer(figures, slice="*", **check).passed
+        alarms["together"] += not answer(results, slice="*", **check).passed
     assert alarms["alone"] >= 10
     assert alarms["together"] <= 4
 
@@ -209,27 +209,27 @@ def test_equal_models_seldom_seem_to_fall_in_one_of_many_slices() -> None:
 def test_slices_by_the_stars_given_are_judged_by_name_alone() -> None:
     by_stars = {f"stars: {place}": mask for place, mask in enumerate(SLICES.values())}
     model = NOISE * np.where(by_stars["stars: 0"], 1.4, 0.5)
-    figures = figures_of({"model": model, "champion": NOISE}, by_stars)
-    fallen = {"comparison": "not_fallen", "rival": "champion"}
-    assert answer(figures, **fallen, slice="*").reason == (
+    results = results_of({"model": model, "champion": NOISE}, by_stars)
+    fallen = {"comparison": "not_fallen", "baseline": "champion"}
+    assert answer(results, **fallen, slice="*").reason == (
         "mse: none of 0 slices failed, 0 were too small to judge."
     )
-    assert not answer(figures, **fallen, slice="stars: 0").passed
+    assert not answer(results, **fallen, slice="stars: 0").passed
 
 
 def test_a_slice_too_small_to_judge_is_told() -> None:
     tiny = {"tiny": np.arange(ROWS) < 10, **SLICES}
-    figures = figures_of({"model": NOISE, "champion": NOISE}, tiny)
-    check = answer(figures, comparison="not_fallen", rival="champion", slice="*")
+    results = results_of({"model": NOISE, "champion": NOISE}, tiny)
+    check = answer(results, comparison="not_fallen", baseline="champion", slice="*")
     assert check.passed
     assert "none of 2 slices failed, 1 was too small to judge" in check.reason
 
 
 def test_one_slice_may_be_named() -> None:
-    figures = figures_of({"model": np.where(SLICES["first"], 2.0, 0.0)}, SLICES)
-    assert not answer(figures, comparison="at_most", threshold=1, slice="first").passed
-    assert answer(figures, comparison="at_most", threshold=1, slice="last").passed
-    unknown = answer(figures, comparison="at_most", threshold=1, slice="middle")
+    results = results_of({"model": np.where(SLICES["first"], 2.0, 0.0)}, SLICES)
+    assert not answer(results, comparison="at_most", threshold=1, slice="first").passed
+    assert answer(results, comparison="at_most", threshold=1, slice="last").passed
+    unknown = answer(results, comparison="at_most", threshold=1, slice="middle")
     assert not unknown.passed
     assert unknown.reason == "No slice is called 'middle': first, last."
 
@@ -251,10 +251,10 @@ def test_built_in_checks_are_those_of_the_objectives_and_give_way_to_others() ->
     [
         ({"metric": "accuracy", "comparison": "at_least", "threshold": 1}, "no metric 'accuracy'"),
         ({"metric": "mse", "comparison": "at_least"}, "needs a threshold"),
-        ({"metric": "mse", "comparison": "better"}, "a rival"),
-        ({"metric": "mse", "comparison": "better", "rival": "nobody"}, "a rival"),
+        ({"metric": "mse", "comparison": "better"}, "a baseline"),
+        ({"metric": "mse", "comparison": "better", "baseline": "nobody"}, "a baseline"),
         ({"metric": "mse", "comparison": "above", "threshold": 1}, "Input should be"),
-        ({"metric": "mse", "comparison": "better", "rival": "bias", "margin": -1}, "margin"),
+        ({"metric": "mse", "comparison": "better", "baseline": "bias", "margin": -1}, "margin"),
     ],
 )
 def test_a_check_that_makes_no_sense_is_refused(check: dict[str, Any], problem: str) -> None:

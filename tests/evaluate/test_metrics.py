@@ -26,8 +26,8 @@ TREC = {
 @pytest.fixture(scope="module")
 def lists() -> npt.NDArray[np.int32]:
     generator = np.random.default_rng(3)
-    drawn = [generator.permutation(PRODUCTS)[:LENGTH] for _ in range(CUSTOMERS)]
-    return np.array(drawn, dtype=np.int32)
+    generated = [generator.permutation(PRODUCTS)[:LENGTH] for _ in range(CUSTOMERS)]
+    return np.array(generated, dtype=np.int32)
 
 
 @pytest.fixture(scope="module")
@@ -102,11 +102,11 @@ def test_gini_is_one_less_twice_the_area_under_the_lorenz_curve(
 def test_similarity_in_a_list_is_the_mean_cosine_of_its_pairs(lists: npt.NDArray[np.int32]) -> None:
     generator = np.random.default_rng(5)
     rated = (generator.random((300, PRODUCTS)) < 0.1).astype(float)
-    together = csr_matrix(rated.T @ rated)
+    cooccurrence = csr_matrix(rated.T @ rated)
     cosines = cosine_similarity(rated.T)
     pairs = np.triu_indices(10, k=1)
     expected = [cosines[items[:10]][:, items[:10]][pairs].mean() for items in lists]
-    assert metrics.intra_list_similarity(lists[:, :10], together) == pytest.approx(expected)
+    assert metrics.intra_list_similarity(lists[:, :10], cooccurrence) == pytest.approx(expected)
 
 
 def test_novelty_is_self_information_in_bits() -> None:

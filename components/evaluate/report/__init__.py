@@ -1,3 +1,3 @@
-"""The page that a person opens first: everything that was found, with no need of a network."""
+"""The report of an evaluation: one HTML page that needs no network."""
 
 from components.evaluate.report.page import render as render

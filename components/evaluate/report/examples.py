@@ -1,4 +1,4 @@
-"""Example customers: what they liked, what they would get, and what they took next."""
+"""Example customers: what they liked, what is recommended to them, and what they rated next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.artifacts.splits import Ratings
-from components.evaluate.figures import Figures
-from components.evaluate.gate import MODEL
 from components.evaluate.inputs import Inputs
+from components.evaluate.results import EvaluationResults
+from components.evaluate.settings import MODEL
 
 _CUSTOMERS = 10
 _SHOWN = 5
@@ -16,7 +16,13 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Product:
-    """A product as it is shown, with the stars that were given or are predicted."""
+    """A product of an example.
+
+    Attributes:
+        title: its title, or its id if it has none.
+        stars: the stars given or predicted; None if there are none.
+        hit: whether it was recommended and then rated.
+    """
 
     title: str
     stars: float | None
@@ -25,7 +31,14 @@ class Product:
 
 @dataclass(frozen=True)
 class Example:
-    """A customer, the products they liked best, those they would get, and those of the test."""
+    """A customer with their best rated, recommended and test products.
+
+    Attributes:
+        customer: the id.
+        liked: the products rated best before the test.
+        recommended: the first products recommended, with predicted stars.
+        taken: the products of the test ratings.
+    """
 
     customer: str
     liked: Sequence[Product]
@@ -33,23 +46,29 @@ class Example:
     taken: Sequence[Product]
 
 
-def examples(inputs: Inputs, figures: Figures, seed: int) -> list[Example]:
-    """Ten customers drawn at random from the test; none where the model cannot rank."""
+def examples(inputs: Inputs, results: EvaluationResults, seed: int) -> list[Example]:
+    """Ten customers of the test, chosen at random; none if the model does not rank.
+
+    Args:
+        inputs: the artifacts.
+        results: the evaluation.
+        seed: of the random choice.
+    """
     if inputs.model.ranking is None:
         return []
-    tested = figures.test.customers
+    tested = results.test.customers
     generator = np.random.default_rng(seed)
     places = np.sort(generator.choice(len(tested), min(_CUSTOMERS, len(tested)), replace=False))
     history = inputs.splits.train.merged_with(inputs.splits.validation)
-    return [_example(inputs, figures, history, int(place)) for place in places]
+    return [_example(inputs, results, history, int(place)) for place in places]
 
 
-def _example(inputs: Inputs, figures: Figures, history: Ratings, place: int) -> Example:
-    user = int(figures.test.customers[place])
-    test = figures.test.ratings
+def _example(inputs: Inputs, results: EvaluationResults, history: Ratings, place: int) -> Example:
+    user = int(results.test.customers[place])
+    test = results.test.ratings
     known, tested = history.where(history.users == user), test.where(test.users == user)
     liked = np.argsort(-known.stars[::-1], kind="stable")[:_SHOWN]
-    lists = figures.systems[MODEL].lists
+    lists = results.systems[MODEL].lists
     listed = [] if lists is None else [int(item) for item in lists[place] if item >= 0][:_SHOWN]
     items, stars = known.items[::-1][liked], known.stars[::-1][liked]
     return Example(

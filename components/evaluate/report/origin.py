@@ -1,4 +1,4 @@
-"""What the report is of: its head, the way from rows read to ratings kept, and all settings."""
+"""The origin of the evaluated model: data, filtering and all settings."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,12 +17,12 @@ _DIGEST_SHOWN = 12
 
 @dataclass(frozen=True)
 class Stage:
-    """A line of the funnel: what is left at this point, or what was left out on the way to it.
+    """A line of the funnel: how much is left at a stage, or how much was removed before it.
 
     Attributes:
         name: in words.
-        counts: of ratings, customers and products, as text; empty where nobody counted.
-        kept: whether this is what is left.
+        counts: numbers of ratings, customers and products as text; empty if they are not counted.
+        kept: whether the counts are of what is left.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Stage:
 
 
 def head(inputs: Inputs, run: str) -> dict[str, str]:
-    """Data set, version, dates, run and model, by name; without a run where it has no name."""
+    """Data set, version, dates, run (if it has a name) and model, by name."""
     details, after = inputs.ratings.details, inputs.statistics["after"]
     sources = details["sources"]
     size = sum(source["bytes"] for source in sources) / 1e6
@@ -50,7 +50,7 @@ def head(inputs: Inputs, run: str) -> dict[str, str]:
 
 
 def funnel(inputs: Inputs) -> Iterator[Stage]:
-    """From rows read to the ratings that train, validate and test."""
+    """The stages from rows read to the ratings of each split."""
     details, statistics = inputs.ratings.details, inputs.statistics
     left_out = {f"no rating: {reason}": count for reason, count in details["rejects"].items()}
     left_out["outside the window"] = details["outside_window"]

@@ -1,4 +1,4 @@
-"""The page itself: its sections gathered and put into the template."""
+"""The report page: its sections, put into the template."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,6 @@ from components.artifacts.evaluation import (
     RATING_METRICS,
     Verdict,
 )
-from components.evaluate.figures import Figures, weakest_slices
-from components.evaluate.gate import MODEL
 from components.evaluate.inputs import Inputs
 from components.evaluate.intervals import interval
 from components.evaluate.metrics import calibration
@@ -29,18 +27,25 @@ from components.evaluate.report.tables import (
     systems_table,
     titled,
 )
-from components.evaluate.settings import CHAMPION, EvaluateSettings
+from components.evaluate.results import EvaluationResults, weakest_slices
+from components.evaluate.settings import CHAMPION, MODEL, EvaluateSettings
 from components.pages.page import render_page
 
 _RATING_SYSTEMS = (MODEL, CHAMPION, *reversed(RATING_BASELINES))
 _RANKING_SYSTEMS = (MODEL, CHAMPION, *reversed(RANKING_BASELINES))
 _RANKING_HEADLINES = ("ndcg_at_10", "recall_at_10", "map_at_10", "mrr_at_10")
-_RIVALS = {"mse": "bias", "ndcg_at_10": "popularity"}
+_BASELINES = {"mse": "bias", "ndcg_at_10": "popularity"}
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing, what it shows and how to read it."""
+    """A plot of the report.
+
+    Attributes:
+        title: what it shows.
+        svg: the drawing.
+        caption: how to read it.
+    """
 
     title: str
     svg: str
@@ -49,20 +54,20 @@ class Plot:
 
 def render(
     inputs: Inputs,
-    figures: Figures,
+    results: EvaluationResults,
     verdict: Verdict,
     settings: EvaluateSettings,
     tested: int,
     run: str,
 ) -> str:
-    """The page as HTML; whatever comes from data is escaped.
+    """Render the page as HTML; text from data is escaped.
 
     Args:
         inputs: the artifacts.
-        figures: what was measured.
-        verdict: what came of it.
+        results: the metrics.
+        verdict: the decision.
         settings: of the step.
-        tested: how many customers have test ratings, those who were not drawn included.
+        tested: the number of customers with test ratings, of whom `results` may be a sample.
         run: name and time of the run; empty where it has none.
     """
     return render_page(
@@ -73,49 +78,49 @@ def render(
         head=head(inputs, run),
         funnel=list(funnel(inputs)),
         catalogue=_catalogue(inputs.statistics),
-        tiles=_tiles(figures, tested),
-        tables=_tables(figures, settings.confidence),
+        tiles=_tiles(results, tested),
+        tables=_tables(results, settings.confidence),
         confidence=f"{settings.confidence:.0%}",
-        learned_by_champion=int((~figures.test.fresh).sum()),
-        comparisons=_comparisons(figures, settings.confidence),
+        learned_by_champion=int((~results.test.held_out).sum()),
+        comparisons=_comparisons(results, settings.confidence),
         learning=_learning(inputs.history),
         resources=_resources(inputs.measurements),
-        calibration=_calibration(figures),
-        slices=_slices(figures, settings),
+        calibration=_calibration(results),
+        slices=_slices(results, settings),
         data=_data(inputs.statistics),
         lineage=_lineage(inputs),
         rejects=inputs.rejects,
-        examples=examples(inputs, figures, settings.seed),
+        examples=examples(inputs, results, settings.seed),
         settings=settings_by_step(inputs, settings),
     )
 
 
-def _tiles(figures: Figures, tested: int) -> list[tuple[str, str, str]]:
-    """The few figures to remember: a name, a value and what it means."""
+def _tiles(results: EvaluationResults, tested: int) -> list[tuple[str, str, str]]:
+    """The most important numbers: a name, a value and what it means."""
     tiles = []
-    for metric, rival in _RIVALS.items():
-        ours, theirs = figures.of(MODEL, metric), figures.of(rival, metric)
+    for metric, baseline in _BASELINES.items():
+        ours, theirs = results.of(MODEL, metric), results.of(baseline, metric)
         if ours and theirs and theirs.value:
             ratio = ours.value / theirs.value
             better = "better" if (ratio < 1) == (metric in LOWER_IS_BETTER) else "worse"
-            words = f"{abs(ratio - 1):.0%} {better} than {rival}"
+            words = f"{abs(ratio - 1):.0%} {better} than {baseline}"
             if ratio == 1:
-                words = f"as {rival}"
+                words = f"as {baseline}"
             elif ratio >= 2:
-                words = f"{ratio:.1f} times that of {rival}"
+                words = f"{ratio:.1f} times that of {baseline}"
             tiles.append((label(metric), number(ours.value), words))
-    if covered := figures.of(MODEL, "coverage_at_10"):
+    if covered := results.of(MODEL, "coverage_at_10"):
         tiles.append(
             (label("coverage_at_10"), f"{covered.value:.0%}", "of the products kept are shown")
         )
-    customers, rows = len(figures.test.customers), len(figures.test.ratings)
-    drawn = f", drawn from {tested:,}" if customers < tested else ""
-    tiles.append(("Test ratings", f"{rows:,}", f"of {customers:,} customers{drawn}"))
+    customers, rows = len(results.test.customers), len(results.test.ratings)
+    sampled = f", drawn from {tested:,}" if customers < tested else ""
+    tiles.append(("Test ratings", f"{rows:,}", f"of {customers:,} customers{sampled}"))
     return tiles
 
 
-def _tables(figures: Figures, confidence: float) -> list[tuple[str, Table, bool]]:
-    """Title, table and whether it stands open."""
+def _tables(results: EvaluationResults, confidence: float) -> list[tuple[str, Table, bool]]:
+    """Title, table, and whether it is shown at first."""
     parts = [
         ("Stars predicted", _RATING_SYSTEMS, RATING_METRICS, True),
         ("Products ranked", _RANKING_SYSTEMS, _RANKING_HEADLINES, True),
@@ -126,7 +131,7 @@ def _tables(figures: Figures, confidence: float) -> list[tuple[str, Table, bool]
         ),
     ]
     tables = [
-        (title, systems_table(figures, systems, metrics, confidence), is_open)
+        (title, systems_table(results, systems, metrics, confidence), is_open)
         for title, systems, metrics, is_open in parts
     ]
     return [entry for entry in tables if entry[1].rows]
@@ -136,15 +141,15 @@ def _cut(cut: int) -> tuple[str, ...]:
     return tuple(metric for metric in RANKING_METRICS if metric.endswith(f"_at_{cut}"))
 
 
-def _comparisons(figures: Figures, confidence: float) -> list[Plot]:
+def _comparisons(results: EvaluationResults, confidence: float) -> list[Plot]:
     found = []
     for metric, systems in (("mse", _RATING_SYSTEMS), ("ndcg_at_10", _RANKING_SYSTEMS)):
         rows = {}
         for name in systems:
-            figure = figures.fair(name, metric)
-            if figure and figure.draws is not None:
-                spread = interval(figure.draws, confidence)
-                rows[name] = (figure.value, spread.low, spread.high)
+            measured = results.held_out(name, metric)
+            if measured and measured.resamples is not None:
+                spread = interval(measured.resamples, confidence)
+                rows[name] = (measured.value, spread.low, spread.high)
         if rows:
             caption = f"With {confidence:.0%} intervals over customers."
             found.append(Plot(titled(metric), plots.intervals(rows, label(metric)), caption))
@@ -152,7 +157,7 @@ def _comparisons(figures: Figures, confidence: float) -> list[Plot]:
 
 
 def _learning(history: Mapping[str, Any]) -> Plot | None:
-    """Learning curves of the rating models, the one with the smallest loss first."""
+    """The learning curves of all rating models that were tried."""
     trials = [trial for trial in history.get("rating", []) if trial["history"]]
     if not trials:
         return None
@@ -173,9 +178,9 @@ def _learning(history: Mapping[str, Any]) -> Plot | None:
 
 
 def _resources(measurements: Mapping[str, Any]) -> list[Plot]:
-    """What the training took over time."""
+    """Memory and processors that training took over time."""
     samples = measurements.get("samples", [])
-    drawn = []
+    found = []
     for title, unit, suffix in (("Memory", "MiB", "memory_mib"), ("Processors", "%", "percent")):
         names = [name for name in samples[0] if name.endswith(suffix)] if samples else []
         if names:
@@ -187,48 +192,48 @@ def _resources(measurements: Mapping[str, Any]) -> list[Plot]:
             }
             peak = max(sample[name] for sample in samples for name in names)
             svg = plots.over_time(lines, unit)
-            drawn.append(Plot(f"{title} in training", svg, f"At most {peak:,.0f} {unit}."))
-    return drawn
+            found.append(Plot(f"{title} in training", svg, f"At most {peak:,.0f} {unit}."))
+    return found
 
 
-def _calibration(figures: Figures) -> Plot | None:
-    stars = figures.systems[MODEL].stars
+def _calibration(results: EvaluationResults) -> Plot | None:
+    stars = results.systems[MODEL].stars
     if stars is None:
         return None
-    svg = plots.calibration(calibration(stars, figures.test.ratings.stars))
+    svg = plots.calibration(calibration(stars, results.test.ratings.stars))
     caption = "Below the line the model promises more stars than customers give."
     return Plot("Calibration", svg, caption)
 
 
-def _slices(figures: Figures, settings: EvaluateSettings) -> Mapping[str, Any]:
-    metrics = {name: rival for name, rival in _RIVALS.items() if figures.of(MODEL, name)}
+def _slices(results: EvaluationResults, settings: EvaluateSettings) -> Mapping[str, Any]:
+    metrics = {name: baseline for name, baseline in _BASELINES.items() if results.of(MODEL, name)}
     weakest = {
-        metric: weakest_slices(figures, MODEL, metric, settings.min_slice_rows)
+        metric: weakest_slices(results, MODEL, metric, settings.min_slice_rows)
         for metric in metrics
     }
     names = {name for found in weakest.values() for name in found}
     return {
         "weakest": {label(metric): ", ".join(found) for metric, found in weakest.items() if found},
-        "table": slices_table(figures, metrics, names),
+        "table": slices_table(results, metrics, names),
     }
 
 
 def _data(statistics: Mapping[str, Any]) -> list[Plot]:
     before, after = statistics["before"], statistics["after"]
-    drawn = []
+    found = []
     for whose in ("customers", "products"):
         caption = f"{before[whose]['count']:,} {whose} before, {after[whose]['count']:,} after."
         svg = plots.long_tail(
             before[whose]["ratings_by_quantile"], after[whose]["ratings_by_quantile"], whose
         )
-        drawn.append(Plot(f"Long tail of {whose}, before and after filtering", svg, caption))
+        found.append(Plot(f"Long tail of {whose}, before and after filtering", svg, caption))
     caption = f"{before['rows']:,} ratings before, {after['rows']:,} after."
-    drawn.append(Plot("Stars given", plots.stars(before["stars"], after["stars"]), caption))
-    return drawn
+    found.append(Plot("Stars given", plots.stars(before["stars"], after["stars"]), caption))
+    return found
 
 
 def _catalogue(statistics: Mapping[str, Any]) -> str:
-    """How many products there are to rank, of how many there were."""
+    """The number of products to rank, of all products."""
     before, after = (statistics[when]["products"]["count"] for when in ("before", "after"))
     return f"{after:,} products kept of {before:,}"
 

@@ -1,4 +1,4 @@
-"""Vector plots, drawn by Matplotlib in colours that the page's style decides."""
+"""Plots as SVG, by Matplotlib, in the colours of the page's style."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,12 +14,12 @@ Points = Sequence[tuple[float, float]]
 
 
 def learning_curves(train: Points, validation: Points, others: Sequence[Points]) -> str:
-    """Loss by step.
+    """Loss by epoch or sweep.
 
     Args:
-        train: the points (step, loss) of the model that was kept.
-        validation: likewise.
-        others: the validation losses of the models that were tried and not kept.
+        train: points (epoch, training loss) of the chosen model.
+        validation: points (epoch, validation loss) of the chosen model.
+        others: points (epoch, validation loss) of each other model.
     """
     with rc_context(STYLE):
         canvas, axes = _new(4.6, 2.9, "Epoch or sweep", "MSE")
@@ -34,7 +34,7 @@ def learning_curves(train: Points, validation: Points, others: Sequence[Points])
 
 
 def calibration(groups: Calibration) -> str:
-    """Mean stars given for each predicted star, beside the diagonal; large dots, large groups."""
+    """Mean stars given for each predicted star; the size of a dot is the size of the group."""
     predicted, given, counts = groups.predicted, groups.given, groups.counts
     with rc_context(STYLE):
         canvas, axes = _new(4.6, 2.9, "Stars predicted", "Stars given, mean")
@@ -48,7 +48,13 @@ def calibration(groups: Calibration) -> str:
 
 
 def long_tail(before: Mapping[str, float], after: Mapping[str, float], whose: str) -> str:
-    """Ratings by quantile of customers or products, before and after filtering."""
+    """Numbers of ratings by quantile, before and after filtering.
+
+    Args:
+        before: the number of ratings by quantile, before filtering.
+        after: likewise, after filtering.
+        whose: customers or products.
+    """
     with rc_context(STYLE):
         canvas, axes = _new(4.6, 2.9, f"Share of {whose}", "Ratings each, up to")
         for name, quantiles, colour in (("before", before, THEIRS), ("after", after, OURS)):
@@ -62,7 +68,7 @@ def long_tail(before: Mapping[str, float], after: Mapping[str, float], whose: st
 
 
 def stars(before: Mapping[str, int], after: Mapping[str, int]) -> str:
-    """How often each star was given, as a share of all, before and after filtering."""
+    """The share of each number of stars, before and after filtering."""
     with rc_context(STYLE):
         canvas, axes = _new(4.6, 2.9, "Stars", "Share of ratings")
         names = list(before)
@@ -81,11 +87,11 @@ def stars(before: Mapping[str, int], after: Mapping[str, int]) -> str:
 
 
 def intervals(rows: Mapping[str, tuple[float, float, float]], label: str) -> str:
-    """One figure of each system, with its interval: the model first.
+    """One metric of each system, with its confidence interval.
 
     Args:
-        rows: value, lowest and highest, by system.
-        label: of the metric.
+        rows: value, lowest and highest, by system; the model first.
+        label: the name of the metric.
     """
     with rc_context(STYLE):
         canvas, axes = _new(4.6, 0.7 + 0.32 * len(rows), label, "")

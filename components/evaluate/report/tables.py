@@ -1,4 +1,4 @@
-"""The report's tables: what stands in each cell, and which cells stand out."""
+"""The tables of the report."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.artifacts.evaluation import LIST_METRICS, LOWER_IS_BETTER
-from components.evaluate.figures import Figure, Figures, Scope
-from components.evaluate.gate import MODEL
 from components.evaluate.intervals import interval
-from components.evaluate.settings import CHAMPION
+from components.evaluate.results import EvaluationResults, MetricValue, Scope
+from components.evaluate.settings import CHAMPION, MODEL
 
 _NAMES = {
     "mse": "MSE",
@@ -26,7 +25,13 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure as text, with its interval, and whether it is the best of its column."""
+    """A cell.
+
+    Attributes:
+        text: the value.
+        spread: its confidence interval.
+        best: whether it is the best of its column.
+    """
 
     text: str
     spread: str = ""
@@ -35,7 +40,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A name and its cells; `ours` for the model's own."""
+    """A row.
+
+    Attributes:
+        name: its title.
+        cells: one for each column.
+        ours: whether it is the row of the model.
+        weak: whether it is one of the weakest slices.
+    """
 
     name: str
     cells: Sequence[Cell]
@@ -52,21 +64,21 @@ class Table:
 
 
 def label(metric: str) -> str:
-    """A metric's name for a person."""
+    """The name of a metric for a person, such as `NDCG@10`."""
     name, _, cut = metric.partition("_at_")
     shown = _NAMES.get(name, name.replace("_", " ").capitalize())
     return f"{shown}@{cut}" if cut else shown
 
 
 def titled(metric: str) -> str:
-    """The name with an arrow that says which way is better."""
+    """The same with an arrow to the better values."""
     if metric in LIST_METRICS:
         return label(metric)
     return f"{label(metric)} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
 
 
 def number(value: float) -> str:
-    """A figure in the digits that matter."""
+    """A number with its significant digits."""
     if not np.isfinite(value):
         return "not a number"
     if value == int(value) and abs(value) != 1:
@@ -75,11 +87,18 @@ def number(value: float) -> str:
 
 
 def systems_table(
-    figures: Figures, systems: Iterable[str], metrics: Sequence[str], confidence: float
+    results: EvaluationResults, systems: Iterable[str], metrics: Sequence[str], confidence: float
 ) -> Table:
-    """Every system's figures, the best of each column marked."""
-    names = [name for name in systems if figures.fair(name, metrics[0])]
-    columns = [_column(figures, names, metric, confidence) for metric in metrics if names]
+    """Metrics by system, the best of each column marked.
+
+    Args:
+        results: the evaluation.
+        systems: names of systems, a row each; those without the objective are left out.
+        metrics: names of metrics, a column each.
+        confidence: the level of the intervals.
+    """
+    names = [name for name in systems if results.held_out(name, metrics[0])]
+    columns = [_column(results, names, metric, confidence) for metric in metrics if names]
     rows = [
         Row(name.replace("_", " "), [column[place] for column in columns], name == MODEL)
         for place, name in enumerate(names)
@@ -87,41 +106,49 @@ def systems_table(
     return Table([titled(metric) for metric in metrics], rows)
 
 
-def slices_table(figures: Figures, rival_by_metric: dict[str, str], weakest: set[str]) -> Table:
-    """The headline metrics in every slice, beside a baseline's and the champion's."""
+def slices_table(results: EvaluationResults, baselines: dict[str, str], weakest: set[str]) -> Table:
+    """Metrics by slice, of the model, a baseline and the champion.
+
+    Args:
+        results: the evaluation.
+        baselines: the name of the baseline to compare with, by the name of the metric.
+        weakest: the names of the slices to mark.
+    """
     pairs = [
         (metric, system)
-        for metric, rival in rival_by_metric.items()
-        for system in (MODEL, rival, CHAMPION)
-        if figures.fair(system, metric)
+        for metric, baseline in baselines.items()
+        for system in (MODEL, baseline, CHAMPION)
+        if results.held_out(system, metric)
     ]
     columns = ["Ratings", *(f"{label(metric)} {system}" for metric, system in pairs)]
     rows = []
-    for name in figures.test.slices:
-        count = Cell(f"{figures.test.within(Scope(name)).sum():,}")
-        shown = [_cell(figures.fair(system, metric, name)) for metric, system in pairs]
+    for name in results.test.slices:
+        count = Cell(f"{results.test.within(Scope(name)).sum():,}")
+        shown = [_cell(results.held_out(system, metric, name)) for metric, system in pairs]
         rows.append(Row(name, [count, *shown], weak=name in weakest))
     return Table(columns, rows)
 
 
-def _column(figures: Figures, systems: Sequence[str], metric: str, confidence: float) -> list[Cell]:
-    found = [figures.fair(name, metric) for name in systems]
+def _column(
+    results: EvaluationResults, systems: Sequence[str], metric: str, confidence: float
+) -> list[Cell]:
+    found = [results.held_out(name, metric) for name in systems]
     sign = -1 if metric in LOWER_IS_BETTER else 1
-    values = [sign * figure.value if figure else -np.inf for figure in found]
-    # Of what lists are like, more or less is a matter of taste: random ones would be the best.
+    values = [sign * measured.value if measured else -np.inf for measured in found]
+    # No value of a list metric is the best in itself: random lists would often win.
     best = np.inf if metric in LIST_METRICS else np.nanmax(values)
     return [
-        Cell(_cell(figure).text, _spread(figure, confidence), value == best)
-        for figure, value in zip(found, values, strict=True)
+        Cell(_cell(measured).text, _spread(measured, confidence), value == best)
+        for measured, value in zip(found, values, strict=True)
     ]
 
 
-def _cell(figure: Figure | None) -> Cell:
-    return Cell(number(figure.value) if figure else "")
+def _cell(measured: MetricValue | None) -> Cell:
+    return Cell(number(measured.value) if measured else "")
 
 
-def _spread(figure: Figure | None, confidence: float) -> str:
-    if figure is None or figure.draws is None:
+def _spread(measured: MetricValue | None, confidence: float) -> str:
+    if measured is None or measured.resamples is None:
         return ""
-    bounds = interval(figure.draws, confidence)
+    bounds = interval(measured.resamples, confidence)
     return f"{number(bounds.low)} to {number(bounds.high)}"
