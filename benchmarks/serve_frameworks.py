@@ -9,14 +9,17 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from components.serve.app import description, handlers, routes
-from components.serve.batching import Batcher
-from components.serve.bundle import Bundle
-from components.serve.http import Request, Response, response_to
+import msgspec
+
+from components.serve.handlers.openapi import document
+from components.serve.handlers.routes import operations_by_route, routes
+from components.serve.handlers.state import State
+from components.serve.inference.batching import TopNBatcher
+from components.serve.inference.bundle import Bundle
 from components.serve.metrics import Metrics
-from components.serve.routing import Router
+from components.serve.protocol.http import Request, Response, error_response
+from components.serve.protocol.routing import Router
 from components.serve.settings import ServeSettings
-from components.serve.state import State
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 Rsgi = Callable[[Any, Any], Awaitable[None]]
@@ -32,7 +35,7 @@ def make_asgi() -> Asgi:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         query = scope["query_string"].decode("latin-1")
-        response = await answer(Request(scope["method"], scope["path"], query, body, b""))
+        response = await answer(_request(scope["method"], scope["path"], query, body))
         headers = [
             (b"content-type", response.content_type),
             (b"content-length", b"%d" % len(response.body)),
@@ -49,27 +52,32 @@ def make_rsgi() -> Rsgi:
 
     async def application(scope: Any, protocol: Any) -> None:
         body = await protocol() if scope.method == "POST" else b""
-        request = Request(scope.method, scope.path, scope.query_string, body, b"")
-        response = await answer(request)
+        response = await answer(_request(scope.method, scope.path, scope.query_string, body))
         headers = [("content-type", response.content_type.decode())]
         protocol.response_bytes(response.status, headers, response.body)
 
     return application
 
 
+def _request(method: str, path: str, query: str, body: bytes) -> Request:
+    """A request, of which the other server keeps the connection."""
+    return Request(method, path, query, body, request_id=b"", keep_alive=True)
+
+
 def _answerer() -> Callable[[Request], Awaitable[Response]]:
     """Routes and handles a request, as a connection of our server does."""
     settings = ServeSettings.model_validate({})
     bundle = Bundle.open(Path(os.environ["BENCHMARK_BUNDLE"]))
-    metrics = Metrics(1, [path for _, path in handlers(settings)])
-    state = State(settings, bundle, metrics, Batcher(metrics), description(settings))
-    find = Router(routes(settings, state)).find
+    metrics = Metrics(1, [path for _, path in operations_by_route(settings)])
+    openapi = msgspec.json.encode(document(settings))
+    state = State(settings, bundle, metrics, TopNBatcher(metrics), openapi)
+    find = Router(routes(state)).find
 
     async def answer(request: Request) -> Response:
         try:
             handled = find(request).handle(request)
             return handled if isinstance(handled, Response) else await handled
         except Exception as error:  # becomes an answer, as in our server
-            return response_to(error, request)
+            return error_response(error, request)
 
     return answer

@@ -1,1 +1,1 @@
-"""The server: answers from a bundle folder over HTTP, without what trained the model."""
+"""The server: answers from a bundle folder over HTTP, without the libraries of training."""

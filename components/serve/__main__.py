@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# A container's first process ignores SIGTERM unless it says otherwise, and what follows takes time.
+# A container's first process ignores SIGTERM unless it has a handler, and the imports take time.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-# A worker has one core to itself. NumPy's BLAS reads this when it is loaded.
+# Each worker uses one core. NumPy's BLAS reads this when it is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from pydantic import Field
 from pydantic_settings import CliApp
 
 from components.command import Command
+from components.serve.processes.supervisor import serve
 from components.serve.settings import ServeSettings
-from components.serve.supervisor import serve
 from components.step import step
 
 
@@ -31,10 +31,10 @@ class ServeCommand(  # type: ignore[misc]
 
 
 def hosting_conventions(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What the platform that started this container asks for; the command line goes first.
+    """The settings that a hosting platform passes in the environment; the command line goes first.
 
     Vertex AI sets `AIP_HTTP_PORT`, `AIP_HEALTH_ROUTE` and `AIP_PREDICT_ROUTE`. SageMaker sets
-    `SAGEMAKER_BIND_TO_PORT` where it wants another port than 8080.
+    `SAGEMAKER_BIND_TO_PORT` if it wants another port than 8080.
     """
     names = {
         "AIP_HTTP_PORT": "port",

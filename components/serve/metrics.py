@@ -1,15 +1,15 @@
-"""Prometheus metrics of all workers together, counted in memory that they share.
+"""Prometheus metrics of all workers, counted in memory that they share.
 
-Every worker has a row of its own in one anonymous map made before the workers are forked, so that
-counting needs no lock, any worker can answer a scrape for all, and a counter outlives the worker.
+Each worker has a row of its own in an anonymous memory map that is made before the workers are
+forked. So counting needs no lock, any worker can report for all, and a count outlives its worker.
 """
 
 import mmap
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 
 BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-STATUSES = (200, 400, 404, 405, 408, 413, 422, 431, 500, 501, 503)
 COUNTERS = {
     "cold_starts": "answers to customers that the model does not know",
     "cold_start_pairs": "predictions for a customer or a product that is unknown",
@@ -24,12 +24,18 @@ _WORD = 8
 
 
 class Metrics:
-    """Counters of `workers` workers for the routes with these labels."""
+    """The counters of a server."""
 
     def __init__(self, workers: int, routes: Sequence[str]) -> None:
+        """Make the memory: all counts are 0, and the first worker's row is in use.
+
+        Args:
+            workers: how many count.
+            routes: the labels of the routes.
+        """
         self._routes = {label: number for number, label in enumerate(routes)}
-        # Of a route: a count a status, a count a bucket and one beyond, and the sum of seconds.
-        self._route_size = len(STATUSES) + len(BUCKETS) + 2
+        # For a route: a count per status, a count per bucket and one beyond, the sum of seconds.
+        self._route_size = len(_STATUS_OFFSETS) + len(BUCKETS) + 2
         self._counters = {
             name: len(routes) * self._route_size + number for number, name in enumerate(COUNTERS)
         }
@@ -38,15 +44,21 @@ class Metrics:
         self._row = self._memory[: self._size]
         self._workers = workers
 
-    def count_as(self, worker: int) -> None:
-        """From now on count in this worker's row."""
+    def use_row(self, worker: int) -> None:
+        """Count in the row of this worker from now on."""
         self._row = self._memory[worker * self._size : (worker + 1) * self._size]
 
-    def observe(self, route: str, status: int, seconds: float) -> None:
-        """Count one answer and how long it took."""
+    def observe(self, route: str, status: HTTPStatus, seconds: float) -> None:
+        """Count an answer.
+
+        Args:
+            route: one of the labels.
+            status: of the answer.
+            seconds: how long the answer took.
+        """
         row, start = self._row, self._routes[route] * self._route_size
-        row[start + _STATUS_PLACE[status]] += 1
-        row[start + len(STATUSES) + bisect_left(BUCKETS, seconds)] += 1
+        row[start + _STATUS_OFFSETS[status]] += 1
+        row[start + len(_STATUS_OFFSETS) + bisect_left(BUCKETS, seconds)] += 1
         row[start + self._route_size - 1] += seconds
 
     def add(self, counter: str, amount: int = 1) -> None:
@@ -54,10 +66,10 @@ class Metrics:
         self._row[self._counters[counter]] += amount
 
     def exposition(self, information: dict[str, str]) -> bytes:
-        """All workers' metrics in the Prometheus text format, version 0.0.4.
+        """The metrics of all workers in the Prometheus text format, version 0.0.4.
 
         Args:
-            information: labels that state what is being served, such as the model's version.
+            information: labels that say what is served, such as the model's version.
         """
         total = [sum(self._memory[place :: self._size]) for place in range(self._size)]
         lines = [*self._requests(total), *self._latencies(total)]
@@ -74,26 +86,26 @@ class Metrics:
     def _requests(self, total: Sequence[float]) -> Iterable[str]:
         yield from _family("requests_total", "counter", "answers, by route and status")
         for label, number in self._routes.items():
-            for status, place in _STATUS_PLACE.items():
-                count = total[number * self._route_size + place]
+            for status, offset in _STATUS_OFFSETS.items():
+                count = total[number * self._route_size + offset]
                 if count:
-                    labels = f'route="{label}",status="{status}"'
+                    labels = f'route="{label}",status="{status.value}"'
                     yield f"{_PREFIX}_requests_total{{{labels}}} {count:.0f}"
 
     def _latencies(self, total: Sequence[float]) -> Iterable[str]:
         name = f"{_PREFIX}_request_seconds"
         yield from _family("request_seconds", "histogram", "from the last byte read to the answer")
         for label, number in self._routes.items():
-            start = number * self._route_size + len(STATUSES)
-            cumulated = 0.0
+            start = number * self._route_size + len(_STATUS_OFFSETS)
+            cumulative = 0.0
             for place, bound in enumerate([*BUCKETS, "+Inf"]):
-                cumulated += total[start + place]
-                yield f'{name}_bucket{{route="{label}",le="{bound}"}} {cumulated:.0f}'
+                cumulative += total[start + place]
+                yield f'{name}_bucket{{route="{label}",le="{bound}"}} {cumulative:.0f}'
             yield f'{name}_sum{{route="{label}"}} {total[start + len(BUCKETS) + 1]:.6f}'
-            yield f'{name}_count{{route="{label}"}} {cumulated:.0f}'
+            yield f'{name}_count{{route="{label}"}} {cumulative:.0f}'
 
 
-_STATUS_PLACE = {status: place for place, status in enumerate(STATUSES)}
+_STATUS_OFFSETS = {status: offset for offset, status in enumerate(HTTPStatus)}
 
 
 def _family(name: str, kind: str, text: str) -> list[str]:

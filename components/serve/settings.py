@@ -1,15 +1,15 @@
-"""What a person may set about the server."""
+"""The settings of the server."""
 
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-# What is not of these would be a parameter in a route, or end a label in the metrics.
+# A brace would start a parameter of a route, and a quote would end a label of the metrics.
 Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~:@!$&'()*+,;=/-]*$")]
 
 
 class ServeSettings(BaseModel, frozen=True, extra="forbid"):
-    """How to answer, and how to behave as a process."""
+    """How the server listens, answers and ends."""
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from tests.serve.bundles import make_model, write_bundle
+from tests.serve.processes.test_lifecycle import sample
+from tests.serve.protocol.test_http import connect, memory_of_worker
 from tests.serve.server import Server, serve
-from tests.serve.test_http import connect, memory_of_worker
-from tests.serve.test_lifecycle import sample
 
 CUSTOMERS, PRODUCTS = 256, 50_000
 NAMES = [f"C{number:06d}" for number in range(CUSTOMERS)]

@@ -1,0 +1,1 @@
+"""What the server answers: a handler for each route, and their description."""

@@ -1,0 +1,32 @@
+"""What the handlers of a worker share."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from components.serve.inference.batching import TopNBatcher
+from components.serve.inference.bundle import Bundle
+from components.serve.metrics import Metrics
+from components.serve.settings import ServeSettings
+
+
+@dataclass
+class State:
+    """The bundle that a worker answers from, and what belongs to it.
+
+    Attributes:
+        settings: how to answer.
+        bundle: what to answer from; it may be replaced between two requests.
+        metrics: where to count.
+        batcher: computes top-N requests together.
+        openapi: the OpenAPI document, as JSON.
+        large_requests: lets one request at a time ask for more customers than fit in a batch.
+        ready: whether requests should be sent to this worker.
+    """
+
+    settings: ServeSettings
+    bundle: Bundle
+    metrics: Metrics
+    batcher: TopNBatcher
+    openapi: bytes
+    large_requests: asyncio.Lock = field(default_factory=asyncio.Lock)
+    ready: bool = True

@@ -1,0 +1,1 @@
+"""What answers are computed from: a model in memory, and how to ask it."""

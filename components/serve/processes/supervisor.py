@@ -1,0 +1,230 @@
+"""The supervisor: starts the workers, replaces those that die, hands out new bundles, ends all."""
+
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.errors import UserError
+from components.serve.handlers.routes import operations_by_route
+from components.serve.inference.bundle import Bundle
+from components.serve.metrics import Metrics
+from components.serve.processes.cores import usable_cores
+from components.serve.processes.listeners import allow_open_files, listen
+from components.serve.processes.worker import Worker
+from components.serve.protocol.http import NO_ROUTE
+from components.serve.settings import ServeSettings
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+# Kubernetes kills a container 30 s after SIGTERM.
+_STOP_SECONDS = 29.0
+_MIN_LIFE_SECONDS = 1.0
+# Beside connections: libraries, bundles, pipes, the log.
+_OTHER_FILES = 256
+
+logger = logging.getLogger(__name__)
+
+
+def serve(settings: ServeSettings, folder: Path) -> None:
+    """Serve the bundle at `folder` until SIGTERM or SIGINT.
+
+    Each worker has a listening socket of its own on the same port. The supervisor keeps them open,
+    so that connections that wait for a worker that died are answered by the next one.
+
+    Raises:
+        UserError: if the bundle is not valid, or the address cannot be listened on.
+    """
+    allow_open_files(settings.max_connections + _OTHER_FILES)
+    workers = settings.workers or usable_cores()
+    sockets = listen(settings.host, settings.port, workers)
+    routes = [*(path for _, path in operations_by_route(settings)), NO_ROUTE]
+    supervisor = Supervisor(settings, folder, Metrics(workers, routes), sockets)
+    supervisor.start()
+    port = sockets[0].getsockname()[1]
+    logger.info("serving at http://%s:%d with %d worker(s)", settings.host, port, workers)
+    supervisor.run()
+
+
+@dataclass
+class _Child:
+    """A worker process; `bundle_pipe` is the writing end of the pipe that names new bundles."""
+
+    pid: int
+    bundle_pipe: int
+    started: float
+
+
+class Supervisor:
+    """The workers of one server."""
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        folder: Path,
+        metrics: Metrics,
+        sockets: list[socket.socket],
+    ) -> None:
+        """Open the bundle, and get ready to start the workers.
+
+        Args:
+            settings: how to serve.
+            folder: the bundle, or a link to it that may be switched.
+            metrics: where the workers count.
+            sockets: a listening socket for each worker.
+
+        Raises:
+            UserError: if the bundle is not valid.
+        """
+        self._settings = settings
+        self._folder = folder
+        self._metrics = metrics
+        self._sockets = sockets
+        self._children: dict[int, _Child] = {}
+        self._signal_reader, self._signal_writer = os.pipe()
+        self._catch_signals()  # or they are lost while the bundle opens, in a container
+        self._checked = self._fingerprint()
+        self._bundle = Bundle.open(folder)
+
+    def _catch_signals(self) -> None:
+        os.set_blocking(self._signal_writer, False)
+        signal.set_wakeup_fd(self._signal_writer)
+        for each in _SIGNALS:
+            signal.signal(each, lambda *_: None)
+
+    def start(self) -> None:
+        """Start the workers."""
+        for number in range(len(self._sockets)):
+            self._start_worker(number)
+
+    def run(self) -> None:
+        """Supervise until SIGTERM or SIGINT, then return when every worker has ended."""
+        while True:
+            signals = self._wait(self._settings.watch_seconds or None)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                if number in signals:
+                    return self._stop(number)
+            if signal.SIGCHLD in signals:
+                self._replace_dead()
+            if signal.SIGHUP in signals or self._fingerprint() != self._checked:
+                self._take_new_bundle()
+
+    def _wait(self, seconds: float | None) -> bytes:
+        """The signals that arrive within some seconds, as soon as one does."""
+        ready, _, _ = select.select([self._signal_reader], [], [], seconds)
+        return os.read(self._signal_reader, 4096) if ready else b""
+
+    def _start_worker(self, number: int) -> None:
+        reader, writer = os.pipe()
+        # Signals wait until the child has handlers of its own.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        pid = os.fork()
+        if pid == 0:
+            os.close(writer)
+            self._run_worker(number, reader)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        os.close(reader)
+        self._children[number] = _Child(pid, writer, time.monotonic())
+
+    def _run_worker(self, number: int, bundle_pipe: int) -> None:
+        """Run a worker in this process, which is a fork, and exit."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for each in _SIGNALS:
+                signal.signal(each, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            for child in self._children.values():
+                os.close(child.bundle_pipe)  # its end tells a worker that the supervisor is gone
+            for other in set(range(len(self._sockets))) - {number}:
+                self._sockets[other].close()  # or it would still listen after its worker closed it
+            self._metrics.use_row(number)
+            listener = self._sockets[number]
+            worker = Worker(self._settings, self._bundle, self._metrics, listener, bundle_pipe)
+            del self._bundle  # so that its memory is freed when the worker switches to another
+            worker.run()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _replace_dead(self) -> None:
+        ended = self._reap()
+        for _, child, status in ended:
+            logger.error("worker %d ended (%s), starting another", child.pid, _describe(status))
+        now = time.monotonic()
+        if any(now - child.started < _MIN_LIFE_SECONDS for _, child, _ in ended):
+            time.sleep(_MIN_LIFE_SECONDS)
+        for number, _, _ in ended:
+            self._start_worker(number)
+
+    def _fingerprint(self) -> object:
+        """A value that changes with the bundle at the folder; None while there is none."""
+        try:
+            folder = self._folder.resolve(strict=True)
+            manifest = (folder / "manifest.json").stat()
+        except (OSError, RuntimeError):  # Python 3.11 raises the latter at a loop of links
+            return None
+        return folder, manifest.st_ino, manifest.st_mtime_ns
+
+    def _take_new_bundle(self) -> None:
+        """Check the new bundle once for all workers, and let each switch to it."""
+        self._checked = self._fingerprint()
+        if self._checked is None:
+            return
+        try:
+            self._bundle = Bundle.open(self._folder)
+        except UserError as error:
+            logger.error("refused: %s; version %s stays", error, self._bundle.version)
+            return
+        except Exception:  # an unexpected bundle must not end the server
+            logger.exception("refused; version %s stays", self._bundle.version)
+            return
+        message = {"folder": str(self._bundle.folder), "version": self._bundle.version}
+        for child in self._children.values():
+            with suppress(BrokenPipeError):  # it died; the next worker starts from the new bundle
+                os.write(child.bundle_pipe, json.dumps(message).encode() + b"\n")
+        logger.info("version %s is sound, the workers switch to it", self._bundle.version)
+
+    def _stop(self, number: int) -> None:
+        """Pass the signal on, and wait for the workers as long as Kubernetes waits for us."""
+        logger.info("ending: answering what has been asked")
+        for listener in self._sockets:
+            listener.close()
+        self._signal_all(number)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._children:
+            self._reap()
+            if time.monotonic() > deadline:
+                self._signal_all(signal.SIGKILL)
+            time.sleep(0.01)
+
+    def _reap(self) -> list[tuple[int, _Child, int]]:
+        """The workers that have ended and are now forgotten: number, process, wait status."""
+        ended = []
+        for number, child in list(self._children.items()):
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid:
+                os.close(child.bundle_pipe)
+                del self._children[number]
+                ended.append((number, child, status))
+        return ended
+
+    def _signal_all(self, number: int) -> None:
+        for child in self._children.values():
+            os.kill(child.pid, number)
+
+
+def _describe(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name

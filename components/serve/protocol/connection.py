@@ -1,0 +1,269 @@
+"""HTTP/1.1 on one connection: read requests, answer each in turn, wait for the client in limits.
+
+The life of a connection (`_State`):
+
+               the last request, end of input
+    READING ───────────────────────────────────> FINISHING ─── all is answered ───> CLOSED
+       │    ─── a refusal ─────────────────────>     │                                ^
+       │                                             │ the refusal is sent            │
+       │                                             v                                │
+       │                                         LINGERING ─── 2 s, end of input ─────┤
+       └──────────── idle too long, the client is gone, the worker ends ──────────────┘
+
+In READING and FINISHING, requests are answered in their order. The next one waits while an answer
+is computed (`_computation`), and while the client does not read what was sent (`_write_paused`).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import partial
+from time import perf_counter
+from typing import cast
+
+from components.serve.protocol.http import (
+    HttpError,
+    Request,
+    Response,
+    Route,
+    encode_response,
+    error_response,
+)
+from components.serve.protocol.request_parser import RequestParser
+from components.serve.protocol.write_batcher import WriteBatcher
+
+_MAX_PIPELINED = 32
+# A client that was refused may still be sending. If its connection is closed while data arrives,
+# the system discards the answer (RFC 9112, section 9.6).
+_LINGER_SECONDS = 2.0
+# Of a worker's answers; one more answer may come on top.
+_MAX_UNREAD_BYTES = 32 * 1024 * 1024
+
+
+@dataclass
+class ConnectionContext:
+    """What all connections of a worker share.
+
+    Attributes:
+        find_route: finds the route of a request, and sets the request's argument.
+        observe: is told of every answer: request, response, seconds.
+        max_body_bytes: a longer body is refused.
+        max_connections: a further connection is refused.
+        receive_seconds: a request that takes longer to arrive is refused.
+        idle_seconds: a connection without activity for longer is closed.
+        make_id: makes an id for a request without one.
+        common_headers: header lines of every answer; the worker keeps them up to date.
+        write_batcher: writes the answers.
+        draining: whether the worker is about to end, so that every answer closes its connection.
+        connections: those that are open.
+        write_paused: those whose clients do not read what was sent, the longest paused first.
+    """
+
+    find_route: Callable[[Request], Route]
+    observe: Callable[[Request, Response, float], None]
+    max_body_bytes: int
+    max_connections: int
+    receive_seconds: float
+    idle_seconds: float
+    make_id: Callable[[], bytes]
+    common_headers: bytes = b""
+    write_batcher: WriteBatcher = field(default_factory=WriteBatcher)
+    draining: bool = False
+    connections: set["Connection"] = field(default_factory=set)
+    write_paused: dict["Connection", None] = field(default_factory=dict)
+
+    def limit_unread_bytes(self) -> None:
+        """Close the connections that have been paused longest, until few bytes are unread."""
+        total = sum(connection.unread_bytes for connection in self.write_paused)
+        for connection in list(self.write_paused):
+            if total <= _MAX_UNREAD_BYTES:
+                return
+            total -= connection.unread_bytes
+            connection.abort()
+
+
+class _State(Enum):
+    READING = auto()  # requests are read and answered
+    FINISHING = auto()  # nothing more is read; what was asked is answered
+    LINGERING = auto()  # a refusal was sent; what still arrives is discarded
+    CLOSED = auto()  # what was sent is still delivered
+
+
+class Connection(asyncio.Protocol):
+    """The connection of one client, as the module describes."""
+
+    def __init__(self, context: ConnectionContext) -> None:
+        self._context = context
+        self._parser = RequestParser(self, context.max_body_bytes, context.make_id)
+        self._transport: asyncio.Transport
+        self._state = _State.READING
+        self._pending: deque[Callable[[], None]] = deque()  # requests and a refusal to answer
+        self._computation: asyncio.Task[Response] | None = None
+        self._write_paused = False
+        self._last_active = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being received or answered."""
+        return not (self._computation or self._pending or self._parser.received)
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes that were sent and that the client has not read."""
+        return self._transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        """Close now, and discard what the client has not read."""
+        self._state = _State.CLOSED
+        self._context.write_paused.pop(self, None)
+        self._transport.abort()
+
+    def close(self) -> None:
+        """Close when the client has read what was sent."""
+        self._state = _State.CLOSED
+        self._pending.clear()
+        self._context.write_batcher.flush()
+        self._transport.close()
+
+    def close_if_slow(self) -> None:
+        """Close if the client takes too long to send a request, to read an answer, or to go on."""
+        now, context = perf_counter(), self._context
+        receiving = self._parser.received and not self._blocked
+        if receiving and now - self._parser.receiving_since > context.receive_seconds:
+            seconds = f"{context.receive_seconds:g} seconds"
+            self.request_refused(HttpError(408, f"the request did not arrive within {seconds}"))
+        elif now - self._last_active < context.idle_seconds:
+            return
+        elif self._write_paused or self._transport.is_closing():  # `close` would wait for ever
+            self.abort()
+        else:
+            self.close()
+
+    # asyncio calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base class
+        self._last_active = perf_counter()
+        self._context.connections.add(self)
+        if len(self._context.connections) > self._context.max_connections:
+            self.request_refused(HttpError(503, "there are too many connections"))
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._state = _State.CLOSED
+        self._pending.clear()
+        self._context.connections.discard(self)
+        self._context.write_paused.pop(self, None)
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+        self._transport.pause_reading()
+        self._context.write_paused[self] = None
+        self._context.limit_unread_bytes()
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self._context.write_paused.pop(self, None)
+        self._advance()
+
+    def data_received(self, data: bytes) -> None:
+        if self._state is _State.READING:
+            self._last_active = perf_counter()
+            self._parser.feed(data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more; what it has asked is still answered."""
+        if self._state is _State.READING:
+            self._state = _State.FINISHING
+        self._context.write_batcher.flush()
+        return self._blocked  # whether the transport stays open for answers
+
+    # The parser calls these.
+
+    def request_received(self, request: Request) -> None:
+        if self._state is not _State.READING:
+            return
+        if not request.keep_alive:
+            self._state = _State.FINISHING
+        if self._blocked:
+            self._answer_later(partial(self._answer, request))
+        else:
+            self._answer(request)
+
+    def request_refused(self, error: HttpError) -> None:
+        """Refuse a request that was not read to its end; its answer is the last."""
+        if self._state is not _State.READING:
+            return
+        self._state = _State.FINISHING
+        refuse = partial(self._send_refusal, error, self._parser.partial_request())
+        if self._blocked:
+            self._answer_later(refuse)
+        else:
+            refuse()
+
+    def continue_expected(self) -> None:
+        if self._state is _State.READING and self._computation is None:
+            self._context.write_batcher.write(self._transport, b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    @property
+    def _blocked(self) -> bool:
+        """Whether the next answer has to wait."""
+        return self._write_paused or self._computation is not None
+
+    def _answer_later(self, answer: Callable[[], None]) -> None:
+        """Answer after earlier requests; read no more while many wait."""
+        self._pending.append(answer)
+        if len(self._pending) >= _MAX_PIPELINED:
+            self._transport.pause_reading()
+
+    def _answer(self, request: Request) -> None:
+        # They name the model that computes the answer. Another may serve before it is sent.
+        headers = self._context.common_headers
+        try:
+            route = self._context.find_route(request)
+            request.route = route.path
+            answer = route.handle(request)
+        except Exception as error:
+            answer = error_response(error, request)
+        if isinstance(answer, Response):
+            self._send(request, answer, headers)
+        else:
+            self._computation = asyncio.get_running_loop().create_task(answer)
+            self._computation.add_done_callback(partial(self._computed, request, headers))
+
+    def _computed(self, request: Request, headers: bytes, done: asyncio.Task[Response]) -> None:
+        self._computation = None
+        error = done.exception()
+        response = error_response(error, request) if isinstance(error, Exception) else done.result()
+        self._send(request, response, headers)
+        self._advance()
+
+    def _advance(self) -> None:
+        """Answer the pending requests; then read on, or close if nothing more is to be read."""
+        while self._pending and not self._blocked:
+            self._pending.popleft()()
+        if self._blocked or self._state is _State.CLOSED:
+            return
+        if self._state is _State.FINISHING:
+            self.close()
+        else:
+            self._transport.resume_reading()
+
+    def _send(self, request: Request, response: Response, headers: bytes) -> None:
+        context = self._context
+        if context.draining:
+            request.keep_alive = False
+        data = encode_response(request, response, headers)
+        context.write_batcher.write(self._transport, data)
+        context.observe(request, response, perf_counter() - request.started)
+        if not request.keep_alive:
+            self.close()
+
+    def _send_refusal(self, error: HttpError, request: Request) -> None:
+        self._state = _State.LINGERING
+        context, response = self._context, error_response(error, request)
+        data = encode_response(request, response, context.common_headers)
+        context.write_batcher.write(self._transport, data)
+        context.observe(request, response, 0.0)
+        asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.close)

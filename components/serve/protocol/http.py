@@ -1,0 +1,161 @@
+"""Requests, responses, errors, and the routes between them."""
+
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+JSON = b"application/json"
+NO_ROUTE = "none"
+
+logger = logging.getLogger(__name__)
+
+
+class Problem(msgspec.Struct):
+    """What went wrong, in words."""
+
+    error: str
+
+
+class HttpError(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, reason: str, headers: bytes = b"") -> None:
+        """Describe the error.
+
+        Args:
+            status: the status of the answer; one that HTTP does not define is a `ValueError`.
+            reason: what the client is told.
+            headers: further header lines, each with its line end.
+        """
+        super().__init__(reason)
+        self.status = HTTPStatus(status)
+        self.headers = headers
+
+
+class Request:
+    """One request.
+
+    Attributes:
+        method: such as `GET`.
+        path: as sent, still percent-encoded.
+        query: as sent, still percent-encoded; empty if there is none.
+        body: the whole body.
+        id: the client's `x-request-id`, or one that the server made.
+        keep_alive: whether the connection stays open after the answer.
+        route: the path of the route that answers, or `NO_ROUTE`.
+        argument: the value of the route's path parameter, decoded.
+        started: when the request was complete, in seconds of `perf_counter`.
+    """
+
+    __slots__ = (
+        *("argument", "body", "id", "keep_alive", "method"),
+        *("path", "query", "route", "started"),
+    )
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str = "",
+        body: bytes = b"",
+        *,
+        request_id: bytes,
+        keep_alive: bool,
+    ) -> None:
+        """Take what the client sent; the class describes each."""
+        self.method = method
+        self.path = path
+        self.query = query
+        self.body = body
+        self.id = request_id
+        self.keep_alive = keep_alive
+        self.route = NO_ROUTE
+        self.argument = ""
+        self.started = perf_counter()
+
+
+class Response:
+    """One answer.
+
+    Attributes:
+        body: the whole body.
+        status: an `HTTPStatus`.
+        content_type: the media type of the body.
+        headers: further header lines, each with its line end.
+    """
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        body: bytes,
+        status: HTTPStatus = HTTPStatus.OK,
+        content_type: bytes = JSON,
+        headers: bytes = b"",
+    ) -> None:
+        """Take the parts of the answer; the class describes each."""
+        self.body = body
+        self.status = status
+        self.content_type = content_type
+        self.headers = headers
+
+
+Answer = Response | Coroutine[Any, Any, Response]
+"""An answer, or the computation of one."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """What answers one method and path.
+
+    Attributes:
+        method: GET or POST; HEAD is answered as GET.
+        path: fixed, or with one parameter in braces, which takes the rest of the path.
+        handle: answers a request.
+    """
+
+    method: str
+    path: str
+    handle: Callable[[Request], Answer]
+
+
+def error_response(error: Exception, request: Request) -> Response:
+    """The answer after an error: the reason of an `HttpError`, no details of any other.
+
+    Any other error is logged.
+    """
+    if isinstance(error, HttpError):
+        body = msgspec.json.encode(Problem(str(error)))
+        return Response(body, error.status, headers=error.headers)
+    logger.error("request %s failed", request.id.decode("latin-1"), exc_info=error)
+    return Response(b'{"error":"internal error"}', HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def encode_response(request: Request, response: Response, headers: bytes) -> bytes:
+    """The bytes of an answer.
+
+    Args:
+        request: what is answered; the answer to HEAD has no body.
+        response: the answer.
+        headers: header lines that every answer has, each with its line end.
+    """
+    return b"%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b%b\r\n%b" % (
+        _STATUS_LINES[response.status],
+        response.content_type,
+        len(response.body),
+        request.id,
+        headers,
+        response.headers,
+        b"" if request.keep_alive else b"connection: close\r\n",
+        b"" if request.method == "HEAD" else response.body,
+    )
+
+
+_STATUS_LINES = {
+    status: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}

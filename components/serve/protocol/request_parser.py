@@ -1,0 +1,178 @@
+"""Requests from the bytes of a connection: httptools parses HTTP/1.1, limits are added here."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Protocol
+
+import httptools
+
+from components.serve.protocol.http import HttpError, Request
+
+_MAX_HEAD_BYTES = 64 * 1024
+_MAX_REQUEST_ID_BYTES = 128
+# In chunks of one byte, a body takes six bytes on the wire for each byte of its own.
+_MAX_WIRE_BYTES_PER_BODY_BYTE = 8
+
+
+class RequestReceiver(Protocol):
+    """What a parser tells of what it reads."""
+
+    def request_received(self, request: Request) -> None:
+        """A request is complete."""
+
+    def request_refused(self, error: HttpError) -> None:
+        """The request that is being received breaks a rule; nothing more is parsed."""
+
+    def continue_expected(self) -> None:
+        """The client waits for `100 Continue` before it sends the body."""
+
+
+class RequestParser:
+    """Parses the requests of one connection, until one is the last or is refused.
+
+    Attributes:
+        received: bytes of the request that is not yet complete.
+        receiving_since: when its first byte came, in seconds of `perf_counter`.
+    """
+
+    def __init__(
+        self, receiver: RequestReceiver, max_body_bytes: int, make_id: Callable[[], bytes]
+    ) -> None:
+        """Make a parser.
+
+        Args:
+            receiver: is told of every request.
+            max_body_bytes: a longer body is refused.
+            make_id: makes an id for a request without one.
+        """
+        self._receiver = receiver
+        self._max_body_bytes = max_body_bytes
+        self._make_id = make_id
+        self._parser = httptools.HttpRequestParser(self)
+        self._ended = False  # the last request was received, or one was refused
+        self.receiving_since = 0.0
+        self._begin_request()
+
+    def feed(self, data: bytes) -> None:
+        """Parse what was received."""
+        if len(data) > _MAX_HEAD_BYTES:  # the limits are checked after each piece
+            for start in range(0, len(data), _MAX_HEAD_BYTES):
+                self.feed(data[start : start + _MAX_HEAD_BYTES])
+            return
+        if not self.received:
+            self.receiving_since = perf_counter()
+        self.received += len(data)
+        while data and not self._ended:
+            data = self._parse(data)
+        self._check_received()
+
+    def partial_request(self) -> Request:
+        """What is known of the request that is not complete, for the answer that refuses it."""
+        path = self._url.decode("latin-1")
+        request_id = self._request_id or self._make_id()
+        return Request("-", path, request_id=request_id, keep_alive=False)
+
+    def _parse(self, data: bytes) -> bytes:
+        """Parse, and return what is still to be parsed after an upgrade was declined."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._decline_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(400, "this is not HTTP/1.1")
+        return b""
+
+    def _decline_upgrade(self, rest: bytes) -> bytes:
+        """Go on in HTTP/1.1 where the client offers another protocol.
+
+        httptools stops after the head of such a request. So a new parser gets the parts of the
+        head that matter, without the offer, and then the rest.
+        """
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            self._refuse(501, "this server is not a proxy")
+            return b""
+        request_id = b"x-request-id: %b\r\n" % self._request_id if self._request_id else b""
+        close = b"" if self._keep_alive() else b"connection: close\r\n"
+        headers = request_id + self._body_header + close
+        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, headers)
+        self._parser = httptools.HttpRequestParser(self)
+        self._begin_request()
+        self.received = len(head) + len(rest)
+        return head + rest
+
+    # httptools calls these.
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"x-request-id":
+            self._request_id = value[:_MAX_REQUEST_ID_BYTES]
+        elif name in (b"content-length", b"transfer-encoding"):
+            self._body_header = b"%b: %b\r\n" % (name, value)
+            if name == b"content-length":
+                self._check_body(int(value))
+        elif name == b"expect":
+            self._expects_continue = value.lower() == b"100-continue"
+        elif name == b"connection" and self._parser.get_http_version() == "1.0":
+            # Such a client goes on only after an answer with this header, which we never send.
+            self._http_1_0_keep_alive = True
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._expects_continue and not self._ended:
+            self._receiver.continue_expected()
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+        self._body_bytes += len(body)
+        self._check_body(self._body_bytes)
+
+    def on_message_complete(self) -> None:
+        if self._ended or self._parser.should_upgrade():
+            return
+        path, _, query = self._url.partition(b"?")
+        request = Request(
+            self._parser.get_method().decode(),
+            path.decode("latin-1"),
+            query.decode("latin-1"),
+            b"".join(self._body),
+            request_id=self._request_id or self._make_id(),
+            keep_alive=self._keep_alive(),
+        )
+        self._begin_request()
+        self._ended = not request.keep_alive
+        self._receiver.request_received(request)
+
+    def _begin_request(self) -> None:
+        self._url = b""
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._body_header = b""
+        self._request_id = b""
+        self._expects_continue = False
+        self._http_1_0_keep_alive = False
+        self._in_head = True
+        self.received = 0
+
+    def _keep_alive(self) -> bool:
+        return self._parser.should_keep_alive() and not self._http_1_0_keep_alive
+
+    def _check_received(self) -> None:
+        """Refuse too long a head, and too much beside the body: chunk sizes, trailers."""
+        if self._in_head and self.received >= _MAX_HEAD_BYTES:
+            self._refuse(431, f"the request's head is longer than {_MAX_HEAD_BYTES} bytes")
+        limit = _MAX_HEAD_BYTES + _MAX_WIRE_BYTES_PER_BODY_BYTE * self._max_body_bytes
+        if self.received > limit:
+            self._refuse(413, f"the request is longer than {limit} bytes")
+
+    def _check_body(self, length: int) -> None:
+        if length > self._max_body_bytes:
+            self._refuse(413, f"the request's body is longer than {self._max_body_bytes} bytes")
+
+    def _refuse(self, status: int, reason: str) -> None:
+        if not self._ended:
+            self._ended = True
+            self._receiver.request_refused(HttpError(status, reason))

@@ -1,0 +1,94 @@
+"""One connection to a server in this process: what an answer names, and when a client is let go."""
+
+import asyncio
+import itertools
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import uvloop
+
+from components.serve.protocol.connection import Connection, ConnectionContext
+from components.serve.protocol.http import Request, Response, Route
+
+ASK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+_SECONDS = 30
+
+
+@asynccontextmanager
+async def answering(
+    handle: Callable[[Request], object],
+) -> AsyncIterator[tuple[ConnectionContext, int]]:
+    """What answers with `handle` at a port, until the block ends."""
+    route, numbers = Route("GET", "/", handle), itertools.count()  # type: ignore[arg-type]
+    shared = ConnectionContext(
+        find_route=lambda _: route,
+        observe=lambda *_: None,
+        max_body_bytes=1024,
+        max_connections=10,
+        receive_seconds=_SECONDS,
+        idle_seconds=0.001,
+        make_id=lambda: b"%d" % next(numbers),
+    )
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(shared), "127.0.0.1", 0)
+    try:
+        yield shared, server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+def test_an_answer_names_the_model_that_was_asked() -> None:
+    """And not the one that has taken over when the answer is sent."""
+
+    async def scene() -> bytes:
+        asked, told = asyncio.Event(), asyncio.Event()
+
+        async def answer() -> Response:
+            asked.set()
+            await told.wait()
+            return Response(b"{}")
+
+        async with answering(lambda _: answer()) as (shared, port):
+            shared.common_headers = b"model-version: old\r\n"
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(ASK)
+            await asked.wait()
+            shared.common_headers = b"model-version: new\r\n"
+            told.set()
+            head = await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            return head
+
+    assert b"model-version: old\r\n" in uvloop.run(scene())
+
+
+def test_a_client_that_leaves_the_end_of_an_answer_unread_is_let_go() -> None:
+    """However little that is: closing in good order would wait for it for ever."""
+
+    async def scene() -> None:
+        loop, body = asyncio.get_running_loop(), Response(b"x" * 20_000)
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            async with answering(lambda _: body) as (shared, port):
+                await loop.sock_connect(client, ("127.0.0.1", port))
+                await until(lambda: len(shared.connections) == 1)
+                [connection] = shared.connections
+                while not connection._transport.get_write_buffer_size():
+                    await loop.sock_sendall(client, ASK)
+                    await asyncio.sleep(0.002)
+                assert connection._transport.get_write_buffer_size() < 60_000  # it may send on
+                connection.close_if_slow()
+                await asyncio.sleep(0.01)
+                assert shared.connections  # there is time to read the rest
+                connection.close_if_slow()
+                await until(lambda: not shared.connections)
+
+    uvloop.run(scene())
