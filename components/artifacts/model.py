@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from components import images
 from components.artifacts.folder import MANIFEST, ArtifactWriter, Manifest, read_manifest
 from components.artifacts.strings import StringTable
 from components.artifacts.tensors import map_tensors, write_tensors
@@ -223,6 +224,18 @@ def model_names(description: Mapping[str, Any]) -> dict[str, str]:
         for objective in ("rating", "ranking")
         if objective in description
     }
+
+
+def describe_origin(folder: Path) -> dict[str, str]:
+    """What made a model: the code, the ratings, and the chosen model by objective.
+
+    Shown beside the model where Kubeflow lists artifacts; what is not known is left out.
+    """
+    description = json.loads((folder / DESCRIPTION).read_text())
+    ratings = {name: description[name] for name in ("source", "source_version")}
+    code = {"alsolike": images.VERSION, "revision": images.revision()}
+    chosen = {f"{objective}_model": name for objective, name in model_names(description).items()}
+    return {name: fact for name, fact in (code | ratings | chosen).items() if fact}
 
 
 def _scatter(value: Any, prefix: str) -> dict[str, npt.NDArray[Any]]:

@@ -40,6 +40,7 @@ def ingest(
     from components.ingest.ingest import ingest
 
     details = ingest(settings, Path(ratings.path))
+    ratings.metadata.update({name: details[name] for name in ("source", "source_version")})
     metrics.log_metric("ratings", details["rows"])
     metrics.log_metric("ratings_outside_window", details["outside_window"])
     for reason, count in details["rejects"].items():

@@ -76,6 +76,7 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
             "scale": list(folder.scale),
             "settings": settings.model_dump(mode="json", include=set(PrepareSettings.model_fields)),
             "source": folder.manifest.details["source"],
+            "source_version": folder.manifest.details["source_version"],
         }
     return statistics
 

@@ -27,10 +27,13 @@ def train(
         model: What was learned, in plain arrays.
         metrics: Figures on the validation ratings.
     """
+    from components.artifacts.model import describe_origin
     from components.train.train import train
 
-    for name, figure in train(settings, Path(splits.path), Path(model.path)).items():
+    figures = train(settings, Path(splits.path), Path(model.path))
+    for name, figure in figures.items():
         metrics.log_metric(name, figure)
+    model.metadata.update(describe_origin(Path(model.path)) | figures)
 
 
 def trial(

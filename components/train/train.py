@@ -76,6 +76,7 @@ def train(settings: TrainSettings, splits: Path, output: Path) -> dict[str, floa
         **learned,
         **origin,
         "source": opened.manifest.details["source"],
+        "source_version": opened.manifest.details["source_version"],
         "device": ",".join(map(str, devices)),
         "warm_start": start.digest,
     }

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -54,6 +55,24 @@ def test_kubeflow_can_store_what_is_said_of_every_artifact(passed: Run) -> None:
         for artifacts in output.get("artifacts", {}).values():
             for artifact in artifacts["artifacts"]:
                 assert None not in artifact["metadata"].values(), (step, artifact)
+
+
+def test_artifacts_say_what_they_were_made_from(passed: Run) -> None:
+    [ratings] = _artifacts(passed, "ingest", "ratings")
+    [model] = _artifacts(passed, "train", "model")
+    [endpoint] = _artifacts(passed, "deploy", "endpoint")
+    source = {"source": "s3://ratings/ratings.tsv.gz", "source_version": ratings["source_version"]}
+    assert ratings == source
+    chosen = {"rating_model": "bayes", "ranking_model": "ridge"}
+    figures = {"validation_mse", "validation_ndcg_at_10", "validation_ndcg_at_50"}
+    assert model == source | chosen | {name: model[name] for name in figures | {"alsolike"}}
+    assert endpoint["version"] == passed.summary["endpoint"]["version"]
+
+
+def _artifacts(ended: Run, step: str, name: str) -> list[dict[str, Any]]:
+    [file] = ended.folder.rglob(f"{step}/executor_output.json")
+    artifacts = json.loads(file.read_text())["artifacts"][name]["artifacts"]
+    return [artifact["metadata"] for artifact in artifacts]
 
 
 def test_the_model_beats_its_baselines(passed: Run) -> None:

@@ -212,7 +212,7 @@ def write_splits(
             "min_customer_ratings": 5,
             "min_product_ratings": 10,
         }
-        writer.details["source"] = "s3://shop/reviews.tsv.gz"
+        writer.details |= {"source": "s3://shop/reviews.tsv.gz", "source_version": "1f" * 8}
     return path
 
 

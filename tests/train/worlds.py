@@ -87,5 +87,9 @@ def write_parts(folder: Path, sets: tuple[Ratings, Ratings, Ratings]) -> Path:
         pq.write_table(pa.table(products, schema=PRODUCTS_SCHEMA), writer.path / PRODUCTS)
         (writer.path / STATISTICS).write_text(json.dumps({}))
         writer.details |= {"rows": {name: len(part) for name, part in parts.items()}}
-        writer.details |= {"scale": SCALE, "source": "s3://shop/reviews.tsv.gz"}
+        writer.details |= {
+            "scale": SCALE,
+            "source": "s3://shop/reviews.tsv.gz",
+            "source_version": "1f" * 8,
+        }
     return folder
