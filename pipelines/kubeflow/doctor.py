@@ -22,6 +22,7 @@ from components.errors import UserError
 from pipelines.definition.environment import Environment, Gpu, SecretKeys
 from pipelines.definition.package import Package
 from pipelines.kubeflow.client import Session, connect
+from pipelines.kubeflow.release import OLDEST, read_release, require_accounts_of_schedules
 
 _SECONDS = 10
 _MANIFESTS = ", ".join(
@@ -63,18 +64,15 @@ def examine(environment: Environment, package: Package) -> Iterator[Finding]:
 
 
 def kubeflow_checks(environment: Environment) -> Iterator[Check]:
-    """Endpoint and access, through one connection."""
+    """Endpoint, release and access."""
 
-    def endpoint() -> str:
+    def through_a_connection(check: Callable[[Session], str]) -> str:
         with connect(environment.kubeflow) as session:
-            return check_endpoint(session)
+            return check(session)
 
-    def access() -> str:
-        with connect(environment.kubeflow) as session:
-            return check_access(session)
-
-    yield "endpoint", endpoint
-    yield "access", access
+    yield "endpoint", partial(through_a_connection, check_endpoint)
+    yield "release", partial(through_a_connection, check_release)
+    yield "access", partial(through_a_connection, check_access)
 
 
 def cluster_checks(environment: Environment) -> Iterator[Check]:
@@ -103,6 +101,18 @@ def check_endpoint(session: Session) -> str:
     if session.settings.profile and not health.multi_user:
         raise UserError("Kubeflow serves a single user: leave kubeflow.profile out")
     return session.endpoint
+
+
+def check_release(session: Session) -> str:
+    """The release of Kubeflow Pipelines is new enough."""
+    release = read_release(session)
+    if release is None:
+        raise UnseenError(f"the API does not tell its release: it must be {OLDEST} or newer")
+    if release < OLDEST:
+        raise UserError(f"Kubeflow Pipelines {release} is too old: upgrade it to {OLDEST} or newer")
+    if session.settings.service_account:
+        require_accounts_of_schedules(release)
+    return str(release)
 
 
 def check_access(session: Session) -> str:

@@ -34,6 +34,7 @@ from pipelines.definition.package import Package
 from pipelines.definition.parameters import check_settings
 from pipelines.kubeflow.client import Session
 from pipelines.kubeflow.cron import check_cron, move_cron, next_time
+from pipelines.kubeflow.release import read_release, require_accounts_of_schedules
 from pipelines.kubeflow.submit import find_experiment
 from pipelines.kubeflow.versions import Version, find_pipeline, find_version_named
 
@@ -124,8 +125,11 @@ def plan(
         pinned: The version with the package's content; none if it is still to be uploaded.
 
     Raises:
-        UserError: if a schedule states a version, a parameter or a time that cannot be had.
+        UserError: if a schedule states a version, a parameter or a time that cannot be had, or
+            Kubeflow is too old for the account of the runs.
     """
+    if environment.kubeflow.service_account:
+        require_accounts_of_schedules(read_release(session))
     stated = {schedule.version for schedule in schedules.values()}
     versions = {name: _resolve(session, environment, name, pinned) for name in stated}
     wanted = wanted_runs(schedules, environment, package, versions, datetime.now(UTC))

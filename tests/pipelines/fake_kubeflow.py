@@ -40,6 +40,7 @@ class FakeKubeflow:
     """The state of the fake, which tests read and bend."""
 
     endpoint: str = ""
+    release: str = "2.17.0"
     token: str = ""
     cookie: str = ""
     forbidden: tuple[str, ...] = ()
@@ -176,6 +177,8 @@ class FakeKubeflow:
         recurring.recurring_run_id, recurring.created_at = _id(), self.now()
         recurring.status = "ENABLED" if recurring.mode == "ENABLE" else "DISABLED"
         recurring.mode = None
+        if self.release < "2.17":
+            recurring.service_account = "default-editor"
         self.recurring[recurring.recurring_run_id] = recurring
         self._count_live()
         return 200, recurring
@@ -208,7 +211,7 @@ class FakeKubeflow:
         return 200, {}
 
     def get_healthz(self, _query: dict[str, str], _body: Any) -> Answer:
-        return 200, {"multi_user": bool(self.token)}
+        return 200, {"multi_user": bool(self.token), "tag_name": self.release}
 
     def _count_live(self) -> None:
         names = {r.display_name for r in self.recurring.values()}

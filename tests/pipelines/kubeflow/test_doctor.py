@@ -21,6 +21,7 @@ from pipelines.command import kubeflow as remote
 from pipelines.definition.environment import Access, Environment, Gpu, Toleration
 from pipelines.definition.package import Package
 from pipelines.kubeflow import doctor
+from pipelines.kubeflow.client import connect
 from pipelines.kubeflow.doctor import Check, Finding
 from pipelines.local.object_store import ObjectStore
 from tests.pipelines.fake_kubeflow import FakeKubeflow
@@ -92,6 +93,31 @@ def look(check: Any, *arguments: Any) -> Finding:
     checks: list[Check] = [("check", lambda: check(*arguments))]
     (finding,) = doctor._run(checks)
     return finding
+
+
+@pytest.mark.parametrize(
+    ("tag", "account", "state", "words"),
+    [
+        ("2.17.0", "alsolike-pipeline", "ok", "2.17"),
+        ("v2.16.1", None, "ok", "2.16"),
+        ("2.16.1", "alsolike-pipeline", "failed", "upgrade it to 2.17, or leave the account out"),
+        ("2.5.0", None, "failed", "2.5 is too old: upgrade it to 2.16 or newer"),
+        ("unknown", None, "unseen", "it must be 2.16 or newer"),
+    ],
+)
+def test_the_release_of_kubeflow_pipelines_is_looked_at(
+    fake: FakeKubeflow,
+    environment: Environment,
+    tag: str,
+    account: str | None,
+    state: str,
+    words: str,
+) -> None:
+    fake.release = tag
+    settings = environment.kubeflow.model_copy(update={"service_account": account})
+    with connect(settings) as session:
+        found = look(doctor.check_release, session)
+    assert (found.state, words in found.text) == (state, True)
 
 
 def test_the_namespace_is_found_or_missed(cluster: Answers, environment: Environment) -> None:
@@ -281,13 +307,13 @@ def relocated(package: Package, registry: str) -> Package:
 def test_the_endpoint_must_serve_as_many_users_as_the_environment_says(
     environment: Environment, fake: FakeKubeflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endpoint, access = (check for _, check in doctor.kubeflow_checks(environment))
+    endpoint, _, access = (check for _, check in doctor.kubeflow_checks(environment))
     assert (look(endpoint).state, look(access).state) == ("ok", "ok")
     fake.token = "secret"
     monkeypatch.setenv("ALSOLIKE_KFP_TOKEN", "secret")
     several = environment.kubeflow.model_copy(update={"access": Access.TOKEN})
     ours = environment.model_copy(update={"kubeflow": several})
-    endpoint, access = (check for _, check in doctor.kubeflow_checks(ours))
+    endpoint, _, access = (check for _, check in doctor.kubeflow_checks(ours))
     assert "set kubeflow.profile" in look(endpoint).text
     monkeypatch.setenv("ALSOLIKE_KFP_TOKEN", "old")
     assert "does not accept the credentials" in look(access).text
@@ -304,4 +330,6 @@ def test_the_command_shows_every_check_and_fails_if_one_does(
     result = CliRunner().invoke(app, options)
     assert result.exit_code == 1
     shown = {line.split()[1] for line in result.stdout.splitlines()}
-    assert shown == {"endpoint", "access", "namespace", "secret", "KServe", "bucket", "images"}
+    assert shown == {
+        *("endpoint", "release", "access", "namespace", "secret", "KServe", "bucket", "images"),
+    }

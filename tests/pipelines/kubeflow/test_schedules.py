@@ -15,7 +15,7 @@ from pipelines.command import kubeflow as remote
 from pipelines.definition.environment import Environment
 from pipelines.definition.package import Package
 from pipelines.kubeflow import schedules
-from pipelines.kubeflow.client import Session
+from pipelines.kubeflow.client import Session, connect
 from pipelines.kubeflow.schedules import read_schedules
 from pipelines.kubeflow.versions import publish
 from tests.pipelines.fake_kubeflow import FakeKubeflow
@@ -50,6 +50,21 @@ def run(fake: FakeKubeflow, package: Package, file: Path) -> Run:
         return CliRunner().invoke(remote.schedules, [command, *fixed, *revision, *options])
 
     return invoke
+
+
+def test_a_kubeflow_that_ignores_the_account_of_a_schedule_is_refused(
+    write: Write, file: Path, fake: FakeKubeflow, environment: Environment, package: Package
+) -> None:
+    """Its runs would have other rights, and every plan would replace every schedule."""
+    fake.release = "2.16.0"
+    account = environment.kubeflow.model_copy(update={"service_account": "alsolike-pipeline"})
+    ours = environment.model_copy(update={"kubeflow": account})
+    write({"weekly": WEEKLY})
+    with (
+        connect(account) as session,
+        pytest.raises(UserError, match=r"without kubeflow\.service_account: upgrade"),
+    ):
+        schedules.plan(session, ours, package, read_schedules(file), None)
 
 
 def test_a_schedule_is_made_and_a_second_apply_changes_nothing(
