@@ -67,6 +67,11 @@ class DeploySettings(BaseModel, frozen=True, extra="forbid"):
         description="Kubernetes secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, by which "
         "the servers read the store; empty: by their service account.",
     )
+    istio_sidecar: bool = Field(
+        default=False,
+        description="Whether Istio may put its proxy before the servers, where an "
+        "AuthorizationPolicy admits the pods of runs, which have none.",
+    )
     kserve_mode: Literal["knative", "standard"] = Field(
         default="knative", description="How KServe runs the InferenceService."
     )

@@ -39,6 +39,21 @@ def test_the_pod_keeps_to_the_schema_of_kubernetes(target: dict[str, str]) -> No
     kubernetes_validate.validate(manifest, "1.31", strict=True)
 
 
+@pytest.mark.parametrize(
+    ("given", "labels"),
+    [({}, {"sidecar.istio.io/inject": "false"}), ({"istio_sidecar": True}, {})],
+    ids=["without", "with"],
+)
+def test_istio_puts_its_proxy_before_the_servers_on_request_alone(
+    given: dict[str, Any], labels: dict[str, str]
+) -> None:
+    """Run pods have none, and in a profile a server that has one refuses their smoke test."""
+    template = deployment(settings(given), "blue", RELEASE, replicas=1)["spec"]["template"]
+    service = inference_service(settings(given), "recommender", RELEASE, None)
+    for found in (template["metadata"]["labels"], service["spec"]["predictor"]["labels"]):
+        assert {name: found[name] for name in found if "istio" in name} == labels
+
+
 @pytest.mark.parametrize("ready_seconds", [0.5, 300, 1800.2])
 @pytest.mark.parametrize("target", TARGETS, ids=str)
 def test_a_server_that_opens_its_bundle_is_not_killed_before_ready_seconds(

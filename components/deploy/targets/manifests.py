@@ -72,7 +72,7 @@ def deployment(settings: DeploySettings, slot: str, release: Release, replicas: 
             "selector": {"matchLabels": labels},
             "strategy": {"rollingUpdate": {"maxUnavailable": 0}, "type": "RollingUpdate"},
             "template": {
-                "metadata": {"labels": labels | {VERSION: release.version}},
+                "metadata": {"labels": labels | _pod_labels(settings, release)},
                 "spec": pod,
             },
         },
@@ -145,7 +145,7 @@ def inference_service(
         "serviceAccountName": settings.service_account,
         "minReplicas": settings.min_replicas,
         "maxReplicas": settings.max_replicas,
-        "labels": {VERSION: release.version},
+        "labels": _pod_labels(settings, release),
         "containers": [{"name": "kserve-container", **server, "volumeMounts": [_SCRATCH_MOUNT]}],
         "volumes": [_SCRATCH],
     }
@@ -181,6 +181,12 @@ _UNPRIVILEGED = {
 }
 _SCRATCH = {"name": "scratch", "emptyDir": {}}
 _SCRATCH_MOUNT = {"name": "scratch", "mountPath": "/tmp"}
+
+
+def _pod_labels(settings: DeploySettings, release: Release) -> dict[str, str]:
+    """The version of a server's pod, and whether Istio may put its proxy into it."""
+    sidecar = {} if settings.istio_sidecar else {"sidecar.istio.io/inject": "false"}
+    return {VERSION: release.version, **sidecar}
 
 
 def _server(settings: DeploySettings, bundle: str) -> Object:
