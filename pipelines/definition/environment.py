@@ -189,7 +189,7 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
     image_pull_secrets: tuple[KubernetesName, ...] = Field(
         default=(), description="secrets that open the registry"
     )
-    bucket: BucketName = Field(description="bucket for the pipeline's artifacts")
+    bucket: BucketName = Field(description="bucket of the artifacts, which doctor looks into")
     pipeline_root: str | None = Field(
         default=None, description="where the artifacts lie; none: Kubeflow's default"
     )
