@@ -87,6 +87,8 @@ def cluster_checks(environment: Environment) -> Iterator[Check]:
         yield f"secret {name}", partial(check_pull_secret, environment, name)
     if environment.gpu:
         yield "GPU nodes", partial(check_gpu_nodes, environment.gpu)
+    if _deploy_parameter(environment, "s3_secret"):
+        yield "servers' keys", partial(check_servers_keys, environment)
     yield "KServe", check_kserve
     if environment.s3_endpoint and _deploy_parameter(environment, "target") == "kserve":
         yield "KServe's store", partial(check_kserve_store, environment)
@@ -166,6 +168,21 @@ def check_secret(environment: Environment, secret: SecretKeys) -> str:
             "see pipelines/manifests/secrets.yaml"
         )
     return f"has {', '.join(secret.variables)}"
+
+
+def check_servers_keys(environment: Environment) -> str:
+    """The secret by which the servers read the store exists, without which none starts."""
+    name = _deploy_parameter(environment, "s3_secret")
+    try:
+        _read_secret(_deploy_parameter(environment, "namespace"), name)
+    except UnseenError:
+        raise
+    except UserError as error:
+        raise UserError(
+            f"{error}; or leave the parameter s3_secret out, where the servers' own identity opens "
+            "the store"
+        ) from None
+    return f"by secret {name}"
 
 
 def check_pull_secret(environment: Environment, name: str) -> str:

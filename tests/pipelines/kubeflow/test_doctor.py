@@ -232,6 +232,19 @@ def test_kserve_must_be_told_of_a_store_that_is_not_aws(
     )
 
 
+def test_a_secret_that_the_servers_are_given_must_be_there(
+    cluster: Answers, environment: Environment
+) -> None:
+    parameters = environment.parameters | {"s3_secret": "keys", "namespace": "shop"}
+    ours = environment.model_copy(update={"parameters": parameters})
+    assert "servers' keys" in {name for name, _ in doctor.cluster_checks(ours)}
+    assert "servers' keys" not in {name for name, _ in doctor.cluster_checks(environment)}
+    missed = look(doctor.check_servers_keys, ours)
+    assert (missed.state, "leave the parameter s3_secret out" in missed.text) == ("failed", True)
+    cluster["/api/v1/namespaces/shop/secrets/keys"] = (200, {"metadata": {"name": "keys"}})
+    assert look(doctor.check_servers_keys, ours).text == "by secret keys"
+
+
 def test_kserve_cannot_be_told_without_a_secret(environment: Environment) -> None:
     ours = with_kserve(environment, "https://store.example.com")
     assert (
