@@ -79,7 +79,19 @@ def test_only_schedules_and_the_own_inference_services_can_be_deleted() -> None:
 
 def test_deploy_changes_objects_of_its_own_names_alone() -> None:
     for rule in named("Role")["alsolike-deploy"]["rules"]:
-        assert rule["verbs"] == ["create"] or rule["resourceNames"]
+        assert rule["verbs"] in (["create"], ["list"]) or rule["resourceNames"]
+
+
+def test_deploy_may_see_the_pods_wherever_it_deploys() -> None:
+    """In another namespace than that of the runs it has this role alone."""
+    assert {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]} in named("Role")[
+        "alsolike-deploy"
+    ]["rules"]
+
+
+def test_the_servers_have_the_pull_secret_of_the_environment() -> None:
+    [secret] = named("ServiceAccount")["alsolike-serve"]["imagePullSecrets"]
+    assert [secret["name"]] == list(load_environment("prod").image_pull_secrets)
 
 
 def test_every_binding_joins_a_role_and_an_account_that_exist() -> None:
