@@ -65,6 +65,10 @@ test: $(READY) ## run the tests, fast ones first
 test-docker: $(READY) ## run the tests that need a Docker engine
 	$(BIN)/pytest -m docker
 
+.PHONY: test-cluster
+test-cluster: $(READY) ## run the tests that need Kubeflow: ENVIRONMENT=file, in a namespace that may be spoiled
+	ALSOLIKE_ENVIRONMENT="$$ENVIRONMENT" $(BIN)/pytest -m cluster
+
 .PHONY: golden
 golden: $(READY) ## accept the DAG as it is now, after its difference was read
 	UPDATE_GOLDEN=1 $(BIN)/pytest --quiet tests/pipelines/test_policy.py -k change_of_the_dag

@@ -1,0 +1,55 @@
+"""Runs that fail on the cluster: each ends, is told of, and leaves the endpoint as it was."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.namespace import await_that
+from tests.cluster.stand import Ended, Stand
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(autouse=True)
+def as_before(stand: Stand, first: Ended) -> Iterator[None]:
+    """What was deployed before a test is deployed after it."""
+    assert first.code == 0, first.output
+    before = stand.current()
+    yield
+    assert stand.current() == before
+
+
+def check_told(stand: Stand, failed: Ended) -> None:
+    """The command and the webhook say no more than Kubeflow tells them."""
+    assert failed.code == 1, failed.output
+    assert "the run failed" in failed.output
+    outcome = stand.outcome_of(failed.run_id)
+    assert (outcome["state"], outcome["error"]) == ("ENDED", "")
+
+
+def test_a_wrong_parameter_ends_in_one_line_in_the_log_of_the_step(stand: Stand) -> None:
+    nowhere = f"{stand.content['parameters']['source']}/nothing"
+    failed = stand.submit("--wait", source=nowhere)
+    check_told(stand, failed)
+    resolve = stand.namespace.steps_of(failed.run_id)["resolve"]
+    assert nowhere in stand.namespace.log(resolve)
+    assert "Traceback" not in stand.namespace.log(resolve)
+
+
+def test_a_step_that_takes_too_much_memory_is_ended(stand: Stand) -> None:
+    little = {"memory": "100Mi", "shared_memory": "10Mi"}
+    failed = stand.submit("--wait", steps={"train": little}, seed=11)
+    check_told(stand, failed)
+    train = stand.namespace.steps_of(failed.run_id)["train"]
+    ends = {each.name: each.state.terminated for each in train.status.container_statuses}
+    assert ends["main"].reason == "OOMKilled"
+
+
+def test_a_step_whose_pod_is_deleted_fails_the_run(stand: Stand) -> None:
+    started = stand.submit(seed=12)
+    await_that(
+        lambda: stand.namespace.steps_of(started.run_id).get("train"), "the training has a pod", 600
+    )
+    stand.namespace.delete_pod(stand.namespace.steps_of(started.run_id)["train"])
+    followed = stand.alsolike("follow", started.run_id)
+    check_told(stand, Ended(followed.code, started.output + followed.output))
