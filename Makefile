@@ -67,7 +67,7 @@ test-docker: $(READY) ## run the tests that need a Docker engine
 
 .PHONY: test-cluster
 test-cluster: $(READY) ## run the tests that need Kubeflow: ENVIRONMENT=file, in a namespace that may be spoiled
-	ALSOLIKE_ENVIRONMENT="$$ENVIRONMENT" $(BIN)/pytest -m cluster
+	ALSOLIKE_TEST_CLUSTER="$$ENVIRONMENT" $(BIN)/pytest -m cluster
 
 .PHONY: golden
 golden: $(READY) ## accept the DAG as it is now, after its difference was read

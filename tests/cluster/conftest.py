@@ -1,4 +1,4 @@
-"""A stand on the cluster that `ALSOLIKE_ENVIRONMENT` names, with ratings and a webhook of its own.
+"""A stand on the cluster that `make test-cluster` names, with ratings and a webhook of its own.
 
 The endpoint `recommender` in the environment's namespace is replaced: give a namespace that is
 there for tests.
@@ -16,15 +16,19 @@ from components import images
 from pipelines.definition.environment import load_environment
 from pipelines.local.sample_data import write_sample
 from tests.cluster.namespace import Namespace
-from tests.cluster.stand import VARIABLE, Ended, Stand
+from tests.cluster.stand import Ended, Stand
+
+# Not the command's ALSOLIKE_ENVIRONMENT, which may name what customers use.
+_VARIABLE = "ALSOLIKE_TEST_CLUSTER"
 
 
 @pytest.fixture(scope="session")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     """The stand; its bucket must be reachable from here, if need be at AWS_ENDPOINT_URL."""
-    if VARIABLE not in os.environ:
-        pytest.skip(f"{VARIABLE} names no cluster")
-    environment = load_environment(os.environ[VARIABLE])
+    name = os.environ.get(_VARIABLE)
+    if not name:
+        pytest.skip("no cluster is named: make test-cluster ENVIRONMENT=file")
+    environment = load_environment(name)
     for variable, value in environment.store_variables().items():
         os.environ.setdefault(variable, value)
     folder = tmp_path_factory.mktemp("stand")

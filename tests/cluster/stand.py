@@ -19,8 +19,6 @@ from pipelines.kubeflow.submit import find_experiment
 from tests.cluster.namespace import Namespace, await_that
 from tests.e2e.runs import ALSOLIKE, QUICK
 
-VARIABLE = "ALSOLIKE_ENVIRONMENT"
-"""By which the command, and the tests, are told of an environment."""
 SERVICE = {"kserve": "recommender-predictor", "kubernetes": "recommender"}
 """The Service that leads to the endpoint, by target."""
 
@@ -107,8 +105,7 @@ class Stand:
 
     def scheduled_runs(self) -> list[str]:
         """The ids of the runs that schedules have started."""
-        variables = self._variables({})
-        with connect(load_environment(variables[VARIABLE]).kubeflow) as session:
+        with connect(load_environment(str(self._file({}))).kubeflow) as session:
             experiment = find_experiment(session)
             runs = session.client.list_runs(experiment_id=experiment, page_size=100).runs
         return [run.run_id for run in runs or [] if run.recurring_run_id]
@@ -125,10 +122,14 @@ class Stand:
         return versions
 
     def _variables(self, changes: Mapping[str, Any]) -> dict[str, str]:
-        """The variables of a command, one of which names a file with this environment."""
+        """The variables of a command on this environment."""
+        return os.environ | {"ALSOLIKE_ENVIRONMENT": str(self._file(changes))}
+
+    def _file(self, changes: Mapping[str, Any]) -> Path:
+        """The environment file, with some of its settings changed."""
         file = self.folder / "environment.yaml"
         file.write_text(yaml.safe_dump({**self.content, **changes}))
-        return os.environ | {VARIABLE: str(file)}
+        return file
 
 
 def _given(parameters: Mapping[str, object]) -> list[str]:

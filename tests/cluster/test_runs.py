@@ -40,3 +40,10 @@ def test_a_model_that_the_gate_refuses_is_not_deployed(stand: Stand, first: Ende
     assert "deploy" not in stand.namespace.steps_of(refused.run_id)
     assert stand.current() == before
     assert stand.outcome_of(refused.run_id)["state"] == "ENDED"
+
+
+def test_a_run_has_the_rights_to_deploy_to_plain_kubernetes(stand: Stand, first: Ended) -> None:
+    assert first.code == 0, first.output
+    ended = stand.submit("--wait", target="kubernetes")
+    assert ended.code == 0, ended.output
+    assert stand.served("kubernetes") == [stand.current()]
