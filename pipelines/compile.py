@@ -12,11 +12,12 @@ from kfp import compiler
 from pipelines.definition.environment import Environment
 from pipelines.training import training_pipeline
 
+Build = Callable[[Environment | None], Any]
+"""Gives a pipeline, with the platform settings of an environment if any."""
+
 
 def compile_pipeline(
-    output: Path,
-    environment: Environment | None = None,
-    build: Callable[[Environment | None], Any] = training_pipeline,
+    output: Path, environment: Environment | None = None, build: Build = training_pipeline
 ) -> None:
     """Write a pipeline's YAML, whole or not at all.
 

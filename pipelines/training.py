@@ -9,7 +9,8 @@
 7. notify, however it ended: say so.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from kfp import dsl
@@ -35,68 +36,77 @@ Given = Mapping[str, Any]
 
 def training_pipeline(environment: Environment | None = None) -> Any:
     """The pipeline, as plain Kubeflow or with the platform settings of an environment."""
+    parameters = training_parameters()
 
-    def place(task: dsl.PipelineTask, name: StepName, title: str) -> dsl.PipelineTask:
-        if environment is not None:
-            apply_platform(task, name, environment)
-        return entitle(task, name, title)
+    def training(*values: Any) -> None:
+        given = dict(zip(parameters, values, strict=True))
+        place = placing(environment)
+        with told_how_it_ended(place, environment):
+            ratings, splits = read_and_split(place, given)
+            train_and_deploy(place, given, ratings, splits)
 
     return dsl.pipeline(
         name="alsolike-training",
         display_name="alsolike: train a recommender",
         description=_DESCRIPTION,
-    )(_training(place, environment.ui if environment else ""))
+    )(with_parameters(training, _DESCRIPTION, parameters))
 
 
-def entitle(task: dsl.PipelineTask, _: StepName, title: str) -> dsl.PipelineTask:
-    """Give a task its title and no platform: the `Place` of a pipeline for this machine."""
-    return task.set_display_name(title)
+def placing(environment: Environment | None) -> Place:
+    """What gives the tasks of a pipeline their titles, and the settings of a platform if any."""
+
+    def place(task: dsl.PipelineTask, name: StepName, title: str) -> dsl.PipelineTask:
+        if environment is not None:
+            apply_platform(task, name, environment)
+        return task.set_display_name(title)
+
+    return place
 
 
-def _training(place: Place, ui: str) -> Callable[..., None]:
-    """The pipeline's function, which puts every step in its place."""
-    parameters = training_parameters()
-
-    def training(*values: Any) -> None:
-        _steps(place, ui, dict(zip(parameters, values, strict=True)))
-
-    return with_parameters(training, _DESCRIPTION, parameters)
-
-
-def _steps(place: Place, ui: str, given: Given) -> None:
+@contextmanager
+def told_how_it_ended(place: Place, environment: Environment | None) -> Iterator[None]:
+    """Put what the block adds to a pipeline before its last step, which says how that ended."""
+    ui = environment.ui if environment else ""
     told = notify(run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, ui=ui)
     outcome = place(told, "notify", "Say how it ended")
     outcome.set_caching_options(False)
     with dsl.ExitHandler(outcome, name="training"):
-        _, ratings, splits = read_and_split(place, given)
-        trained = place(train(splits=splits, **own(train, given)), "train", "Train")
-        model = trained.outputs["model"]
-        measured = own(evaluate, given) | {"champion": given["destination"], "run": _RUN}
-        judged = place(
-            evaluate(ratings=ratings, splits=splits, model=model, **measured),
-            "evaluate",
-            "Evaluate and judge",
-        )
-        # The champion that it is measured against may have changed.
-        judged.set_caching_options(False)
-        with dsl.If(judged.outputs["Output"] == True, name="passed"):  # noqa: E712
-            deployed = place(deploy(model=model, **own(deploy, given)), "deploy", "Deploy")
-            deployed.set_caching_options(False)
+        yield
 
 
-def read_and_split(place: Place, given: Given) -> tuple[Any, Any, Any]:
-    """The steps that both pipelines begin with: resolve, ingest and prepare.
-
-    Returns:
-        The source's version, the ratings and the splits, each as the pipeline passes it on.
-    """
+def read_and_split(place: Place, given: Given) -> tuple[Any, Any]:
+    """Add resolve, ingest and prepare; the ratings and the splits, as the pipeline passes them."""
     version = place(resolve(**own(resolve, given)), "resolve", "Resolve the source's version")
     version.set_caching_options(False)
     read = own(ingest, given) | {"source_version": version.output}
     ingested = place(ingest(**read), "ingest", "Ingest ratings from S3")
     ratings = ingested.outputs["ratings"]
     prepared = place(prepare(ratings=ratings, **own(prepare, given)), "prepare", "Filter and split")
-    return version.output, ratings, prepared.outputs["splits"]
+    return ratings, prepared.outputs["splits"]
+
+
+def train_and_deploy(place: Place, given: Given, ratings: Any, splits: Any) -> None:
+    """Add train, evaluate and deploy.
+
+    Args:
+        place: gives the tasks their place.
+        given: the parameters by name, those of the training step among them.
+        ratings: the output of ingest.
+        splits: the output of prepare.
+    """
+    trained = place(train(splits=splits, **own(train, given)), "train", "Train")
+    model = trained.outputs["model"]
+    measured = own(evaluate, given) | {"champion": given["destination"], "run": _RUN}
+    judged = place(
+        evaluate(ratings=ratings, splits=splits, model=model, **measured),
+        "evaluate",
+        "Evaluate and judge",
+    )
+    # The champion that it is measured against may have changed.
+    judged.set_caching_options(False)
+    with dsl.If(judged.outputs["Output"] == True, name="passed"):  # noqa: E712
+        deployed = place(deploy(model=model, **own(deploy, given)), "deploy", "Deploy")
+        deployed.set_caching_options(False)
 
 
 def own(component: Any, given: Given) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""The tuning pipeline: search the settings of the training step here, then train with the best.
+"""The tuning pipeline: search the settings of the training step, then train with the best.
 
 1. resolve, ingest, prepare: as in the training pipeline.
 2. ask: the search proposes a batch of trials.
 3. trial, once for each of the batch and at the same time: train, and measure on validation.
 4. tell the search what they reached, and ask again, in rounds, until its budget is used.
 5. conclude: the best trial, with a table and a plot of all.
-6. the training pipeline, on the same version of the source, with the best trial's settings.
+6. train with the best trial's settings, evaluate, deploy, notify: as in the training pipeline.
 
 It takes the parameters of the training pipeline, but for those that it finds itself.
 """
@@ -17,46 +17,83 @@ from kfp import dsl
 
 from components.tune.settings import TuneSettings
 from pipelines.definition.components import SEARCHED, ask, conclude, tell, trial
+from pipelines.definition.environment import Environment
 from pipelines.definition.parameters import declare, training_parameters, with_parameters
-from pipelines.training import entitle, own, read_and_split, training_pipeline
-
-_DESCRIPTION = (
-    "Search settings of the training step on validation, then train with the best, on this machine."
+from pipelines.training import (
+    Given,
+    Place,
+    own,
+    placing,
+    read_and_split,
+    told_how_it_ended,
+    train_and_deploy,
 )
 
+_DESCRIPTION = "Search settings of the training step on validation, then train with the best."
 
-def tuning_pipeline(rounds: int) -> Any:
-    """The pipeline, without platform settings: it searches on one machine.
+
+def tuning_pipeline(rounds: int, environment: Environment | None = None) -> Any:
+    """The pipeline, as plain Kubeflow or with the platform settings of an environment.
 
     Args:
         rounds: batches of trials at most, as the pipeline's graph has to have them.
+        environment: where it runs; each trial has the resources of the training step.
     """
-    train_with_best = training_pipeline()
     shared = {name: known for name, known in training_parameters().items() if name not in SEARCHED}
     parameters = shared | declare(TuneSettings)
 
     def tuning(*values: Any) -> None:
         given = dict(zip(parameters, values, strict=True))
-        version, _, splits = read_and_split(entitle, given)
-        told = _search(splits, rounds, given)
-        best = conclude(**own(conclude, given), **told).set_display_name("Conclude")
-        chosen = {name: best.outputs[name] for name in best.outputs if name != "report"}
-        train_with_best(**own(train_with_best, given) | chosen | {"source_version": version})
+        place = placing(environment)
+        with told_how_it_ended(place, environment):
+            ratings, splits = read_and_split(place, given)
+            told = _search(place, splits, rounds, given)
+            best = place(conclude(**own(conclude, given), **told), "search", "Conclude")
+            chosen = {name: best.outputs[name] for name in SEARCHED}
+            train_and_deploy(place, given | chosen, ratings, splits)
 
-    declared = with_parameters(tuning, _DESCRIPTION, parameters)
-    return dsl.pipeline(name="alsolike-tuning", display_name="alsolike: tune, then train")(declared)
+    return dsl.pipeline(
+        name="alsolike-tuning", display_name="alsolike: tune, then train", description=_DESCRIPTION
+    )(with_parameters(tuning, _DESCRIPTION, parameters))
 
 
-def _search(splits: Any, rounds: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Rounds of trials, each proposed when those before it are done; what all of them told."""
+def rounds_of(given: Mapping[str, Any]) -> int:
+    """The rounds that the search needs for the trials among these parameters.
+
+    Raises:
+        ValidationError: if the settings of the search are wrong.
+    """
+    search = {name: given[name] for name in TuneSettings.model_fields if name in given}
+    return TuneSettings.model_validate(search).rounds
+
+
+def for_tuning(environment: Environment) -> Environment:
+    """The environment under the tuning pipeline's name, without parameters that it searches."""
+    fixed = {name: value for name, value in environment.parameters.items() if name not in SEARCHED}
+    return environment.model_copy(
+        update={"pipeline": environment.tuning_pipeline, "parameters": fixed}
+    )
+
+
+def _search(place: Place, splits: Any, rounds: int, given: Given) -> dict[str, Any]:
+    """Add rounds of trials, each proposed when those before it are done.
+
+    Args:
+        place: gives the tasks their place.
+        splits: the output of prepare.
+        rounds: how many.
+        given: the parameters by name.
+
+    Returns:
+        What all of them told, as an argument of `conclude`.
+    """
     told: dict[str, Any] = {}
     shared = own(trial, given) | {"objectives": given["objective"]}
     for number in range(1, rounds + 1):
-        asked = ask(**own(ask, given), **told)
-        asked.set_display_name(f"Ask for batch {number}")
+        asked = place(ask(**own(ask, given), **told), "search", f"Ask for batch {number}")
         with dsl.ParallelFor(asked.output, name=f"batch {number}") as proposal:
             tried = trial(splits=splits, proposal=proposal, **shared)
-            tried.set_display_name("Train and validate")
+            tried = place(tried, "train", "Train and validate")
         done = tell(results=dsl.Collected(tried.output), **told)
-        told = {"told": done.set_display_name(f"Tell batch {number}").output}
+        told = {"told": place(done, "search", f"Tell batch {number}").output}
     return told

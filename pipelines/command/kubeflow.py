@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
-from pipelines.compile import compile_pipeline
+from pipelines.compile import Build, compile_pipeline
 from pipelines.definition.environment import Access, Environment, load_environment
 from pipelines.definition.package import Package, parse_assignments, read_package
 from pipelines.definition.parameters import check_settings
@@ -18,6 +19,8 @@ from pipelines.kubeflow.schedules import apply_change, plan, read_schedules
 from pipelines.kubeflow.submit import describe, ensure_experiment, start
 from pipelines.kubeflow.submit import follow as follow_run
 from pipelines.kubeflow.versions import find_version, git_revision, publish
+from pipelines.training import training_pipeline
+from pipelines.tuning import for_tuning, rounds_of, tuning_pipeline
 
 EnvironmentOption = Annotated[
     str,
@@ -74,15 +77,22 @@ def submit(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")
     ] = False,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Run the tuning pipeline, which trains with the best.")
+    ] = False,
     revision: RevisionOption = None,
     endpoint: EndpointOption = None,
     access: AccessOption = None,
 ) -> None:
     """Upload the pipeline to Kubeflow unless it is there, and start a run of it."""
     target = load_environment(environment, endpoint=endpoint, access=access)
+    build: Build = training_pipeline
+    assigned = parse_assignments(param or [])
+    if tune:
+        target, build = for_tuning(target), partial(tuning_pipeline, rounds_of(assigned))
     revision = revision or git_revision()
-    with _compiled(target, package) as compiled:
-        values = compiled.parameters(target.parameters | parse_assignments(param or []))
+    with _compiled(target, package, build) as compiled:
+        values = compiled.parameters(target.parameters | assigned)
         check_settings(values)
         with connect(target.kubeflow) as session:
             if dry_run:
@@ -147,14 +157,16 @@ def apply_schedules(
 
 
 @contextmanager
-def _compiled(environment: Environment, package: Path | None) -> Iterator[Package]:
+def _compiled(
+    environment: Environment, package: Path | None, build: Build = training_pipeline
+) -> Iterator[Package]:
     """The given package, or one that is compiled for the environment now."""
     if package is not None:
         yield read_package(package)
         return
     with TemporaryDirectory(prefix="alsolike-") as folder:
         compiled = Path(folder) / "pipeline.yaml"
-        compile_pipeline(compiled, environment)
+        compile_pipeline(compiled, environment, build)
         yield read_package(compiled)
 
 

@@ -6,6 +6,7 @@ import sys
 import textwrap
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -144,19 +145,33 @@ def compile_command(
     local: Annotated[
         bool, typer.Option("--local", help="Name images by tag, though they are locked.")
     ] = False,
+    tuning_rounds: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Rounds of the tuning pipeline; 0 compiles the training pipeline."
+        ),
+    ] = 0,
 ) -> None:
     """Write the pipeline's YAML, the same bytes for the same code."""
-    from pipelines.compile import compile_pipeline
+    from pipelines.compile import Build, compile_pipeline
     from pipelines.definition.environment import LOCK, load_environment
     from pipelines.definition.package import SHIPPED
+    from pipelines.training import training_pipeline
+    from pipelines.tuning import for_tuning, tuning_pipeline
 
     if LOCK.exists() and not environment and not local:
         raise UserError(
             f"{LOCK.name} locks the images, and without a cluster they are named by tag: "
             "give --environment, or --local for this machine alone"
         )
+    build: Build = training_pipeline
     target = output or SHIPPED
-    compile_pipeline(target, load_environment(environment) if environment else None)
+    there = load_environment(environment) if environment else None
+    if tuning_rounds:
+        build = partial(tuning_pipeline, tuning_rounds)
+        target = output or SHIPPED.with_name("tuning.yaml")
+        there = for_tuning(there) if there else None
+    compile_pipeline(target, there, build)
     typer.echo(target)
 
 

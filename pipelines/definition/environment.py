@@ -120,7 +120,7 @@ class Resources(BaseModel, frozen=True, extra="forbid"):
 
 
 class Steps(BaseModel, frozen=True, extra="forbid"):
-    """The resources of each step of the DAG."""
+    """The resources of each step; a trial of a search has those of `train`."""
 
     resolve: Resources
     ingest: Resources
@@ -129,6 +129,7 @@ class Steps(BaseModel, frozen=True, extra="forbid"):
     evaluate: Resources
     deploy: Resources
     notify: Resources
+    search: Resources = Resources(cpu="250m", memory="1Gi", timeout_minutes=10)
 
 
 class SecretKeys(BaseModel, frozen=True, extra="forbid"):
@@ -181,6 +182,9 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
     """One cluster, seen from this product."""
 
     pipeline: str = Field(default="alsolike-training", min_length=1, description="name in the UI")
+    tuning_pipeline: str = Field(
+        default="alsolike-tuning", min_length=1, description="the tuning pipeline's name in the UI"
+    )
     kubeflow: Kubeflow
     registry: Registry = Field(description="registry and path that the images are pulled from")
     digests: dict[str, Digest] = Field(

@@ -8,7 +8,9 @@ from kfp.dsl import PipelineTask
 from components import images
 from pipelines.definition.environment import Environment, Gpu, Resources, SecretKeys
 
-StepName = Literal["resolve", "ingest", "prepare", "train", "evaluate", "deploy", "notify"]
+StepName = Literal[
+    "resolve", "ingest", "prepare", "train", "evaluate", "deploy", "notify", "search"
+]
 
 _USES_S3 = ("resolve", "ingest", "train", "evaluate", "deploy")
 

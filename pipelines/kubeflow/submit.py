@@ -55,7 +55,8 @@ def start(
     version, uploaded = publish(session, environment, package, revision)
     say(f"version  {version.name} ({'uploaded' if uploaded else 'unchanged, uploaded before'})")
     experiment_id = ensure_experiment(session)
-    name = f"training-{revision}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    kind = package.pipeline.pipeline_info.name.removeprefix("alsolike-")
+    name = f"{kind}-{revision}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     run = session.create(
         f"start the run {name}",
         make=partial(

@@ -3,16 +3,16 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from components.tune.settings import TuneSettings
 from pipelines.compile import compile_pipeline
 from pipelines.definition.package import Package, read_package
 from pipelines.local.run import RUNS, run
-from pipelines.tuning import tuning_pipeline
+from pipelines.tuning import rounds_of, tuning_pipeline
 
 
 def tune_locally(
@@ -30,8 +30,7 @@ def tune_locally(
     Raises:
         ValidationError: if the settings of the search are wrong.
     """
-    search = {name: given[name] for name in TuneSettings.model_fields if name in given}
-    with tuning_package(TuneSettings.model_validate(search).rounds) as package:
+    with tuning_package(rounds_of(given)) as package:
         return run(source, given, console, runs, package.path, docker)
 
 
@@ -40,5 +39,5 @@ def tuning_package(rounds: int) -> Iterator[Package]:
     """The compiled pipeline, while the block lasts."""
     with tempfile.TemporaryDirectory(prefix="alsolike-") as folder:
         pipeline = Path(folder) / "tuning.yaml"
-        compile_pipeline(pipeline, build=lambda _: tuning_pipeline(rounds))
+        compile_pipeline(pipeline, build=partial(tuning_pipeline, rounds))
         yield read_package(pipeline)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,20 +12,23 @@ from pipelines.compile import compile_pipeline
 from pipelines.definition.difference import outline
 from pipelines.definition.environment import load_environment
 from pipelines.definition.package import Package, read_package
+from pipelines.tuning import for_tuning, tuning_pipeline
 from tests.pipelines import policies
 from tests.pipelines.policies import Rule
 
-NAMES = ("portable", "dev", "prod")
+NAMES = ("portable", "dev", "prod", "tuning")
 GOLDEN = Path(__file__).with_name("golden") / "prod.txt"
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
-    """The pipeline that ships, and that of each environment."""
+    """The pipeline that ships, that of each environment, and production's tuning pipeline."""
     folder = tmp_path_factory.mktemp("compiled")
-    for name in NAMES:
-        environment = None if name == "portable" else load_environment(name)
-        compile_pipeline(folder / f"{name}.yaml", environment)
+    compile_pipeline(folder / "portable.yaml")
+    for name in ("dev", "prod"):
+        compile_pipeline(folder / f"{name}.yaml", load_environment(name))
+    prod = for_tuning(load_environment("prod"))
+    compile_pipeline(folder / "tuning.yaml", prod, partial(tuning_pipeline, 2))
     return {name: read_package(folder / f"{name}.yaml") for name in NAMES}
 
 
@@ -34,7 +38,7 @@ def test_every_pipeline_keeps(compiled: dict[str, Package], name: str, rule: Rul
     assert list(rule(compiled[name])) == []
 
 
-@pytest.mark.parametrize("name", ["dev", "prod"])
+@pytest.mark.parametrize("name", ["dev", "prod", "tuning"])
 @pytest.mark.parametrize("rule", policies.ON_A_CLUSTER, ids=lambda rule: rule.__name__)
 def test_on_a_cluster_it_keeps(compiled: dict[str, Package], name: str, rule: Rule) -> None:
     assert list(rule(compiled[name])) == []
@@ -54,7 +58,12 @@ def test_training_has_a_gpu_in_production_alone(compiled: dict[str, Package]) ->
         found = policies.containers(compiled[name])
         return {step for step, c in found.items() if "accelerator" in c.get("resources", {})}
 
-    assert [with_gpu(name) for name in NAMES] == [set(), set(), {"train"}]
+    assert [with_gpu(name) for name in NAMES] == [
+        set(),
+        set(),
+        {"train"},
+        {"train", "trial", "trial-2"},
+    ]
 
 
 def test_the_pipeline_that_ships_asks_nothing_of_a_platform(compiled: dict[str, Package]) -> None:

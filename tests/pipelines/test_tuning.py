@@ -14,13 +14,14 @@ from components.artifacts.model import DESCRIPTION
 from components.errors import UserError
 from pipelines.compile import compile_pipeline
 from pipelines.definition.components import SEARCHED
+from pipelines.definition.environment import load_environment
 from pipelines.definition.package import Package, read_package
 from pipelines.local.run import run
 from pipelines.local.sample_data import write_sample
 from pipelines.local.summary import TRIALS
 from pipelines.local.tune import tune_locally, tuning_package
 from pipelines.training import training_pipeline
-from pipelines.tuning import tuning_pipeline
+from pipelines.tuning import for_tuning, tuning_pipeline
 
 
 @pytest.fixture(scope="module")
@@ -41,30 +42,40 @@ def test_it_takes_what_training_takes_but_what_it_finds_itself(compiled: Package
     assert all(parameter.description for parameter in declared.values())
 
 
-def test_what_it_is_given_comes_to_the_steps_and_to_the_training(compiled: Package) -> None:
-    tasks = compiled.pipeline.root.dag.tasks
-    handed = tasks["alsolike-training"].inputs.parameters
-    assert handed["gate"].component_input_parameter == "gate"
-    assert handed["customer_column"].component_input_parameter == "customer_column"
-    read = tasks["ingest"].inputs.parameters
-    assert read["customer_column"].component_input_parameter == "customer_column"
-    assert tasks["prepare"].inputs.parameters["fixpoint"].component_input_parameter == "fixpoint"
+def test_what_it_is_given_comes_to_the_steps(compiled: Package) -> None:
+    steps = compiled.steps()
+    for step, name in (
+        ("ingest", "customer_column"),
+        ("prepare", "fixpoint"),
+        ("ask", "batch"),
+        ("trial", "epochs"),
+        ("evaluate", "gate"),
+        ("deploy", "destination"),
+    ):
+        handed = steps[step].inputs.parameters[name]
+        assert handed.component_input_parameter == f"pipelinechannel--{name}"
 
 
 def test_batches_are_asked_for_one_after_the_other_and_the_best_is_trained(
     compiled: Package,
 ) -> None:
-    tasks = compiled.pipeline.root.dag.tasks
-    assert list(tasks["tell"].dependent_tasks) == ["for-loop-1"]
+    tasks = compiled.pipeline.components["comp-exit-handler-1"].dag.tasks
+    assert list(tasks["tell"].dependent_tasks) == ["for-loop-2"]
     assert list(tasks["ask-2"].dependent_tasks) == ["tell"]
-    assert set(tasks["for-loop-2"].dependent_tasks) == {"ask-2", "prepare"}
+    assert set(tasks["for-loop-3"].dependent_tasks) == {"ask-2", "prepare"}
     assert list(tasks["conclude"].dependent_tasks) == ["tell-2"]
-    handed = tasks["alsolike-training"].inputs.parameters
+    handed = tasks["train"].inputs.parameters
     best = {
         name for name in handed if handed[name].task_output_parameter.producer_task == "conclude"
     }
     assert best == SEARCHED.keys()
-    assert handed["source_version"].task_output_parameter.producer_task == "resolve"
+
+
+def test_a_cluster_has_its_defaults_but_those_that_are_searched() -> None:
+    prod = load_environment("prod")
+    given = prod.parameters | {"num_embeddings": 32}
+    tuned = for_tuning(prod.model_copy(update={"parameters": given}))
+    assert (tuned.pipeline, tuned.parameters) == ("alsolike-tuning", prod.parameters)
 
 
 def test_the_settings_of_the_search_are_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -65,6 +65,17 @@ def test_parameters_arrive_in_their_types_beside_those_of_the_environment(
     }
 
 
+def test_a_search_is_a_run_of_the_tuning_pipeline(fake: FakeKubeflow) -> None:
+    command = ["submit", "--tune", "--endpoint", fake.endpoint, "--access", "anonymous"]
+    command += ["--revision", "4f2c1a9", "-p", "trials=5", "-p", "batch=2"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.exception
+    (run,), (pipeline,) = fake.runs.values(), fake.pipelines.values()
+    assert pipeline.display_name == "alsolike-tuning"
+    assert run.display_name.startswith("tuning-4f2c1a9-")
+    assert run.runtime_config.parameters["trials"] == 5
+
+
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [
