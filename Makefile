@@ -57,9 +57,9 @@ push: $(READY) ## push the images to REGISTRY=, and lock the pipeline to their d
 	@$(BIN)/alsolike images push --registry "$$REGISTRY" $$IMAGES
 
 .PHONY: test
-test: $(READY) ## run the tests, fast ones first
+test: $(READY) ## run the tests, fast ones first, on up to four processors
 	@tests/browser.sh
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: test-docker
 test-docker: $(READY) ## run the tests that need a Docker engine
@@ -113,7 +113,7 @@ requirements: $(READY) ## lock the dependencies of pyproject.toml again, and tho
 
 .PHONY: clean
 clean: ## remove what the targets made, your runs excepted
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
 .PHONY: bench-evaluate
 bench-evaluate: $(READY) ## time the evaluation of 100,000 customers and 50,000 products

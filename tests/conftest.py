@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -23,29 +24,27 @@ hypothesis.settings.register_profile("alsolike", deadline=None)
 hypothesis.settings.load_profile("alsolike")
 
 
-_LATER = ("browser", "slow")
-_skipped: list[pytest.Item] = []
+_NO_BROWSER = "there is no Chromium"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast tests first, and those of pages where there is a browser, which CI must have.
-
-    Those of pages come last: from the first on Playwright keeps an event loop running, in which
-    no test can run one of its own.
-    """
-    items.sort(key=lambda item: [item.get_closest_marker(m) is not None for m in _LATER])
+    """Run the fast tests first, and those of pages where there is a browser, which CI must have."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
     if not (browser.is_there() or os.environ.get("CI")):
-        _skipped[:] = [item for item in items if item.get_closest_marker("browser")]
-    for item in _skipped:
-        item.add_marker(pytest.mark.skip(reason="there is no Chromium"))
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason=_NO_BROWSER))
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """Say in the last line what was skipped, and what to do about it."""
-    if _skipped:
-        files = ", ".join(sorted({item.path.name for item in _skipped}))
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = [] if reporter is None else reporter.stats.get("skipped", [])
+    pages = [report for report in skipped if _NO_BROWSER in str(report.longrepr)]
+    if pages:
+        files = ", ".join(sorted({Path(report.location[0]).name for report in pages}))
         print(  # noqa: T201
-            f"skipped: {len(_skipped)} tests of pages ({files}), for there is no Chromium: "
+            f"skipped: {len(pages)} tests of pages ({files}), for {_NO_BROWSER}: "
             f"apt-get install chromium libatomic1"
         )
 

@@ -139,8 +139,10 @@ def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert ended.errors.startswith("error: there is no nowhere.tsv.gz")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("until", ["", "ingest", "train"])
+@pytest.mark.parametrize(
+    ("number", "until"),
+    [(signal.SIGTERM, ""), (signal.SIGINT, "ingest"), (signal.SIGTERM, "train")],
+)
 def test_nothing_is_left_running_after_an_interrupt(
     ratings: Path, tmp_path: Path, number: signal.Signals, until: str
 ) -> None:

@@ -118,8 +118,10 @@ def test_a_search_has_its_trials_in_containers_too(ratings: Path, tmp_path: Path
     assert (Path(summary["folder"]) / TRIALS).exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("until", ["", "ingest", "train"])
+@pytest.mark.parametrize(
+    ("number", "until"),
+    [(signal.SIGTERM, ""), (signal.SIGINT, "ingest"), (signal.SIGTERM, "train")],
+)
 def test_no_container_is_left_after_an_interrupt(
     ratings: Path, tmp_path: Path, number: signal.Signals, until: str
 ) -> None:
