@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
-from kfp_server_api import V2beta1Pipeline, V2beta1PipelineVersion
+from kfp_server_api import PipelineUploadServiceApi, V2beta1Pipeline, V2beta1PipelineVersion
 
+from components import images
 from components.errors import UserError
 from pipelines.definition.environment import Environment
 from pipelines.definition.package import Package
@@ -83,12 +84,15 @@ def publish(
     pipeline = _ensure_pipeline(session, environment, package)
     taken = find_version_named(session, environment, revision)
     name = f"{revision}-{package.digest[:8]}" if taken else revision
+    # Kubeflow takes tags of up to 63 characters, and ignores them before 2.17.
+    tags = {"revision": revision[:63], "sha256": package.digest[:12], "alsolike": images.VERSION}
     upload = partial(
-        session.client.upload_pipeline_version,
+        PipelineUploadServiceApi(session.client.pipelines.api_client).upload_pipeline_version,
         str(package.path),
-        pipeline_version_name=name,
-        pipeline_id=pipeline.pipeline_id,
+        name=name,
+        pipelineid=pipeline.pipeline_id,
         description=_mark(package),
+        tags=json.dumps(tags),
     )
     uploaded = session.create(
         f"upload the pipeline version {name}",

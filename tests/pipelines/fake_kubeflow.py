@@ -99,6 +99,7 @@ class FakeKubeflow:
             display_name=name,
             name=name,
             description=query.get("description"),
+            tags=json.loads(query["tags"]),
             created_at=self.now(),
             pipeline_spec={"pipeline_spec": spec, "platform_spec": platform[0]}
             if platform

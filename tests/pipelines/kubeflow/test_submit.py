@@ -42,7 +42,8 @@ def test_a_run_is_named_by_revision_and_moment_and_its_page_is_printed(
     assert result.exit_code == 0
     assert re.fullmatch(r"training-4f2c1a9-\d{8}T\d{6}Z", run.display_name)
     assert f"{fake.endpoint}/#/runs/details/{run.run_id}" in result.stdout
-    assert [version.name for version in fake.versions.values()] == ["4f2c1a9"]
+    (version,) = fake.versions.values()
+    assert version.name == version.tags["revision"] == "4f2c1a9"
     assert fake.experiments[run.experiment_id].display_name == "alsolike-dev"
 
 
