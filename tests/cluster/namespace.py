@@ -109,6 +109,18 @@ class Namespace:
             yield lambda: self._log(name).splitlines()
 
     @contextmanager
+    def full(self) -> Iterator[None]:
+        """A quota that every further pod exceeds."""
+        name = "alsolike-test-full"
+        self._delete(self._core.delete_namespaced_resource_quota, name)
+        quota = {"metadata": {"name": name}, "spec": {"hard": {"pods": "0"}}}
+        self._core.create_namespaced_resource_quota(self.name, quota)
+        try:
+            yield
+        finally:
+            self._delete(self._core.delete_namespaced_resource_quota, name)
+
+    @contextmanager
     def _running(self, name: str, script: str) -> Iterator[None]:
         """A pod that runs a script."""
         self._delete(self._core.delete_namespaced_pod, name, grace_period_seconds=0)

@@ -99,6 +99,19 @@ def _check_failures(
     assert stand.served(target) == [two]
 
 
+def test_a_version_whose_pods_are_refused_is_told_at_once(
+    stand: Stand, target: str, versions: list[str], deployments: Deployments
+) -> None:
+    one, two, _ = versions
+    assert deployments("promote", one).code == 0
+    with stand.namespace.full():
+        refused = deployments("promote", two, ready_seconds="3000")
+    assert refused.code == 1
+    assert "its pods are refused: " in refused.output
+    assert "exceeded quota" in refused.output
+    assert stand.served(target) == [one]
+
+
 def test_a_deployment_that_was_killed_is_coped_with_by_the_next(
     stand: Stand,
     target: str,
