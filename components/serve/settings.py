@@ -26,7 +26,10 @@ class ServeSettings(BaseModel, frozen=True, extra="forbid"):
         1 << 20, ge=1024, description="a longer request body is refused with 413"
     )
     max_connections: int = Field(
-        4096, ge=1, description="connections of one worker; a further one is refused with 503"
+        4096,
+        ge=1,
+        description="connections of one worker; a further one takes the place of the one that was "
+        "idle longest, or is refused with 503",
     )
     receive_seconds: float = Field(
         30.0, gt=0, description="a request that takes longer to arrive is refused with 408"

@@ -1,12 +1,25 @@
 """The sockets that a server listens on, and the files that it may open."""
 
+import ctypes
 import resource
 import socket
+import struct
 
 from components.errors import UserError
 
 # Connections that wait for the event loop; a client beyond them tries again after a second.
 BACKLOG = 2048
+
+_SO_ATTACH_FILTER = 26  # Linux; the `socket` module does not name it
+# A packet filter (Linux, networking/filter.rst) of a socket sees TCP headers, whose byte 13 has the
+# flags: drop what has SYN (0x02) without ACK (0x10), pass everything else.
+_DROP_SYN = (
+    (0x30, 0, 0, 13),  # load the flags
+    (0x54, 0, 0, 0x12),  # keep SYN and ACK
+    (0x15, 0, 1, 0x02),  # if only SYN is left
+    (0x06, 0, 0, 0),  # drop the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # else pass it
+)
 
 
 def listen(host: str, port: int, count: int) -> list[socket.socket]:
@@ -36,6 +49,18 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
     except OSError as error:
         raise UserError(f"cannot listen on {host}:{port}: {error.strerror}") from None
     return sockets
+
+
+def ignore_new_clients(listener: socket.socket) -> None:
+    """Let clients that have begun to connect finish, and give no answer to others.
+
+    When a listening socket is closed, the system resets the connections that wait to be accepted.
+    After this call, no more of them come up, so that they can be accepted before.
+    """
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in _DROP_SYN)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("HP", len(_DROP_SYN), ctypes.addressof(buffer))
+    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
 def allow_open_files(count: int) -> None:

@@ -25,7 +25,7 @@ from components.serve.handlers.state import State
 from components.serve.inference.batching import TopNBatcher
 from components.serve.inference.bundle import Bundle
 from components.serve.metrics import Metrics
-from components.serve.processes.listeners import BACKLOG
+from components.serve.processes.listeners import BACKLOG, ignore_new_clients
 from components.serve.protocol.access_log import AccessLog, Line
 from components.serve.protocol.connection import Connection, ConnectionContext
 from components.serve.protocol.http import Request, Response
@@ -34,6 +34,8 @@ from components.serve.settings import ServeSettings
 
 # Together with `drain_seconds` less than the 30 s after which Kubernetes kills a container.
 _FINISH_SECONDS = 8.0
+_HANDSHAKE_SECONDS = 0.2
+_UNUSED_SECONDS = 1.0
 _MAX_LOGGED_PATH = 1024
 # After a bundle could not be opened, for example because too many files are open.
 _RETRY_SECONDS = 1.0
@@ -108,14 +110,23 @@ class Worker:
             self._stopping.set_result(grace)
 
     async def _drain(self, server: asyncio.Server, grace: float) -> None:
+        """End without the loss of a request.
+
+        Args:
+            server: what accepts connections.
+            grace: seconds to go on accepting, while load balancers see that we are not ready.
+        """
         self._state.ready = False
         self._context.draining = True
         await asyncio.sleep(grace)
+        ignore_new_clients(self._listener)
+        await asyncio.sleep(_HANDSHAKE_SECONDS)
         server.close()
         deadline = perf_counter() + _FINISH_SECONDS
         while self._context.connections and perf_counter() < deadline:
             for connection in list(self._context.connections):
-                if connection.idle:
+                # A request may be on its way on a connection that was just used or opened.
+                if connection.idle and connection.idle_seconds > _UNUSED_SECONDS:
                     connection.close()
             await asyncio.sleep(0.02)
 

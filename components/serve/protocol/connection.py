@@ -15,6 +15,10 @@ is computed (`_computation`), and while the client does not read what was sent (
 """
 
 import asyncio
+import fcntl
+import socket
+import sys
+import termios
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,14 +54,14 @@ class ConnectionContext:
         find_route: finds the route of a request, and sets the request's argument.
         observe: is told of every answer: request, response, seconds.
         max_body_bytes: a longer body is refused.
-        max_connections: a further connection is refused.
+        max_connections: a further one takes the place of an idle one, or is refused.
         receive_seconds: a request that takes longer to arrive is refused.
         idle_seconds: a connection without activity for longer is closed.
         make_id: makes an id for a request without one.
         common_headers: header lines of every answer; the worker keeps them up to date.
         write_batcher: writes the answers.
         draining: whether the worker is about to end, so that every answer closes its connection.
-        connections: those that are open.
+        connections: those that are open, the one that was heard from longest ago first.
         write_paused: those whose clients do not read what was sent, the longest paused first.
     """
 
@@ -71,8 +75,12 @@ class ConnectionContext:
     common_headers: bytes = b""
     write_batcher: WriteBatcher = field(default_factory=WriteBatcher)
     draining: bool = False
-    connections: set["Connection"] = field(default_factory=set)
+    connections: dict["Connection", None] = field(default_factory=dict)
     write_paused: dict["Connection", None] = field(default_factory=dict)
+
+    def oldest_idle(self) -> "Connection | None":
+        """The idle connection that was heard from longest ago."""
+        return next((connection for connection in self.connections if connection.idle), None)
 
     def limit_unread_bytes(self) -> None:
         """Close the connections that have been paused longest, until few bytes are unread."""
@@ -103,11 +111,17 @@ class Connection(asyncio.Protocol):
         self._computation: asyncio.Task[Response] | None = None
         self._write_paused = False
         self._last_active = 0.0
+        self._undelivered_before = 0
 
     @property
     def idle(self) -> bool:
-        """Whether no request is being received or answered."""
-        return not (self._computation or self._pending or self._parser.received)
+        """Whether it may be closed: no request is being received or answered."""
+        return self._state is _State.READING and not (self._blocked or self._parser.received)
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nothing was received or sent."""
+        return perf_counter() - self._last_active
 
     @property
     def unread_bytes(self) -> int:
@@ -129,31 +143,49 @@ class Connection(asyncio.Protocol):
 
     def close_if_slow(self) -> None:
         """Close if the client takes too long to send a request, to read an answer, or to go on."""
-        now, context = perf_counter(), self._context
+        context = self._context
         receiving = self._parser.received and not self._blocked
-        if receiving and now - self._parser.receiving_since > context.receive_seconds:
+        if receiving and perf_counter() - self._parser.receiving_since > context.receive_seconds:
             seconds = f"{context.receive_seconds:g} seconds"
             self.request_refused(HttpError(408, f"the request did not arrive within {seconds}"))
-        elif now - self._last_active < context.idle_seconds:
+        elif self._makes_progress():
+            self._last_active = perf_counter()
+        elif self.idle_seconds < context.idle_seconds:
             return
         elif self._write_paused or self._transport.is_closing():  # `close` would wait for ever
             self.abort()
         else:
             self.close()
 
+    def _makes_progress(self) -> bool:
+        """Whether an answer is being computed, or the client has read since the last call."""
+        before, self._undelivered_before = self._undelivered_before, self._undelivered_bytes()
+        return self._computation is not None or self._undelivered_before < before
+
+    def _undelivered_bytes(self) -> int:
+        """Bytes that are still to be sent, and those that the client's system has not confirmed."""
+        if not (unsent := self.unread_bytes):
+            return 0
+        unconfirmed = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
+        return unsent + int.from_bytes(unconfirmed, sys.byteorder)
+
     # asyncio calls these.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base class
-        self._last_active = perf_counter()
-        self._context.connections.add(self)
-        if len(self._context.connections) > self._context.max_connections:
+        self._socket: socket.socket = transport.get_extra_info("socket")
+        full = len(self._context.connections) >= self._context.max_connections
+        oldest_idle = self._context.oldest_idle() if full else None
+        self._heard_from()
+        if oldest_idle:
+            oldest_idle.close()
+        elif full:
             self.request_refused(HttpError(503, "there are too many connections"))
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._state = _State.CLOSED
         self._pending.clear()
-        self._context.connections.discard(self)
+        self._context.connections.pop(self, None)
         self._context.write_paused.pop(self, None)
 
     def pause_writing(self) -> None:
@@ -169,7 +201,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._state is _State.READING:
-            self._last_active = perf_counter()
+            self._heard_from()
             self._parser.feed(data)
 
     def eof_received(self) -> bool:
@@ -178,6 +210,11 @@ class Connection(asyncio.Protocol):
             self._state = _State.FINISHING
         self._context.write_batcher.flush()
         return self._blocked  # whether the transport stays open for answers
+
+    def _heard_from(self) -> None:
+        self._last_active = perf_counter()
+        self._context.connections.pop(self, None)
+        self._context.connections[self] = None
 
     # The parser calls these.
 
@@ -256,7 +293,8 @@ class Connection(asyncio.Protocol):
             request.keep_alive = False
         data = encode_response(request, response, headers)
         context.write_batcher.write(self._transport, data)
-        context.observe(request, response, perf_counter() - request.started)
+        self._last_active = perf_counter()
+        context.observe(request, response, self._last_active - request.started)
         if not request.keep_alive:
             self.close()
 

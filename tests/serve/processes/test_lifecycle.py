@@ -1,5 +1,6 @@
 """The server starts as its platform asks, changes models safely, survives its workers, and ends."""
 
+import asyncio
 import dataclasses
 import os
 import re
@@ -434,6 +435,42 @@ def test_termination_under_load_loses_no_answer(tmp_path: Path) -> None:
             assert time.monotonic() - started < drain + until_idle_clients_are_dropped
         assert {status for status, _ in answers} == {200}
         assert [closing for _, closing in answers].count(True) == 4
+
+
+async def connect_until_refused(port: int, lost: list[str]) -> None:
+    """Ask over a new connection each time, and note the connections that get no answer."""
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            return
+        try:
+            writer.write(b"GET /popular HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            answer = await reader.read()
+            if not answer.startswith(b"HTTP/1.1 200"):
+                lost.append(f"answered {answer[:20]!r}")
+        except OSError as error:
+            lost.append(str(error))
+        finally:
+            writer.close()
+
+
+def test_termination_resets_no_connection_that_was_accepted(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", MODEL)
+    lost: list[str] = []
+
+    async def scene(server: Server) -> None:
+        port = server.client.base_url.port or 80
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(64):
+                tasks.create_task(connect_until_refused(port, lost))
+            await asyncio.sleep(0.3)
+            server.process.terminate()
+
+    for _ in range(3):  # whether a connection waits at the moment of closing is by chance
+        with serve(bundle, "--workers=2", "--no-access-log") as server:
+            asyncio.run(scene(server))
+    assert lost == []
 
 
 def test_termination_while_libraries_are_loaded_is_no_failure(tmp_path: Path) -> None:

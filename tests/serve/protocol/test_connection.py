@@ -92,3 +92,52 @@ def test_a_client_that_leaves_the_end_of_an_answer_unread_is_let_go() -> None:
                 await until(lambda: not shared.connections)
 
     uvloop.run(scene())
+
+
+def test_a_computation_may_take_longer_than_a_connection_may_be_idle() -> None:
+    async def scene() -> bytes:
+        asked, told = asyncio.Event(), asyncio.Event()
+
+        async def answer() -> Response:
+            asked.set()
+            await told.wait()
+            return Response(b"{}")
+
+        async with answering(lambda _: answer()) as (shared, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(ASK)
+            await asked.wait()
+            [connection] = shared.connections
+            for _ in range(3):
+                await asyncio.sleep(0.01)
+                connection.close_if_slow()
+            told.set()
+            head = await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            return head
+
+    assert uvloop.run(scene()).startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_that_reads_slowly_gets_all() -> None:
+    """Though that takes much longer than a connection may be idle."""
+
+    async def scene() -> None:
+        loop, body = asyncio.get_running_loop(), Response(b"x" * 20_000_000)
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+            client.setblocking(False)
+            async with answering(lambda _: body) as (shared, port):
+                shared.idle_seconds = 0.1
+                await loop.sock_connect(client, ("127.0.0.1", port))
+                await loop.sock_sendall(client, ASK)
+                received = 0
+                while received < len(body.body):
+                    received += len(piece := await loop.sock_recv(client, 1 << 20))
+                    assert piece, "the connection was closed"
+                    if received // 500_000 > (received - len(piece)) // 500_000:
+                        await asyncio.sleep(0.01)
+                        for connection in shared.connections:
+                            connection.close_if_slow()
+
+    uvloop.run(scene())

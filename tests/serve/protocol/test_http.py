@@ -7,7 +7,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -298,17 +298,33 @@ def test_a_client_that_reads_nothing_is_cut_off(impatient: Server) -> None:
         assert event & select.POLLERR
 
 
-def test_further_connections_are_refused_in_words(server: Server) -> None:
-    connections = [connect(server) for _ in range(24)]
-    try:
-        for connection in connections:
+def test_further_connections_are_refused_in_words_while_all_are_busy(server: Server) -> None:
+    with ExitStack() as stack:
+        busy = [stack.enter_context(closing(connect(server))) for _ in range(20)]
+        for connection in busy:
+            connection.sendall(LIVE)
+        time.sleep(0.1)
+        further = stack.enter_context(closing(connect(server)))
+        assert b" 503 " in receive(further)
+        for connection in busy:
+            connection.sendall(b"\r\n")
+            assert connection.recv(1 << 16).split()[1] == b"200"
+
+
+def test_a_further_connection_takes_the_place_of_the_one_that_was_idle_longest(
+    server: Server,
+) -> None:
+    with ExitStack() as stack:
+        idle = [stack.enter_context(closing(connect(server))) for _ in range(20)]
+        for connection in [*idle[1:], idle[0]]:
             connection.sendall(LIVE + b"\r\n")
-        found = [connection.recv(1 << 16).split()[1] for connection in connections]
-    finally:
-        for connection in connections:
-            connection.close()
-    assert found.count(b"503") >= 4
-    assert found.count(b"200") >= 10
+            assert connection.recv(1 << 16).split()[1] == b"200"
+        further = stack.enter_context(closing(connect(server)))
+        further.sendall(LIVE + b"\r\n")
+        assert further.recv(1 << 16).split()[1] == b"200"
+        assert idle[1].recv(1 << 16) == b""
+        idle[0].sendall(LIVE + b"\r\n")
+        assert idle[0].recv(1 << 16).split()[1] == b"200"
 
 
 def test_a_client_that_leaves_early_harms_nobody(server: Server) -> None:
