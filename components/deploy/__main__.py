@@ -1,5 +1,6 @@
 """The deployment step from a shell: `python -m components.deploy --help`."""
 
+import sys
 from pathlib import Path
 
 from pydantic import Field
@@ -8,6 +9,7 @@ from pydantic_settings import CliApp
 from components.command import Command
 from components.deploy.deploy import deploy
 from components.deploy.settings import DeploySettings
+from components.processes import interrupt_on_termination
 from components.step import step
 
 
@@ -25,6 +27,10 @@ class DeployCommand(  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    with step("deploy"):
-        command = CliApp.run(DeployCommand)
-        deploy(command, command.model, command.output)
+    interrupt_on_termination()  # so that neither a server nor a temporary bundle is left
+    try:
+        with step("deploy"):
+            command = CliApp.run(DeployCommand)
+            deploy(command, command.model, command.output)
+    except KeyboardInterrupt:
+        sys.exit("error: deploy: interrupted")

@@ -2,22 +2,22 @@
 
 import os
 import socket
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from components.deploy.http import Ask, client, is_ready
 from components.errors import UserError
+from components.processes import child_process
 
 _POLL_SECONDS = 0.05
-_STOP_SECONDS = 30
 
 
 class Server:
-    """A server on a bundle, on a free port of loopback.
+    """A server on a bundle, on a free port of loopback; it ends with this process at the latest.
 
     Attributes:
         address: the URL it answers at.
@@ -26,17 +26,16 @@ class Server:
     def __init__(self, bundle: Path) -> None:
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "components.serve", f"--bundle={bundle}"),
-                *(f"--port={port}", "--workers=1", "--no-access-log", "--drain-seconds=0"),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        )
+        command = [
+            *(sys.executable, "-m", "components.serve", f"--bundle={bundle}"),
+            *(f"--port={port}", "--workers=1", "--no-access-log", "--drain-seconds=0"),
+        ]
+        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        with ExitStack() as stack:
+            self._log = stack.enter_context(tempfile.TemporaryFile())
+            child = child_process(command, output=self._log, environment=environment)
+            self._process = stack.enter_context(child)
+            self._stack = stack.pop_all()
 
     def wait(self, seconds: float) -> None:
         """Wait until it is ready.
@@ -47,21 +46,18 @@ class Server:
         deadline = time.monotonic() + seconds
         while not is_ready(self.address):
             if self._process.poll() is not None:
-                assert self._process.stderr is not None
-                last = self._process.stderr.read().strip().rpartition("\n")[2]
-                raise UserError(f"the server ended on the new bundle: {last}")
+                raise UserError(f"the server ended on the new bundle: {self._last_line()}")
             if time.monotonic() > deadline:
                 raise UserError(f"the server was not ready on the new bundle within {seconds:g} s")
             time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:
         """End it, and wait until it has ended."""
-        with self._process:
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
+        self._stack.close()
+
+    def _last_line(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace").strip().rpartition("\n")[2]
 
 
 @contextmanager

@@ -3,8 +3,11 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -194,3 +197,43 @@ def test_settings_that_do_not_fit_end_the_step_with_one_line(
     assert ended.returncode == 1
     assert reason in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_deployment_that_is_ended_leaves_no_server(
+    tmp_path: Path, models: tuple[Path, Path], number: signal.Signals
+) -> None:
+    """Nor, where it may still clean up, a temporary file."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [
+        *(sys.executable, "-m", "components.deploy", f"--model={models[0]}"),
+        *(f"--output={tmp_path / 'out'}", f"--destination={tmp_path / 'store'}"),
+        "--smoke-requests=1000000",
+    ]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("golden requests" in line for line in process.stderr)
+        assert servers_of(tmp_path)
+        process.send_signal(number)
+        last = process.stderr.read().strip().rpartition("\n")[2]
+    deadline = time.monotonic() + 20
+    while servers_of(tmp_path):
+        assert time.monotonic() < deadline, "the server is left"
+        time.sleep(0.05)
+    if number == signal.SIGTERM:
+        assert process.returncode == 1
+        assert last == "error: deploy: interrupted"
+        assert list(scratch.iterdir()) == []
+
+
+def servers_of(folder: Path) -> list[int]:
+    """The processes that serve a bundle in a folder."""
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = command.read_bytes()
+            if b"components.serve\0" in words and os.fsencode(folder) in words:
+                found.append(int(command.parent.name))
+    return found
