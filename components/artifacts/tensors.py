@@ -17,6 +17,10 @@ from safetensors.numpy import save_file
 
 from components.errors import UserError
 
+_NOT_SAFETENSORS = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError),
+    RecursionError,  # the header is nested too deeply
+)
 _DTYPES = {"U8": "u1", "I32": "<i4", "I64": "<i8", "F32": "<f4"}
 
 
@@ -42,7 +46,7 @@ def map_tensors(file: Path) -> dict[str, npt.NDArray[Any]]:
         mapped = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
         start, header = _header(mapped)
         return {name: _view(mapped[start:], entry) for name, entry in header.items()}
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except _NOT_SAFETENSORS as error:
         raise UserError(f"{file} is no safetensors file: {error}") from None
 
 

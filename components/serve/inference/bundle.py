@@ -90,9 +90,15 @@ class Bundle:
         """
         folder = folder.resolve()
         try:
-            model, manifest = open_model(folder)
+            return cls._open(folder)
         except OSError as error:
             raise UserError(f"{error.filename} cannot be read: {error.strerror}") from None
+        except (IndexError, TypeError) as error:  # a check came upon too few dimensions
+            raise UserError(f"{folder} has an array of a wrong shape: {error}") from None
+
+    @classmethod
+    def _open(cls, folder: Path) -> "Bundle":
+        model, manifest = open_model(folder)
         check_model(model, folder)
         precomputed = None
         if (folder / PRECOMPUTED).exists():

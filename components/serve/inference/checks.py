@@ -68,6 +68,10 @@ def _check_strings(table: StringTable, name: str) -> None:
         or (np.diff(offsets) < 0).any()
     ):
         raise UserError(f"{name} has no sound offsets: train the model again")
+    try:
+        table.to_list()
+    except UnicodeDecodeError:
+        raise UserError(f"{name} is not UTF-8: train the model again") from None
 
 
 def check_precomputed(lists: Precomputed, model: Model, folder: Path) -> None:
