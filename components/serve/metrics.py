@@ -17,6 +17,7 @@ COUNTERS = {
     "computed_lists": "recommendations that were computed on request",
     "matrix_products": "products of vectors and items, each for one or more of the computed lists",
     "bundle_switches": "bundles that a worker switched to",
+    "access_log_lines_dropped": "lines that nobody read in time",
 }
 
 _PREFIX = "alsolike"

@@ -1,5 +1,6 @@
 """The settings of the server."""
 
+from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -8,10 +9,18 @@ from pydantic import BaseModel, Field
 Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~:@!$&'()*+,;=/-]*$")]
 
 
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
 class ServeSettings(BaseModel, frozen=True, extra="forbid"):
     """How the server listens, answers and ends."""
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="names by which clients may call the server, without ports; where it listens "
+        "on this machine alone, the names of this machine are allowed and no others",
+    )
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     workers: int = Field(
         0, ge=0, description="worker processes; 0 is one a core, within the container's limit"
@@ -56,3 +65,21 @@ class ServeSettings(BaseModel, frozen=True, extra="forbid"):
     predict_route: Path | None = Field(
         None, description="one more path for predictions, such as Vertex AI asks for"
     )
+
+    def host_names(self) -> frozenset[bytes]:
+        """The names that the header `host` may have, in lower case; empty if it may have any.
+
+        A web page elsewhere can let its own name lead to a loopback address, and so reach a server
+        that other machines cannot (DNS rebinding).
+        """
+        names = self.allowed_hosts
+        if not names and _is_loopback(self.host):
+            names = (self.host, *_LOOPBACK_NAMES)
+        return frozenset(name.lower().encode() for name in names)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

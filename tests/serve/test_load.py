@@ -75,7 +75,7 @@ def test_a_probe_is_answered_beside_clients_that_ask_the_most(server: Server) ->
 
 def test_answers_that_nobody_reads_do_not_fill_the_memory(server: Server) -> None:
     body = json.dumps(HEAVY[1]).encode()
-    head = f"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST /recommend HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
     before, largest = memory_of_worker(server), 0
     already = cold_starts(server)
     with ExitStack() as stack:

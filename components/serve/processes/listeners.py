@@ -4,6 +4,8 @@ import ctypes
 import resource
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from components.errors import UserError
 
@@ -22,7 +24,8 @@ _DROP_SYN = (
 )
 
 
-def listen(host: str, port: int, count: int) -> list[socket.socket]:
+@contextmanager
+def listen(host: str, port: int, count: int) -> Iterator[list[socket.socket]]:
     """Sockets that listen on the same address and share its connections (SO_REUSEPORT).
 
     Args:
@@ -33,22 +36,22 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
     Raises:
         UserError: if the address is in use, or is not of this machine.
     """
-    sockets: list[socket.socket] = []
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family) as probe:  # refuses a port that another server shares, too
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            address = (address[0], probe.getsockname()[1], *address[2:])
-        for _ in range(count):
-            sockets.append(listener := socket.socket(family))
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-    except OSError as error:
-        raise UserError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    return sockets
+    with ExitStack() as stack:
+        try:
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family) as probe:  # refuses a port that another server shares, too
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                address = (address[0], probe.getsockname()[1], *address[2:])
+            sockets = [stack.enter_context(socket.socket(family)) for _ in range(count)]
+            for listener in sockets:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                listener.bind(address)
+                listener.listen(BACKLOG)
+        except OSError as error:
+            raise UserError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        yield sockets
 
 
 def ignore_new_clients(listener: socket.socket) -> None:

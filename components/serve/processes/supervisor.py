@@ -1,4 +1,4 @@
-"""The supervisor: starts the workers, replaces those that die, hands out new bundles, ends all."""
+"""The supervisor: starts the workers, replaces the dead and the hung, hands out new bundles."""
 
 import json
 import logging
@@ -11,13 +11,14 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from components.errors import UserError
 from components.serve.handlers.routes import operations_by_route
-from components.serve.inference.bundle import Bundle
 from components.serve.metrics import Metrics
+from components.serve.processes.bundle_source import BundleSource
 from components.serve.processes.cores import usable_cores
+from components.serve.processes.heartbeats import Heartbeats
 from components.serve.processes.listeners import allow_open_files, listen
 from components.serve.processes.worker import Worker
 from components.serve.protocol.http import NO_ROUTE
@@ -27,6 +28,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 # Kubernetes kills a container 30 s after SIGTERM.
 _STOP_SECONDS = 29.0
 _MIN_LIFE_SECONDS = 1.0
+# A worker that gave no sign of life at so many checks is killed. It gives one every second.
+_CHECK_SECONDS = 1.0
+_MAX_MISSED_CHECKS = 6
 # Beside connections: libraries, bundles, pipes, the log.
 _OTHER_FILES = 256
 
@@ -44,22 +48,32 @@ def serve(settings: ServeSettings, folder: Path) -> None:
     """
     allow_open_files(settings.max_connections + _OTHER_FILES)
     workers = settings.workers or usable_cores()
-    sockets = listen(settings.host, settings.port, workers)
     routes = [*(path for _, path in operations_by_route(settings)), NO_ROUTE]
-    supervisor = Supervisor(settings, folder, Metrics(workers, routes), sockets)
-    supervisor.start()
-    port = sockets[0].getsockname()[1]
-    logger.info("serving at http://%s:%d with %d worker(s)", settings.host, port, workers)
-    supervisor.run()
+    with listen(settings.host, settings.port, workers) as sockets:
+        supervisor = Supervisor(settings, folder, Metrics(workers, routes), sockets)
+        supervisor.start()
+        port = sockets[0].getsockname()[1]
+        logger.info("serving at http://%s:%d with %d worker(s)", settings.host, port, workers)
+        supervisor.run()
 
 
 @dataclass
 class _Child:
-    """A worker process; `bundle_pipe` is the writing end of the pipe that names new bundles."""
+    """A worker process.
+
+    Attributes:
+        pid: its process id.
+        bundle_pipe: the writing end of the pipe that names new bundles.
+        started: seconds of `time.monotonic`.
+        beats: its signs of life at the last check.
+        missed: the checks in a row without a new one.
+    """
 
     pid: int
     bundle_pipe: int
     started: float
+    beats: int = 0
+    missed: int = 0
 
 
 class Supervisor:
@@ -84,14 +98,14 @@ class Supervisor:
             UserError: if the bundle is not valid.
         """
         self._settings = settings
-        self._folder = folder
         self._metrics = metrics
+        self._heartbeats = Heartbeats(len(sockets))
+        self._next_check = 0.0
         self._sockets = sockets
         self._children: dict[int, _Child] = {}
         self._signal_reader, self._signal_writer = os.pipe()
         self._catch_signals()  # or they are lost while the bundle opens, in a container
-        self._checked = self._fingerprint()
-        self._bundle = Bundle.open(folder)
+        self._source = BundleSource(folder)
 
     def _catch_signals(self) -> None:
         os.set_blocking(self._signal_writer, False)
@@ -107,16 +121,19 @@ class Supervisor:
     def run(self) -> None:
         """Supervise until SIGTERM or SIGINT, then return when every worker has ended."""
         while True:
-            signals = self._wait(self._settings.watch_seconds or None)
+            signals = self._wait(
+                min(self._settings.watch_seconds or _CHECK_SECONDS, _CHECK_SECONDS)
+            )
             for number in (signal.SIGTERM, signal.SIGINT):
                 if number in signals:
                     return self._stop(number)
             if signal.SIGCHLD in signals:
                 self._replace_dead()
-            if signal.SIGHUP in signals or self._fingerprint() != self._checked:
+            self._kill_hung()
+            if signal.SIGHUP in signals or (self._settings.watch_seconds and self._source.due):
                 self._take_new_bundle()
 
-    def _wait(self, seconds: float | None) -> bytes:
+    def _wait(self, seconds: float) -> bytes:
         """The signals that arrive within some seconds, as soon as one does."""
         ready, _, _ = select.select([self._signal_reader], [], [], seconds)
         return os.read(self._signal_reader, 4096) if ready else b""
@@ -148,8 +165,11 @@ class Supervisor:
                 self._sockets[other].close()  # or it would still listen after its worker closed it
             self._metrics.use_row(number)
             listener = self._sockets[number]
-            worker = Worker(self._settings, self._bundle, self._metrics, listener, bundle_pipe)
-            del self._bundle  # so that its memory is freed when the worker switches to another
+            beat = partial(self._heartbeats.beat, number)
+            worker = Worker(
+                self._settings, self._source.bundle, self._metrics, listener, bundle_pipe, beat
+            )
+            del self._source  # so that its memory is freed when the worker switches to another
             worker.run()
             code = 0
         except BaseException:
@@ -168,33 +188,30 @@ class Supervisor:
         for number, _, _ in ended:
             self._start_worker(number)
 
-    def _fingerprint(self) -> object:
-        """A value that changes with the bundle at the folder; None while there is none."""
-        try:
-            folder = self._folder.resolve(strict=True)
-            manifest = (folder / "manifest.json").stat()
-        except (OSError, RuntimeError):  # Python 3.11 raises the latter at a loop of links
-            return None
-        return folder, manifest.st_ino, manifest.st_mtime_ns
+    def _kill_hung(self) -> None:
+        """Kill the workers whose event loop has stood still; they are replaced as any dead one."""
+        now = time.monotonic()
+        if now < self._next_check:
+            return
+        self._next_check = now + _CHECK_SECONDS
+        for number, child in self._children.items():
+            beats = self._heartbeats.count(number)
+            child.missed = child.missed + 1 if beats == child.beats else 0
+            child.beats = beats
+            if child.missed >= _MAX_MISSED_CHECKS:
+                logger.error("worker %d gives no sign of life, killing it", child.pid)
+                os.kill(child.pid, signal.SIGKILL)
 
     def _take_new_bundle(self) -> None:
         """Check the new bundle once for all workers, and let each switch to it."""
-        self._checked = self._fingerprint()
-        if self._checked is None:
+        if not self._source.refresh():
             return
-        try:
-            self._bundle = Bundle.open(self._folder)
-        except UserError as error:
-            logger.error("refused: %s; version %s stays", error, self._bundle.version)
-            return
-        except Exception:  # an unexpected bundle must not end the server
-            logger.exception("refused; version %s stays", self._bundle.version)
-            return
-        message = {"folder": str(self._bundle.folder), "version": self._bundle.version}
+        bundle = self._source.bundle
+        message = {"folder": str(bundle.folder), "version": bundle.version}
         for child in self._children.values():
             with suppress(BrokenPipeError):  # it died; the next worker starts from the new bundle
                 os.write(child.bundle_pipe, json.dumps(message).encode() + b"\n")
-        logger.info("version %s is sound, the workers switch to it", self._bundle.version)
+        logger.info("version %s is sound, the workers switch to it", bundle.version)
 
     def _stop(self, number: int) -> None:
         """Pass the signal on, and wait for the workers as long as Kubernetes waits for us."""

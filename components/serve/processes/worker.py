@@ -53,6 +53,7 @@ class Worker:
         metrics: Metrics,
         listener: socket.socket,
         bundle_pipe: int,
+        beat: Callable[[], None],
     ) -> None:
         """Get ready.
 
@@ -62,16 +63,19 @@ class Worker:
             metrics: where to count.
             listener: a listening socket of this worker's own.
             bundle_pipe: the reading end of a pipe, with a line of JSON for each new bundle.
+            beat: is called every second as a sign of life.
         """
         self._settings = settings
         self._listener = listener
         self._bundle_pipe = bundle_pipe
+        self._beat = beat
         openapi = msgspec.json.encode(document(settings))
         self._state = State(settings, bundle, metrics, TopNBatcher(metrics), openapi)
-        self._log = AccessLog(sys.stdout.fileno()) if settings.access_log else None
+        self._log = AccessLog(sys.stdout.fileno(), metrics) if settings.access_log else None
         self._context = ConnectionContext(
             find_route=Router(routes(self._state)).find,
             observe=self._observe,
+            allowed_hosts=settings.host_names(),
             max_body_bytes=settings.max_body_bytes,
             max_connections=settings.max_connections,
             receive_seconds=settings.receive_seconds,
@@ -102,7 +106,7 @@ class Worker:
         grace = await self._stopping
         await self._drain(server, grace)
         if self._log:
-            self._log.flush()
+            self._log.close()
 
     def _stop(self, grace: float) -> None:
         assert self._stopping is not None
@@ -133,6 +137,7 @@ class Worker:
     def _tick(self) -> None:
         """Do what is due every second."""
         asyncio.get_running_loop().call_later(1.0, self._tick)
+        self._beat()
         self._now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._set_common_headers()
         if self._log:

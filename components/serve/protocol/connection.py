@@ -53,6 +53,7 @@ class ConnectionContext:
     Attributes:
         find_route: finds the route of a request, and sets the request's argument.
         observe: is told of every answer: request, response, seconds.
+        allowed_hosts: names that the header `host` may have, in lower case; empty if any.
         max_body_bytes: a longer body is refused.
         max_connections: a further one takes the place of an idle one, or is refused.
         receive_seconds: a request that takes longer to arrive is refused.
@@ -67,6 +68,7 @@ class ConnectionContext:
 
     find_route: Callable[[Request], Route]
     observe: Callable[[Request, Response, float], None]
+    allowed_hosts: frozenset[bytes]
     max_body_bytes: int
     max_connections: int
     receive_seconds: float
@@ -104,7 +106,9 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, context: ConnectionContext) -> None:
         self._context = context
-        self._parser = RequestParser(self, context.max_body_bytes, context.make_id)
+        self._parser = RequestParser(
+            self, context.allowed_hosts, context.max_body_bytes, context.make_id
+        )
         self._transport: asyncio.Transport
         self._state = _State.READING
         self._pending: deque[Callable[[], None]] = deque()  # requests and a refusal to answer

@@ -36,16 +36,22 @@ class RequestParser:
     """
 
     def __init__(
-        self, receiver: RequestReceiver, max_body_bytes: int, make_id: Callable[[], bytes]
+        self,
+        receiver: RequestReceiver,
+        allowed_hosts: frozenset[bytes],
+        max_body_bytes: int,
+        make_id: Callable[[], bytes],
     ) -> None:
         """Make a parser.
 
         Args:
             receiver: is told of every request.
+            allowed_hosts: names that the header `host` may have, in lower case; empty if any.
             max_body_bytes: a longer body is refused.
             make_id: makes an id for a request without one.
         """
         self._receiver = receiver
+        self._allowed_hosts = allowed_hosts
         self._max_body_bytes = max_body_bytes
         self._make_id = make_id
         self._parser = httptools.HttpRequestParser(self)
@@ -116,6 +122,8 @@ class RequestParser:
                 self._check_body(int(value))
         elif name == b"expect":
             self._expects_continue = value.lower() == b"100-continue"
+        elif name == b"host" and self._allowed_hosts:
+            self._check_host(value)
         elif name == b"connection" and self._parser.get_http_version() == "1.0":
             # Such a client goes on only after an answer with this header, which we never send.
             self._http_1_0_keep_alive = True
@@ -167,6 +175,12 @@ class RequestParser:
         limit = _MAX_HEAD_BYTES + _MAX_WIRE_BYTES_PER_BODY_BYTE * self._max_body_bytes
         if self.received > limit:
             self._refuse(413, f"the request is longer than {limit} bytes")
+
+    def _check_host(self, value: bytes) -> None:
+        name, _, port = value.rpartition(b":")
+        if (name if port.isdigit() else value).lower() not in self._allowed_hosts:
+            host = value.decode("latin-1")
+            self._refuse(421, f"this server does not answer for {host}: see --allowed-hosts")
 
     def _check_body(self, length: int) -> None:
         if length > self._max_body_bytes:

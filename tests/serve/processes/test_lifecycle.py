@@ -66,6 +66,10 @@ def shifted(table: StringTable) -> StringTable:
     return StringTable(table.blob, table.offsets[::-1].copy())
 
 
+def not_utf8(table: StringTable) -> StringTable:
+    return StringTable(np.full_like(table.blob, 0xFF), table.offsets)
+
+
 def edit(file: str, old: bytes, new: bytes) -> Callable[[Path], None]:
     """A bundle with bytes exchanged that its manifest vouches for otherwise."""
 
@@ -109,6 +113,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "damaged manifest": (edit("manifest.json", b"{", b"["), "damaged"),
     "not whole arrays": (vouched(b"\0" * 100), "no safetensors file"),
     "arrays that are a list": (vouched(b"\2" + b"\0" * 7 + b"[]"), "no safetensors file"),
+    "a header nested too deeply": (
+        vouched((40_000).to_bytes(8, "little") + b"[" * 40_000),
+        "no safetensors file",
+    ),
     "nan in stars": (model(with_item("rating", "users", (3, 0), np.nan)), "NaN"),
     "infinite bias": (model(with_item("rating", "item_biases", 3, np.inf)), "NaN or infinity"),
     "nan in ranking": (model(with_item("ranking", "items", (3, 0), np.nan)), "NaN"),
@@ -135,6 +143,11 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         model(with_value("catalogue", "titles", shifted(MODEL.catalogue.titles))),
         "catalogue.titles has no sound offsets",
     ),
+    "titles that are not UTF-8": (
+        model(with_value("catalogue", "titles", not_utf8(MODEL.catalogue.titles))),
+        "catalogue.titles is not UTF-8",
+    ),
+    "no offsets": (model(with_value("seen", "offsets", np.zeros(0, np.int64))), "wrong shape"),
     "offsets that descend": (model(with_item("seen", "offsets", 1, 9)), "do not ascend"),
     "a list of no product": (lists_with(50, 0.0), "points outside"),
     "a list with nan": (lists_with(1, np.nan), "NaN"),
@@ -219,8 +232,7 @@ def test_a_bad_bundle_is_refused_with_the_reason_and_the_old_one_stays(
     write(tmp_path / "bad")
     switch(link, tmp_path / "bad")
     assert server.process.stdout is not None
-    line = next(line for line in server.process.stdout if "refused" in line)
-    assert reason in line
+    line = next(line for line in server.process.stdout if "refused" in line and reason in line)
     assert line.rstrip().endswith("stays")
     after = server.client.get("/popular")
     assert after.headers["model-version"] == before.headers["model-version"]
@@ -255,6 +267,25 @@ def test_a_link_that_leads_to_itself_ends_no_server(
     switch(link, write_bundle(tmp_path / "next", make_model(seed=9)))
     while server.client.get("/popular").headers["model-version"] != version_of(tmp_path / "next"):
         time.sleep(0.02)  # the suite's time-out ends a server that never does
+
+
+def test_a_refused_bundle_is_tried_again(tmp_path: Path) -> None:
+    """As what was wrong may have passed, without a change of the folder."""
+    bundles = [write_bundle(tmp_path / str(seed), make_model(seed=seed)) for seed in range(2)]
+    link, factors = tmp_path / "current", bundles[1] / FACTORS
+    switch(link, bundles[0])
+    with serve(link, "--no-access-log") as server:
+        factors.rename(factors.with_suffix(".away"))
+        switch(link, bundles[1])
+        assert server.process.stdout is not None
+        assert any("is missing" in line for line in server.process.stdout)
+        factors.with_suffix(".away").rename(factors)
+        wait_for(
+            lambda: bool(
+                server.client.get("/popular").headers["model-version"] == version_of(bundles[1])
+            ),
+            "the bundle is not tried again",
+        )
 
 
 def unreadable(folder: Path) -> None:
@@ -384,8 +415,47 @@ def test_a_burst_of_connections_waits_for_a_busy_worker(tmp_path: Path) -> None:
         finally:
             os.kill(worker, signal.SIGCONT)
         for connection in burst:
-            connection.sendall(b"GET /popular HTTP/1.1\r\nhost: x\r\n\r\n")
+            connection.sendall(b"GET /popular HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert {connection.recv(12) for connection in burst} == {b"HTTP/1.1 200"}
+
+
+def test_a_worker_that_hangs_is_replaced_within_ten_seconds(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", MODEL)
+    with serve(bundle, "--no-access-log") as server:
+        [worker] = children(server)
+        os.kill(worker, signal.SIGSTOP)
+        started = time.monotonic()
+        assert httpx.get(f"{server.client.base_url}/popular", timeout=30).status_code == 200
+        assert time.monotonic() - started < 10
+        assert children(server) != [worker]
+
+
+def test_a_page_of_another_name_does_not_reach_a_server_of_this_machine(pair: Server) -> None:
+    def status(host: str) -> int:
+        return pair.client.get("/popular", headers={"host": host}).status_code
+
+    port = pair.client.base_url.port
+    assert status("evil.example") == 421
+    assert status(f"evil.example:{port}") == 421
+    for name in ("localhost", "LOCALHOST", "127.0.0.1", "[::1]"):
+        assert status(name) == status(f"{name}:{port}") == 200
+
+
+def test_names_of_a_server_may_be_stated(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", MODEL)
+    with serve(bundle, "--allowed-hosts=shop.example", "--allowed-hosts=127.0.0.1") as server:
+        for host, status in (("Shop.example", 200), ("localhost", 421)):
+            answer = server.client.get("/popular", headers={"host": host})
+            assert answer.status_code == status
+
+
+def test_a_log_that_nobody_reads_holds_up_no_request(tmp_path: Path) -> None:
+    long = "a" * 900
+    with serve(write_bundle(tmp_path / "bundle", MODEL)) as server:
+        for _ in range(1500):  # more than a pipe and the queue hold
+            assert server.client.get(f"/recommend/{long}?n=1").status_code == 200
+        text = server.client.get("/metrics").text
+        assert sample(text, "alsolike_access_log_lines_dropped_total") > 0
 
 
 def test_workers_end_with_their_supervisor(pair: Server) -> None:

@@ -11,7 +11,7 @@ import uvloop
 from components.serve.protocol.connection import Connection, ConnectionContext
 from components.serve.protocol.http import Request, Response, Route
 
-ASK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+ASK = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 _SECONDS = 30
 
 
@@ -24,6 +24,7 @@ async def answering(
     shared = ConnectionContext(
         find_route=lambda _: route,
         observe=lambda *_: None,
+        allowed_hosts=frozenset(),
         max_body_bytes=1024,
         max_connections=10,
         receive_seconds=_SECONDS,

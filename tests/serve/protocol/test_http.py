@@ -18,9 +18,9 @@ from components.serve.protocol.http import Request, error_response
 from tests.serve.bundles import make_model, write_bundle
 from tests.serve.server import Server, serve
 
-LIVE = b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n"
-COMPUTED = b"GET /recommend/C000003?n=1 HTTP/1.1\r\nhost: x\r\n"
-POST = b"POST /recommend HTTP/1.1\r\nhost: x\r\n"
+LIVE = b"GET /v2/health/live HTTP/1.1\r\nhost: localhost\r\n"
+COMPUTED = b"GET /recommend/C000003?n=1 HTTP/1.1\r\nhost: localhost\r\n"
+POST = b"POST /recommend HTTP/1.1\r\nhost: localhost\r\n"
 BODY = b'{"customers":["C000003"],"n":1}'
 SIZED = b"content-length: %d\r\n" % len(BODY)
 H2C = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
@@ -150,7 +150,7 @@ def test_a_declined_offer_keeps_what_the_client_says_of_the_connection(
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n", 501),
+        (b"CONNECT x:80 HTTP/1.1\r\nhost: localhost\r\n\r\n", 501),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (POST + b"content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
@@ -167,7 +167,7 @@ def test_a_declined_offer_keeps_what_the_client_says_of_the_connection(
         (LIVE + b"x: a\r\n" * 30_000 + b"\r\n", 431),
         (b"GET /recommend/" + b"a" * 140_000 + b" HTTP/1.1\r\n\r\n", 431),
         (LIVE + b"x-request-id: a\x01b\r\n\r\n", 400),
-        (b"GET http://[/ HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        (b"GET http://[/ HTTP/1.1\r\nhost: localhost\r\n\r\n", 400),
     ],
 )
 def test_what_is_not_acceptable_is_refused_once(server: Server, data: bytes, expected: int) -> None:
@@ -212,7 +212,9 @@ def test_a_body_in_a_million_pieces_holds_nobody_up(server: Server) -> None:
     ],
 )
 def test_an_id_may_hold_any_character(server: Server, path: str, customer: str) -> None:
-    [(status, body)] = talk(server, f"GET /recommend/{path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+    [(status, body)] = talk(
+        server, f"GET /recommend/{path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+    )
     assert status == 200
     assert json.loads(body)["customer_id"] == customer
 
@@ -221,7 +223,7 @@ def test_an_id_may_hold_any_character(server: Server, path: str, customer: str) 
     "target", ["http://elsewhere/v1/models/recommender", "/v1/models/%72ecommender"]
 )
 def test_other_spellings_of_a_path_lead_to_it(server: Server, target: str) -> None:
-    assert statuses(server, f"GET {target} HTTP/1.1\r\nhost: x\r\n\r\n".encode()) == [200]
+    assert statuses(server, f"GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()) == [200]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +289,7 @@ def test_a_client_that_reads_nothing_is_cut_off(impatient: Server) -> None:
     before = memory_of_worker(impatient)
     with closing(connect(impatient)) as connection:
         connection.settimeout(0.5)
-        popular = b"GET /popular?n=1000 HTTP/1.1\r\nhost: x\r\n\r\n" * 100
+        popular = b"GET /popular?n=1000 HTTP/1.1\r\nhost: localhost\r\n\r\n" * 100
         with suppress(TimeoutError):
             while True:
                 connection.sendall(popular)
