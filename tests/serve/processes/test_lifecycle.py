@@ -432,7 +432,8 @@ def test_a_worker_that_hangs_is_replaced_within_ten_seconds(tmp_path: Path) -> N
 
 def test_a_page_of_another_name_does_not_reach_a_server_of_this_machine(pair: Server) -> None:
     def status(host: str) -> int:
-        return pair.client.get("/popular", headers={"host": host}).status_code
+        url = f"{pair.client.base_url}/popular"
+        return httpx.get(url, headers={"host": host}, timeout=30).status_code
 
     port = pair.client.base_url.port
     assert status("evil.example") == 421
