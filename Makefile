@@ -97,7 +97,7 @@ format: $(READY) ## write the code in the common style
 	$(BIN)/ruff check --fix .
 
 LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-annotate --no-header
+	--no-annotate --no-header --no-strip-extras
 # An image has the versions that the tests ran with.
 LOCK_IMAGE := $(LOCK) --constraint requirements.txt
 
