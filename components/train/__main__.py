@@ -22,6 +22,6 @@ class TrainCommand(  # type: ignore[misc]
 if __name__ == "__main__":
     with step("train"):
         command = CliApp.run(TrainCommand)
-        from components.train.train import train  # MXNet may be missing its driver
+        from components.train.train import train  # may fail to import MXNet, inside `step`
 
         train(command, command.splits, command.output)

@@ -1,4 +1,4 @@
-"""Where learning stands, kept in a folder or in S3, so that a step that was killed can go on."""
+"""Checkpoints of training in a folder or in S3, from which a killed step can resume."""
 
 import hashlib
 import io
@@ -22,21 +22,21 @@ from components.images import VERSION
 log = logging.getLogger(__name__)
 
 State = dict[str, npt.NDArray[Any]]
-"""All that a model needs to go on from where it was, by name."""
+"""The arrays, by name, from which a model resumes training."""
 History = list[dict[str, float]]
-"""Figures by step, the first step first."""
+"""The figures of each step, the first step first."""
 
 _HISTORY = "history"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The latest step of one thing that is learned; the file of a step replaces the one before.
+    """The latest step of one trial; the file of a step replaces that of the step before.
 
     Attributes:
-        location: as the user knows it.
-        filesystem: what holds the file, or None to keep nothing.
-        file: its path there.
+        location: the folder or URI as the user wrote it, for messages.
+        filesystem: the file system that holds the file, or None to keep nothing.
+        file: the path of the file there.
     """
 
     location: str = ""
@@ -44,9 +44,9 @@ class Checkpoint:
     file: str = ""
 
     def read(self) -> tuple[History, State | None]:
-        """The steps that were taken and the state after them; none of either at the start.
+        """Read the steps taken so far and the state after the last; empty and None at the start.
 
-        Nor are there any if the file is cut short, by a step that was killed as it wrote to S3.
+        A file that was cut short, because the step was killed while writing to S3, counts as none.
 
         Raises:
             UserError: if there is a file that cannot be read.
@@ -60,30 +60,30 @@ class Checkpoint:
             except FileNotFoundError:
                 return [], None
             except (BadZipFile, ValueError):
-                log.warning("checkpoints=%s: one is damaged: beginning afresh", self.location)
+                log.warning("checkpoints=%s: damaged checkpoint: starting afresh", self.location)
                 return [], None
         return json.loads(state.pop(_HISTORY).tobytes()), state
 
     def write(self, history: History, state: Callable[[], State]) -> None:
-        """Keep a step; a reader finds the step before or this one, and both whole.
+        """Write a step. A reader finds either the previous step or this one, never a part.
 
-        If it cannot be written, that is said, and learning goes on: it needs no checkpoint.
+        If it cannot be written, a warning is logged and training continues without it.
         """
         if self.filesystem is None:
             return
         encoded = np.frombuffer(json.dumps(history).encode(), np.uint8)
         arrays = {**state(), _HISTORY: encoded}
         try:
-            # In S3 a file appears when it is whole, and to move it is to copy it, up to 5 GB.
+            # S3 shows a file only when it is complete, and moving one there means copying it.
             if isinstance(self.filesystem, S3FileSystem):
                 _save(self.filesystem, self.file, arrays)
             else:
                 self._replace(self.filesystem, arrays)
         except OSError as error:
-            log.warning("checkpoints=%s: a step is not kept: %s", self.location, _line(error))
+            log.warning("checkpoints=%s: cannot write a step: %s", self.location, _line(error))
 
     def _replace(self, filesystem: FileSystem, arrays: State) -> None:
-        # The folder is gone if another run, the same as this, is over.
+        # An identical run that finished meanwhile has removed the folder.
         filesystem.create_dir(str(PurePosixPath(self.file).parent))
         partial = f"{self.file}.{uuid4().hex}.partial"
         try:
@@ -96,23 +96,25 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one run: of one input, with the same settings, by one version of this.
+    """The checkpoints of one run, identified by its input, its settings and the code's version.
 
-    Of two runs that are the same at the same time, either may find what the other has kept, and
-    the first to end takes it away; the other goes on, and keeps its next step.
+    Two identical runs at the same time share their checkpoints. The first to finish removes them;
+    the other continues, and writes its next step again.
     """
 
     def __init__(self, location: str, run: Mapping[str, Any]) -> None:
-        """Open the place; it need not exist yet.
+        """Open the location, and create it if it does not exist.
 
         Args:
-            location: a folder or an s3:// URI, or nothing to keep nothing.
-            run: plain values that tell this run from others that keep theirs in the same place.
+            location: a folder or an s3:// URI; empty to keep no checkpoints.
+            run: values for JSON that distinguish this run from others at the same location.
 
         Raises:
-            UserError: if there can be no such place.
+            UserError: if the location cannot be opened or created.
         """
-        self._location, self._filesystem, self._folder = location, None, ""
+        self._location = location
+        self._filesystem: FileSystem | None = None
+        self._folder = ""
         if not location:
             return
         with _explained(location):
@@ -122,11 +124,11 @@ class Checkpoints:
             self._filesystem.create_dir(self._folder)
 
     def of(self, *what: Any) -> Checkpoint:
-        """The checkpoint of one thing that is learned, told from others by plain values."""
+        """The checkpoint of one trial, which values for JSON distinguish from the others."""
         return Checkpoint(self._location, self._filesystem, f"{self._folder}/{_digest(what)}")
 
     def clear(self) -> None:
-        """Remove them: the run is over. If they cannot be removed, that is said."""
+        """Remove all checkpoints at the end of the run, or log a warning if that fails."""
         if self._filesystem is None:
             return
         try:
@@ -134,7 +136,7 @@ class Checkpoints:
         except FileNotFoundError:
             pass
         except OSError as error:
-            log.warning("checkpoints=%s: they are still there: %s", self._location, _line(error))
+            log.warning("checkpoints=%s: cannot remove them: %s", self._location, _line(error))
 
 
 def _digest(values: Any) -> str:
@@ -142,7 +144,7 @@ def _digest(values: Any) -> str:
 
 
 def _save(filesystem: FileSystem, file: str, arrays: State) -> None:
-    """Write arrays one after the other, without a second copy of them all."""
+    """Write the arrays one after the other, without holding a second copy of all of them."""
     with filesystem.open_output_stream(file) as stream:
         np.savez(stream, **arrays)
 
@@ -157,6 +159,6 @@ def _explained(location: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         raise UserError(
-            f"checkpoints={location}: {_line(error)}: name a folder or an s3:// "
-            f"URI that can be written, or leave it empty"
+            f"checkpoints={location}: {_line(error)}: name a folder or an s3:// URI that can be "
+            "written to, or leave it empty"
         ) from None

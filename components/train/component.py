@@ -1,6 +1,6 @@
 """The training step as Kubeflow runs it, and one trial of a search for its settings.
 
-The functions import MXNet, which says in one line if it does not start.
+The functions import MXNet themselves, so that a failure of its import is a one-line error.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def train(
 
     Args:
         settings: What to learn, where, and how.
-        splits: Ratings to learn from and to choose by.
-        model: What was learned, in plain arrays.
-        metrics: Figures on the validation ratings.
+        splits: Ratings to train on and to validate with.
+        model: The model, in plain arrays.
+        metrics: Metrics on the validation ratings.
     """
     from components.artifacts.model import describe_origin
     from components.train.train import train
@@ -39,15 +39,15 @@ def train(
 def trial(
     settings: TrainSettings, splits: dsl.Input[dsl.Dataset], proposal: dict[str, Any]
 ) -> dict[str, Any]:
-    """Train with settings that a search proposed, and tell what they reach on validation.
+    """Train with settings that a search proposed, and return their validation metrics.
 
     Args:
-        settings: Of all trials; the proposal's take precedence.
-        splits: Ratings to learn from and to choose by.
-        proposal: The trial, whose parameters are settings of the training step.
+        settings: Shared by all trials; those of the proposal take precedence.
+        splits: Ratings to train on and to validate with.
+        proposal: The trial; its parameters are settings of the training step.
 
     Returns:
-        The proposal, with its settings and its figures, or with the error that it met.
+        The proposal with its settings and metrics, or with the error that it raised.
     """
     from components.train.trial import run_trial
 

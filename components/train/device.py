@@ -1,4 +1,4 @@
-"""Where to compute: on a GPU that this MXNet has code for, or on the CPU."""
+"""Choose the devices to compute on: GPUs that this MXNet supports, or the CPU."""
 
 import logging
 
@@ -15,32 +15,34 @@ _SUPPORTED = "Maxwell to Ada: M60, P100, V100, T4, A10, A100, L4 and their like"
 
 
 def choose_devices(wanted: str) -> tuple[mx.Context, ...]:
-    """Where to compute: one device, or several GPUs if so asked.
+    """Choose one device, or several GPUs if several are named.
 
     Args:
         wanted: auto, cpu, gpu, gpu:N or gpu:N,M.
 
     Raises:
-        UserError: if a GPU is wanted and there is none, or none that this MXNet has code for.
+        UserError: if a GPU is asked for that does not exist or that this MXNet does not support.
     """
     if wanted == "cpu":
         return (mx.cpu(),)
     if wanted == "auto":
         problem = _problem(0)
         device = mx.cpu() if problem else mx.gpu(0)
-        log.info("device=auto took %s%s", device, f": {problem}" if problem else "")
+        log.info("device=auto uses %s%s", device, f": {problem}" if problem else "")
         return (device,)
     numbers = [int(number) for number in wanted.partition(":")[2].split(",") if number] or [0]
     for number in numbers:
         if problem := _problem(number):
-            raise UserError(f"device={wanted}: {problem}; set device=cpu or run where there is one")
+            raise UserError(
+                f"device={wanted}: {problem}: set device=cpu, or run on a machine with such a GPU"
+            )
     return tuple(mx.gpu(number) for number in numbers)
 
 
 def _problem(number: int) -> str | None:
     """Why this GPU cannot be used, or None if it can."""
     if not mx.runtime.Features().is_enabled("CUDA"):
-        return "this MXNet is built for CPUs, mxnet-cu112 is the one for GPUs"
+        return "the installed mxnet is built for CPUs, mxnet-cu112 for GPUs"
     try:
         count = mx.context.num_gpus()
     except mx.MXNetError:

@@ -1,13 +1,13 @@
-"""What NVIDIA's driver tells of the GPUs that CUDA shows this process.
+"""Facts about the GPUs that are visible to this process, from NVIDIA's driver.
 
-They are counted as MXNet counts them: `CUDA_VISIBLE_DEVICES` leaves some out and orders the rest.
+GPUs have the numbers that MXNet gives them, which `CUDA_VISIBLE_DEVICES` selects and orders.
 """
 
 import ctypes
 
 # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR of cuda.h.
 _MAJOR, _MINOR = 75, 76
-# "0000:3b:00.0", and room for a longer domain.
+# Enough for "0000:3b:00.0" with a longer domain.
 _ADDRESS_BYTES = 32
 
 
@@ -15,16 +15,16 @@ def compute_capability(number: int) -> tuple[int, int]:
     """The compute capability of a GPU, such as (8, 6).
 
     Raises:
-        OSError: if the driver is not there or does not tell.
+        OSError: if there is no driver, or it returns an error.
     """
     return _attribute(_MAJOR, number), _attribute(_MINOR, number)
 
 
 def bus_address(number: int) -> str:
-    """Where a GPU is on the PCI bus, its one name that does not depend on who counts.
+    """The PCI bus address of a GPU, which is the same in every numbering of the GPUs.
 
     Raises:
-        OSError: if the driver is not there or does not tell.
+        OSError: if there is no driver, or it returns an error.
     """
     address = ctypes.create_string_buffer(_ADDRESS_BYTES)
     _call("cuDeviceGetPCIBusId", address, _ADDRESS_BYTES, number)

@@ -1,4 +1,4 @@
-"""The parts of a model that are not learned: who and what there is, and who rated what."""
+"""The parts of a model that are not learned: the catalogue and the rated products."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def export_catalogue(splits: Splits) -> Catalogue:
 
 
 def export_seen(splits: Splits) -> Seen:
-    """What each customer rated, the test ratings included: nobody is to get those recommended."""
+    """All rated products of each customer, those of the test included: never recommend them."""
     every = _all_ratings(splits)
     offsets = np.searchsorted(every.users, np.arange(len(splits.customers) + 1)).astype(np.int64)
     pairs = every.users.astype(np.int64) * len(splits.products) + every.items

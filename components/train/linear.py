@@ -1,4 +1,4 @@
-"""Linear algebra on a device that several models of the ranking need."""
+"""Linear algebra on a device, shared by several ranking models."""
 
 from typing import Any
 
@@ -7,29 +7,32 @@ from mxnet import nd
 
 
 def regularized(gram: Any, regularization: float) -> Any:
-    """Add regularization to the diagonal of a gram matrix, NDArray [k, k]."""
+    """Add a regularization term to the diagonal of a Gram matrix, NDArray [k, k]."""
     return gram + regularization * nd.eye(len(gram), ctx=gram.context)
 
 
 def solve(system: Any, targets: Any) -> Any:
-    """Compute targets system^-1, by Cholesky.
+    """Solve X S = T for X, NDArray [n, k], by a Cholesky factorization.
 
     Args:
-        system: NDArray [k, k], positive definite.
-        targets: NDArray [n, k].
+        system: S, NDArray [k, k], positive definite.
+        targets: T, NDArray [n, k].
     """
     factor = nd.linalg.potrf(system)
-    # L L' x = t for every row t, from the right.
+    # X L L' = T: first Y L' = T, then X L = Y.
     halfway = nd.linalg.trsm(factor, targets, transpose=True, rightside=True)
     return nd.linalg.trsm(factor, halfway, rightside=True)
 
 
 def solve_each(systems: Any, targets: Any) -> Any:
-    """The solution x of S x = t for every system S and row t, by Cholesky.
+    """Solve S x = t for each of n pairs of a system and a target, by Cholesky factorizations.
 
     Args:
         systems: NDArray [n, k, k], positive definite.
         targets: NDArray [n, k].
+
+    Returns:
+        NDArray [n, k].
     """
     factors = nd.linalg.potrf(systems)
     halfway = nd.linalg.trsm(factors, targets.expand_dims(2))
@@ -37,9 +40,9 @@ def solve_each(systems: Any, targets: Any) -> Any:
 
 
 def transposed(matrix: Any) -> Any:
-    """The transpose of a CSR NDArray, in CSR too.
+    """The transpose of a CSR NDArray, as a CSR NDArray.
 
-    MXNet's own product with a transposed matrix takes a hundred times longer on a wide one.
+    On wide matrices MXNet's own product with a transposed matrix takes a hundred times as long.
     """
     rows, columns = matrix.shape
     indices = matrix.indices.asnumpy()
@@ -54,11 +57,16 @@ def transposed(matrix: Any) -> Any:
 
 
 def orthonormal(rows: Any) -> Any:
-    """Orthonormal rows that span the same space."""
+    """Orthonormal rows that span the same space as these rows, NDArray [k, n]."""
     return nd.linalg.gelqf(rows)[0]
 
 
 def root_mean_square(gram: Any, rows: int) -> float:
-    """Of the entries of X, NDArray [rows, k], whose gram matrix X'X is given; 1 if they are 0."""
+    """The root mean square of the entries of X, or 1 if all are zero.
+
+    Args:
+        gram: X'X, NDArray [k, k].
+        rows: the number of rows of X.
+    """
     squares = float(nd.diag(gram).sum().asscalar())
     return (squares / max(1, rows) / len(gram)) ** 0.5 or 1.0

@@ -1,4 +1,4 @@
-"""What a run takes: memory as it is expected, and memory, CPU and GPU as they are measured."""
+"""The resources of a training run: the expected memory; measured memory, CPU and GPU."""
 
 import logging
 import threading
@@ -21,54 +21,56 @@ log = logging.getLogger(__name__)
 _SECONDS_BETWEEN = 0.25
 _MOST_SAMPLES = 200
 _FLOAT = 4
-# Numbers that bayes keeps at rank 16, of a customer (means and features) and of a product (what
-# its vectors add to the customers' systems), and a system of normal equations.
+# Numbers that bayes keeps at rank 16 for a customer (means and features), for a product (its part
+# in the customers' systems of equations), and in one system of normal equations.
 _BAYES_CUSTOMER, _BAYES_PRODUCT, _BAYES_SYSTEM = 17 + 19, 17 * 18 // 2 + 17, 17 * 17
 _BAYES_BLOCK = 1 << 16
-# The widest vectors of als and what they add to the systems of the other side.
+# The widest vectors of als, and the part of each in the systems of the other side.
 _ALS_WIDTH = 32
 _ALS_PRODUCT = 32 * 33 // 2
-# Vectors, gradients, the optimizer's state and the export of a table, each as large as the table.
+# The vectors, gradients, optimizer state and export of a table, each as large as the table.
 _COPIES = 4
-# A checkpoint as arrays, and what of it has not arrived in S3 yet.
+# A checkpoint as arrays, and its copy on the way to S3.
 _COPIES_OF_CHECKPOINT = 2
 _COPIES_OF_RATINGS = 16
-# Histories are worked through in blocks; as measured on MovieLens-100K.
+# The memory of a block of histories, measured on MovieLens-100K.
 _WORKSPACE_ROWS = 32 << 13
 
 
 @dataclass
 class Usage:
-    """What a program took over time.
+    """The resources that a program used over time.
 
     Attributes:
-        samples: by time, `seconds` since the start, `cpu_percent` (100 for a core), `memory_mib`
-            resident, and over all GPUs used, as far as they tell it, `gpu_percent` and
-            `gpu_memory_mib`.
+        samples: in order of time: `seconds` since the start, `cpu_percent` (100 is one core),
+            `memory_mib` (resident), and over all GPUs used, where they report it, `gpu_percent`
+            (mean) and `gpu_memory_mib` (sum).
     """
 
     samples: list[dict[str, float]] = field(default_factory=list)
 
     def peak(self, name: str) -> float:
-        """The largest value of a figure."""
+        """The largest value of a quantity."""
         return max(sample[name] for sample in self.samples)
 
     @property
     def description(self) -> dict[str, Any]:
-        """Plain values: the peaks, and so many samples as a plot can show."""
+        """Values for JSON: the peaks, and as many samples as a plot can show."""
         thinned = self.samples[:: -(-len(self.samples) // _MOST_SAMPLES)]
         names = [name for name in self.samples[0] if name.endswith("_mib")]
         return {"samples": thinned, **{f"peak_{name}": self.peak(name) for name in names}}
 
 
 def expected_memory(customers: int, products: int, ratings: int, settings: TrainSettings) -> float:
-    """The peak in MiB beside the program itself: that of the objective that needs more.
+    """Estimate the peak memory of training in MiB, without the program itself.
+
+    The objectives are trained one after the other, so the larger one counts.
 
     Args:
-        customers: how many there are.
-        products: how many there are.
-        ratings: how many there are to learn from.
-        settings: of the step.
+        customers: the number of customers.
+        products: the number of products.
+        ratings: the number of ratings to train on.
+        settings: the settings of the step.
     """
     network = (customers + products) * (settings.num_embeddings + 1)
     group, block = min(customers, GROUP_ROWS), min(customers, _BAYES_BLOCK)
@@ -87,7 +89,7 @@ def expected_memory(customers: int, products: int, ratings: int, settings: Train
 
 
 def resident_memory() -> float:
-    """What this process takes now, in MiB."""
+    """The resident memory of this process now, in MiB."""
     resident: int = psutil.Process().memory_info().rss
     return resident / 2**20
 
@@ -102,7 +104,7 @@ def watch(gpus: Sequence[int]) -> Iterator[Usage]:
         gauges = {name: read for name, read in _GAUGES.items() if _works(name, handles)}
 
         def sample() -> None:
-            # No training ends because its GPU cannot be read just now.
+            # A GPU that cannot be read for a moment must not end the training.
             with suppress(pynvml.NVMLError):
                 usage.samples.append(
                     {
@@ -144,7 +146,7 @@ _GAUGES: dict[str, Callable[[Sequence[Any]], float]] = {
 
 
 def _works(name: str, handles: Sequence[Any]) -> bool:
-    """Whether these GPUs tell this figure: a slice of a GPU (MIG) has no rate."""
+    """Whether these GPUs report this quantity: a slice of a GPU (MIG) has no utilization."""
     if not handles:
         return False
     try:
@@ -157,7 +159,7 @@ def _works(name: str, handles: Sequence[Any]) -> bool:
 
 @contextmanager
 def _opened(gpus: Sequence[int]) -> Iterator[list[Any]]:
-    """NVML's handles of the GPUs, none where it cannot be had."""
+    """NVML's handles of the GPUs; none, with a warning, where NVML does not work."""
     handles = []
     try:
         if gpus:

@@ -1,19 +1,21 @@
-"""How large an array may be, and what to do about models that need a larger one."""
+"""The size of the arrays that a model needs, and the largest that MXNet can hold."""
 
 from dataclasses import dataclass
 
-# This build of MXNet counts the cells of an array in 32 bits, and makes none of more.
+# This build of MXNet counts the cells of an array in 32 bits.
 MOST_CELLS = 2**31 - 2
-# So many customers at a time are solved for, and added to the equations of the products.
+# The number of customers that are solved for and added to the products' equations at a time.
 GROUP_ROWS = 1 << 18
 
 
 @dataclass(frozen=True)
 class Size:
-    """An array of a model, before there is one.
+    """The size of an array that a model would need.
 
     Attributes:
-        what: is in a row, in the words of a user. rows: how many. width: numbers a row.
+        what: what a row stands for, in the plural, such as "customers".
+        rows: the number of rows.
+        width: the number of cells in a row.
     """
 
     what: str
@@ -22,11 +24,11 @@ class Size:
 
     @property
     def excess(self) -> str | None:
-        """Why there can be no such array, or None if there can."""
+        """Why MXNet cannot hold such an array, or None if it can."""
         cells = self.rows * self.width
         if cells <= MOST_CELLS:
             return None
         return (
-            f"{self.rows:,} {self.what} of {self.width:,} numbers each are {cells:,}, and an array "
-            f"of MXNet holds {MOST_CELLS:,}"
+            f"{self.rows:,} {self.what} with {self.width:,} numbers each are {cells:,} numbers, "
+            f"and an array of MXNet holds at most {MOST_CELLS:,}"
         )

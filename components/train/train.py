@@ -1,4 +1,4 @@
-"""The training step: learn what was asked for and write the model artifact."""
+"""The training step: train the models of the chosen objectives and write the model artifact."""
 
 import logging
 import platform
@@ -22,10 +22,10 @@ except OSError as error:  # a shared library that its wheel does not bring
     raise UserError(
         f"MXNet does not start ({error}): "
         + (
-            "this is its build for GPUs, which needs NVIDIA's driver; run where there is one, or "
-            "in the image train-cpu"
+            "this is its build for GPUs, which needs NVIDIA's driver; run it on a machine that has "
+            "the driver, or in the image train-cpu"
             if "libcuda" in str(error)
-            else "install Debian's libgomp1 and libquadmath0, or what this system calls them"
+            else "install Debian's libgomp1 and libquadmath0, or their equivalents on this system"
         )
     ) from None
 
@@ -40,25 +40,30 @@ from components.train.settings import TrainSettings
 
 log = logging.getLogger(__name__)
 
-# As MXNet words it on a GPU and on the CPU.
+# MXNet's words for it on a GPU and on the CPU.
 _OUT_OF_MEMORY = ("out of memory", "failed to allocate")
 
 
 def train(settings: TrainSettings, splits: Path, output: Path) -> dict[str, float]:
-    """Learn from a splits artifact and write a model artifact.
+    """Train on a splits artifact and write a model artifact.
+
+    Args:
+        settings: what to learn, where, and how.
+        splits: the folder of the splits artifact.
+        output: where to write the model artifact.
 
     Returns:
-        Validation figures by name.
+        Validation metrics by name.
 
     Raises:
-        UserError: if the artifact is damaged or empty, the device is not there or too small, or
-            a loss is no longer a number, or what is asked for needs too large an array.
+        UserError: if the artifact is damaged or empty, the device does not exist or is too small,
+            a loss is not a finite number, or a model needs a larger array than MXNet can hold.
     """
     opened = Splits.open(splits)
     if not len(opened.train):
         raise UserError(f"{splits} has no training ratings: prepare with lower minimum counts")
     if "ranking" in settings.chosen:
-        choose_candidates(settings, len(opened.products))  # refuses before hours of the rating
+        choose_candidates(settings, len(opened.products))  # fails before the rating takes hours
     devices = choose_devices(settings.device)
     own = settings.model_dump(include=set(TrainSettings.model_fields))
     origin = {"settings": own, "seed": settings.seed, "versions": _versions()}
@@ -94,7 +99,7 @@ def _learn(
     checkpoints: Checkpoints,
     start: Start,
 ) -> tuple[Model, dict[str, Any], dict[str, Any]]:
-    """The model, what was chosen by objective, and what was tried by objective."""
+    """Return the model, the chosen model by objective, and all trials by objective."""
     rating = ranking = None
     learned: dict[str, Any] = {}
     history: dict[str, Any] = {}
@@ -110,7 +115,7 @@ def _learn(
 
 
 def _expected(splits: Splits, settings: TrainSettings) -> float:
-    """The peak in MiB, the program included."""
+    """The expected peak memory in MiB, the program included."""
     ratings = len(splits.train) + len(splits.validation)
     needed = expected_memory(len(splits.customers), len(splits.products), ratings, settings)
     return resident_memory() + needed
@@ -118,7 +123,7 @@ def _expected(splits: Splits, settings: TrainSettings) -> float:
 
 @contextmanager
 def _sizes_told(splits: Splits, settings: TrainSettings) -> Iterator[None]:
-    """Say which tables did not fit, and what to change, if memory runs out."""
+    """Name the tables that did not fit, and the settings to change, if memory runs out."""
     try:
         yield
     except mx.MXNetError as error:
@@ -129,8 +134,8 @@ def _sizes_told(splits: Splits, settings: TrainSettings) -> Iterator[None]:
         mib = cells * np.dtype(np.float32).itemsize / 2**20
         raise UserError(
             f"the device ran out of memory: the embeddings of {customers:,} customers and "
-            f"{products:,} products take {mib:,.0f} MiB, their gradients and the optimizer's "
-            f"state as much again: lower num_embeddings={settings.num_embeddings}, "
+            f"{products:,} products take {mib:,.0f} MiB, and their gradients and the optimizer's "
+            f"state the same again: lower num_embeddings={settings.num_embeddings}, "
             f"ranking_dimensions={settings.ranking_dimensions} or "
             f"batch_size={settings.batch_size}"
         ) from None

@@ -1,4 +1,4 @@
-"""One trial of a search: train with proposed settings, and keep the figures alone."""
+"""One trial of a search: train with proposed settings, and keep only the metrics."""
 
 import tempfile
 from pathlib import Path
@@ -12,14 +12,14 @@ def run_trial(proposal: dict[str, Any], shared: dict[str, Any], splits: Path) ->
     """Train on a splits artifact.
 
     Args:
-        proposal: `parameters` are settings of the training step; anything else comes back as is.
-            An empty proposal is no trial, and comes back empty.
-        shared: settings that all trials have in common.
-        splits: folder of the artifact.
+        proposal: `parameters` are settings of the training step; everything else is returned
+            unchanged. An empty proposal is no trial, and is returned empty.
+        shared: the settings that all trials have in common.
+        splits: the folder of the artifact.
 
     Returns:
-        The proposal with the `settings` and the `figures` on validation; or with the `error` that
-        these settings met, for a search to go on without them.
+        The proposal with its `settings` and its validation metrics, `figures`; or with the `error`
+        that these settings caused, so that the search can continue.
     """
     if not proposal:
         return {}

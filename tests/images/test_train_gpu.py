@@ -95,7 +95,7 @@ def test_a_machine_without_the_driver_is_told_in_one_line(
         [
             "error: train: MXNet does not start (libcuda.so.1: cannot open shared object file: "
             "No such file or directory): this is its build for GPUs, which needs NVIDIA's driver; "
-            "run where there is one, or in the image train-cpu"
+            "run it on a machine that has the driver, or in the image train-cpu"
         ],
     )
 
@@ -106,8 +106,8 @@ def test_a_machine_without_a_gpu_is_told_in_one_line(
     status, lines = train(engine, splits, "gpu", stub)
     assert status == 1
     assert lines[-1] == (
-        "error: train: device=gpu: there is no GPU 0, 0 found; "
-        "set device=cpu or run where there is one"
+        "error: train: device=gpu: there is no GPU 0, 0 found: "
+        "set device=cpu, or run on a machine with such a GPU"
     )
     assert not [line for line in lines if "Traceback" in line]
 
@@ -117,7 +117,7 @@ def test_device_auto_trains_without_a_gpu(
 ) -> None:
     status, lines = train(engine, splits, "auto", stub)
     assert status == 0, lines
-    assert any("device=auto took cpu(0): there is no GPU 0" in line for line in lines)
+    assert any("device=auto uses cpu(0): there is no GPU 0" in line for line in lines)
 
 
 def test_the_driver_is_called_as_its_header_says(

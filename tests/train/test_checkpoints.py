@@ -110,8 +110,8 @@ def test_a_step_that_cannot_be_kept_ends_no_training(
     folder.touch()
     checkpoints.of("trial").write([], lambda: STATE)
     checkpoints.clear()
-    assert "a step is not kept: " in caplog.messages[0]
-    assert "they are still there: " in caplog.messages[1]
+    assert "cannot write a step: " in caplog.messages[0]
+    assert "cannot remove them: " in caplog.messages[1]
 
 
 def test_a_step_that_is_cut_short_is_taken_anew(
@@ -123,7 +123,7 @@ def test_a_step_that_is_cut_short_is_taken_anew(
     for size in (0, 100, len(whole) - 1):
         Path(checkpoint.file).write_bytes(whole[:size])
         assert checkpoint.read() == ([], None)
-    assert "one is damaged: beginning afresh" in caplog.text
+    assert "damaged checkpoint: starting afresh" in caplog.text
 
 
 def test_another_version_begins_afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,12 @@ from tests.train.gpus import Driver, Gpu, install
 def test_auto_takes_the_cpu_where_this_mxnet_has_no_gpu(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         assert choose_devices("auto") == (mx.cpu(),)
-    assert "device=auto took cpu(0): this MXNet is built for CPUs" in caplog.text
+    assert "device=auto uses cpu(0): the installed mxnet is built for CPUs" in caplog.text
 
 
 @pytest.mark.parametrize("wanted", ["gpu", "gpu:1", "gpu:0,1"])
 def test_a_gpu_that_is_not_there_is_an_error_with_a_remedy(wanted: str) -> None:
-    with pytest.raises(UserError, match=rf"device={wanted}: .*; set device=cpu or run where"):
+    with pytest.raises(UserError, match=rf"device={wanted}: .*: set device=cpu, or run on"):
         choose_devices(wanted)
 
 
@@ -49,7 +49,7 @@ def test_auto_takes_the_first_gpu(gpus: list[Gpu], caplog: pytest.LogCaptureFixt
     gpus += [Gpu(), Gpu()]
     with caplog.at_level(logging.INFO):
         assert choose_devices("auto") == (mx.gpu(0),)
-    assert caplog.messages == ["device=auto took gpu(0)"]
+    assert caplog.messages == ["device=auto uses gpu(0)"]
 
 
 def test_auto_passes_by_a_gpu_that_mxnet_has_no_code_for(
@@ -58,7 +58,7 @@ def test_auto_passes_by_a_gpu_that_mxnet_has_no_code_for(
     gpus += [Gpu(capability=(9, 0))]
     with caplog.at_level(logging.INFO):
         assert choose_devices("auto") == (mx.cpu(),)
-    assert "took cpu(0): the GPU has compute capability 9.0" in caplog.text
+    assert "uses cpu(0): the GPU has compute capability 9.0" in caplog.text
 
 
 def test_gpus_are_taken_by_their_numbers(gpus: list[Gpu]) -> None:

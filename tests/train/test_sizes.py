@@ -58,8 +58,8 @@ def test_so_many_rows_fit_and_not_one_more(what: Any, most: int) -> None:
 
 def test_an_array_that_is_too_large_is_told_with_its_size() -> None:
     assert Size("customers", 8_000_000, 289).excess == (
-        "8,000,000 customers of 289 numbers each are 2,312,000,000, and an array of MXNet holds "
-        "2,147,483,646"
+        "8,000,000 customers with 289 numbers each are 2,312,000,000 numbers, and an array of "
+        "MXNet holds at most 2,147,483,646"
     )
 
 
@@ -72,7 +72,7 @@ def test_auto_leaves_out_what_does_not_fit_and_says_so(
         train(settings, splits, tmp_path / "model")
     assert "rank=16" in caplog.text
     assert "mf num_embeddings=64" in caplog.text
-    assert "is left out: 121 customers of 66 numbers each are 7,986" in caplog.text
+    assert "is left out: 121 customers with 66 numbers each are 7,986" in caplog.text
     trials = read(tmp_path / "model", HISTORY)["rating"]
     left_out = {
         (trial["model"], trial["hyperparameters"].get("rank"))

@@ -1,1 +1,1 @@
-"""What each user rated, oldest first: the data that models of both objectives learn from."""
+"""The rated products of each customer: data that models of both objectives are trained on."""

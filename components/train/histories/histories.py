@@ -1,4 +1,4 @@
-"""What each customer rated, oldest first, and sums over it that forget with age."""
+"""The rated products of each customer, oldest first, with weights that decay with age."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from components.artifacts.model import Integers, Offsets
 from components.artifacts.splits import Ratings
 from components.train.sizes import MOST_CELLS
 
-# An older item, or one of less weight, hardly tells what comes next.
+# Older items, and items of a smaller weight, say little about the next one.
 _LONGEST_WINDOW = 1000
 _LEAST_WEIGHT = 1e-3
 # Bounds the memory of a block.
@@ -25,9 +25,11 @@ class Histories:
     """The items of every customer, oldest first.
 
     Attributes:
-        offsets: int64 [customers + 1], where a customer's rows begin.
-        items: int32 [ratings]. days: int32 [ratings].
-        products: how many there are.
+        offsets: int64 [customers + 1]; the rows of customer c are those from offsets[c] up to
+            offsets[c + 1].
+        items: int32 [ratings], item indices.
+        days: int32 [ratings], days since 1970-01-01.
+        products: the number of products.
     """
 
     offsets: Offsets
@@ -37,10 +39,16 @@ class Histories:
 
     @classmethod
     def of(cls, ratings: Ratings, customers: int, products: int, seed: int) -> "Histories":
-        """The histories of all customers, those without ratings included.
+        """Build the histories of all customers, including those without ratings.
 
-        The items of one instant come in random order: in that of their index the next item would
-        be easy to guess in the data, and nowhere else.
+        Items of the same instant are in random order. In the order of their indices the next item
+        would be easy to guess in the data, but not in production.
+
+        Args:
+            ratings: in order of user.
+            customers: the number of customers.
+            products: the number of products.
+            seed: of the random order.
         """
         shuffled = np.random.default_rng(seed).random(len(ratings))
         order = np.lexsort((shuffled, ratings.instants, ratings.users))
@@ -53,30 +61,30 @@ class Histories:
 
     @property
     def lengths(self) -> Offsets:
-        """int64 [customers], how many items each has."""
+        """The number of items of each customer, int64 [customers]."""
         return np.diff(self.offsets)
 
     @property
     def popularity(self) -> Offsets:
-        """int64 [products], how many customers rated each."""
+        """The number of ratings of each product, int64 [products]."""
         return np.bincount(self.items, minlength=self.products)
 
     @property
     def reversed(self) -> "Histories":
-        """The same, newest first, of the customers in reverse."""
+        """The same histories, newest item first, with the customers in reverse order too."""
         offsets = len(self.items) - self.offsets[::-1]
         return Histories(offsets, self.items[::-1], self.days[::-1], self.products)
 
     @property
     def transposed(self) -> "Histories":
-        """The customers of every product: both change their parts."""
+        """The customers of each product: products take the part of customers, and vice versa."""
         order = np.argsort(self.items, kind="stable")
         offsets = np.searchsorted(self.items[order], np.arange(self.products + 1))
         customers = np.arange(self.customers, dtype=np.int32).repeat(self.lengths)
         return Histories(offsets, customers[order], self.days[order], self.customers)
 
     def part(self, customers: slice) -> "Histories":
-        """Those of some customers."""
+        """The histories of some of the customers."""
         offsets = self.offsets[customers.start : customers.stop + 1]
         rows = slice(offsets[0], offsets[-1])
         return Histories(offsets - offsets[0], self.items[rows], self.days[rows], self.products)
@@ -84,15 +92,15 @@ class Histories:
     def matrix(
         self, by_customer: npt.NDArray[Any], by_product: npt.NDArray[Any], device: mx.Context
     ) -> list[Any]:
-        """A, with a one wherever a customer rated a product, its rows and columns weighted.
+        """The matrix with a one for each rating, multiplied by weights of its rows and columns.
 
         Args:
-            by_customer: [customers], the weights of the rows.
-            by_product: [products], the weights of the columns.
-            device: where it shall lie.
+            by_customer: the weights of the rows, [customers].
+            by_product: the weights of the columns, [products].
+            device: where to put the matrix.
 
         Returns:
-            Float32 CSR NDArrays [n, products], a block of customers each.
+            Float32 CSR NDArrays [n, products], one for each block of customers.
         """
         return [
             self._rows(block, by_customer, by_product, device)
@@ -112,13 +120,13 @@ class Histories:
         return sparse_rows(values, items, offsets - offsets[0], self.products, device)
 
     def before(self, starts: Offsets, ends: Offsets, recency: float, device: mx.Context) -> Any:
-        """Rows of weights `recency**age` on the items from start to end, age 0 the last of them.
+        """The weight `recency**age` of each item from a start to an end; the last has age 0.
 
         Args:
-            starts: int64 [n], each the first row of a customer.
-            ends: int64 [n], each one beyond the last row to count.
-            recency: in (0, 1]; only the newest `window(recency)` items count.
-            device: where the rows shall lie.
+            starts: the first row of a customer, int64 [n].
+            ends: the row after the last one to use, int64 [n].
+            recency: in (0, 1]; only the newest `window(recency)` items have a weight.
+            device: where to put the result.
 
         Returns:
             A float32 CSR NDArray [n, products].
@@ -131,7 +139,7 @@ class Histories:
 
 
 def window(recency: float) -> int:
-    """How many of the newest items are worth counting."""
+    """The number of newest items whose weights are worth computing."""
     if recency == 1:
         return _LONGEST_WINDOW
     return min(_LONGEST_WINDOW, 1 + int(np.log(_LEAST_WEIGHT) / np.log(recency)))
@@ -140,7 +148,15 @@ def window(recency: float) -> int:
 def sparse_rows(
     values: npt.NDArray[Any], columns: Integers, offsets: Offsets, width: int, device: mx.Context
 ) -> Any:
-    """A float32 CSR NDArray [n, width] from its parts."""
+    """Make a float32 CSR NDArray [n, width].
+
+    Args:
+        values: of the cells, [cells].
+        columns: of the cells, [cells].
+        offsets: where the cells of each row begin, [n + 1].
+        width: the number of columns.
+        device: where to put the array.
+    """
     return nd.sparse.csr_matrix(
         (values.astype(np.float32), columns.astype(np.int64), offsets),
         shape=(len(offsets) - 1, width),
@@ -149,7 +165,7 @@ def sparse_rows(
 
 
 def blocks(rows: int, width: int) -> Iterator[slice]:
-    """Slices of that many rows, each small enough for one sparse product of this width."""
+    """Slices that cover all rows, each small enough for a sparse product of this width."""
     step = max(1, min(_BLOCK_ROWS, MOST_CELLS // width))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))

@@ -1,4 +1,4 @@
-"""What the models of the ranking learn from, and the item embedding that some of them share."""
+"""The data that ranking models train on, and the item embedding that some of them share."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +23,7 @@ class TrainingSet:
 
     Attributes:
         histories: of all customers.
-        dimensions: of the widest vectors to learn.
+        dimensions: the width of the widest vectors to learn.
         seed: of random starts.
         device: where to compute.
     """
@@ -56,7 +56,7 @@ class TrainingSet:
         basis = orthonormal(nd.array(start, ctx=self.device))
         for _ in range(_POWER_ITERATIONS):
             basis = orthonormal(_gram_product(matrix, basis.T).T)
-        # Of a symmetric matrix, eigenvectors in rows and values, in ascending order.
+        # Eigenvectors in rows, in ascending order of their eigenvalues.
         rotation, squares = nd.linalg.syevd(nd.dot(basis, _gram_product(matrix, basis.T)))
         leading = nd.dot(rotation[width - kept :], basis)
         roots = nd.maximum(squares[width - kept :], 0) ** 0.25
@@ -64,12 +64,12 @@ class TrainingSet:
 
 
 def embedding_size(products: int, dimensions: int) -> Size:
-    """What finding the embedding takes: a few columns more than are kept."""
+    """The largest array needed to compute the embedding: it has more columns than are kept."""
     return Size("products", products, min(dimensions + _OVERSAMPLING, products))
 
 
 def _gram_product(matrix: list[tuple[Any, Any]], vectors: Any) -> Any:
-    """R'R times vectors, NDArray [products, n], of R in blocks of rows and their transposes."""
+    """R'R times vectors, NDArray [products, n], for R as blocks of rows with their transposes."""
     total = nd.zeros_like(vectors)
     for block, transpose in matrix:
         total += nd.sparse.dot(transpose, nd.sparse.dot(block, vectors))
@@ -77,7 +77,13 @@ def _gram_product(matrix: list[tuple[Any, Any]], vectors: Any) -> Any:
 
 
 def history_factors(items: Any, histories: Any, recency: float) -> RankingFactors:
-    """Factors, from NDArrays [products, k], of customers who are what they rated lately."""
+    """The factors of a model that computes a customer's vector from their history alone.
+
+    Args:
+        items: NDArray [products, k].
+        histories: NDArray [products, k], what an item in a history adds to the vector.
+        recency: the decay of its weight with age, in (0, 1].
+    """
     return RankingFactors(
         items=items.asnumpy(),
         item_biases=np.zeros(len(items), np.float32),

@@ -1,1 +1,1 @@
-"""Rank products: models of what a customer may also like, and the choice among them."""
+"""Rank products: the models, and the choice among them."""

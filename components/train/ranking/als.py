@@ -1,4 +1,4 @@
-"""Implicit alternating least squares: a customer likes what similar customers rated."""
+"""Implicit alternating least squares (iALS)."""
 
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
@@ -16,21 +16,21 @@ from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.sizes import GROUP_ROWS, Size
 from components.train.symmetric import Packing, packed_width
 
-# The time that it takes grows with the cube of the width.
+# The time of a sweep grows with the cube of the width.
 _WIDEST = 32
 _SWEEPS = 6
 _SPREAD = 0.1
-# Weight of a pair that nobody rated, against 1 for one that somebody did.
+# The weight of a pair without a rating; a rated pair has 1.
 _UNRATED = 0.1
 
 
 class ImplicitAls:
-    """Implicit matrix factorization, scaled as Rendle et al. 2022, "Revisiting iALS", advise.
+    """Implicit matrix factorization with the scaling of Rendle et al. 2022, "Revisiting iALS".
 
-    Minimises the sum of (1 - u·v)^2 over rated pairs, of w (u·v)^2 over all pairs, and of
-    regularization (n + w N) |x|^2 over the vectors x of both sides, n being the ratings of x and
-    N the rows of the other side. Item vectors are learned from all ratings alike; in a customer's
-    own vector the ratings weigh less with age.
+    It minimises the sum of (1 - u·v)^2 over rated pairs, of w (u·v)^2 over all pairs, and of
+    regularization (n + w N) |x|^2 over the vectors x of both sides, where n is the number of
+    ratings of x and N the number of vectors of the other side. For item vectors all ratings weigh
+    the same; for a customer's vector older ratings weigh less.
     """
 
     recencies = (0.8, 0.95)
@@ -42,7 +42,7 @@ class ImplicitAls:
 
     @classmethod
     def candidates(cls, settings: RankingSettings) -> list[Parameters]:
-        """What to try."""
+        """The parameters to try."""
         return settings.choices(
             dimensions=[min(settings.ranking_dimensions, _WIDEST)],
             regularization=cls.regularizations,
@@ -55,10 +55,15 @@ class ImplicitAls:
         return Size("products", products, packed_width(int(parameters["dimensions"])))
 
     def fit(self, dimensions: int, recency: float, regularization: float) -> RankingFactors:
-        """Learn vectors of both sides.
+        """Learn the vectors of both sides.
 
-        A customer who comes later gets their vector from the mean of all customers' normal
-        equations: that makes it a sum over their items.
+        A new customer's vector is computed by the mean of all customers' normal equations, which
+        makes it a sum over their items.
+
+        Args:
+            dimensions: the width of the vectors, k.
+            recency: the decay of a rating's weight with age, in (0, 1].
+            regularization: as in the sum above.
         """
         items = self._items(dimensions, regularization)
         histories, device = self._data.histories, self._data.device
@@ -83,7 +88,7 @@ class ImplicitAls:
         )
 
     def _learn_items(self, dimensions: int, regularization: float) -> Any:
-        """Item vectors, NDArray [products, k], by sweeps over both sides from a random start."""
+        """Learn item vectors, NDArray [products, k], by sweeps over both sides from random ones."""
         products = self._data.histories.products
         start = np.random.default_rng(self._data.seed).normal(
             0, _SPREAD / dimensions**0.5, (products, dimensions)
@@ -94,10 +99,10 @@ class ImplicitAls:
         return items
 
     def _sweep(self, items: Any, regularization: float) -> Any:
-        """Item vectors, given those before: every customer is solved for, and then every item.
+        """Solve for every customer, given the item vectors, and then for every item.
 
-        The customers come in groups, and what a group adds to the items' equations is added up:
-        all customers' outer products together would take too much memory.
+        Customers are solved in groups, and each group's part of the items' equations is added up,
+        because the outer products of all customers together would take too much memory.
         """
         products, k = items.shape
         device, packing = items.context, Packing(k, items.context)
@@ -131,7 +136,7 @@ class ImplicitAls:
 
     @cached_property
     def _groups(self) -> list[tuple[Histories, Histories]]:
-        """The histories of some customers at a time, and the same transposed."""
+        """The histories of groups of customers, each with its transpose."""
         histories = self._data.histories
         starts = range(0, histories.customers, GROUP_ROWS)
         groups = [histories.part(slice(start, start + GROUP_ROWS)) for start in starts]
@@ -139,28 +144,29 @@ class ImplicitAls:
 
 
 class _Equations:
-    """The matrices of the normal equations of one side, given the vectors of the other."""
+    """The systems of normal equations of one side, given the vectors of the other."""
 
     def __init__(self, packing: Packing, gram: Any, others: int, regularization: float) -> None:
-        """See `of`.
+        """Compute the part that all systems share.
 
         Args:
             packing: of k x k matrices.
-            gram: of the vectors of the other side, NDArray [k, k].
-            others: how many those are.
-            regularization: as the model has it.
+            gram: the Gram matrix of the vectors of the other side, NDArray [k, k].
+            others: the number of these vectors.
+            regularization: of the model.
         """
-        self._packing, self._regularization = packing, regularization
+        self._packing = packing
+        self._regularization = regularization
         self._identity = nd.eye(len(gram), ctx=gram.context)
         self._shared = _UNRATED * gram
         self._shared += regularization * _UNRATED * others * self._identity
 
     def of(self, sums: Any, ratings: Offsets) -> Any:
-        """For each row, NDArray [n, k, k].
+        """The systems of some rows, NDArray [n, k, k].
 
         Args:
-            sums: of the outer products of the vectors that a row rated, packed, NDArray [n, m].
-            ratings: [n], how many each row has.
+            sums: the packed sum of `v v'` over the vectors v that a row rated, NDArray [n, m].
+            ratings: the number of ratings of each row, [n].
         """
         own = nd.array(self._regularization * ratings, ctx=sums.context).reshape((-1, 1, 1))
         return self._packing.unpack(sums) + self._shared + own * self._identity
@@ -171,7 +177,7 @@ def _gram(vectors: Any) -> Any:
 
 
 def _ones(histories: Histories, device: mx.Context) -> Iterator[tuple[slice, Any]]:
-    """Blocks of rows, and a CSR NDArray each with a one wherever there is a rating."""
+    """Blocks of customers, each with a CSR NDArray that has a one for each rating."""
     ones = np.ones(histories.customers), np.ones(histories.products)
     rows = histories.matrix(*ones, device)
     return zip(blocks(histories.customers, histories.products), rows, strict=True)

@@ -1,4 +1,4 @@
-"""The low-rank autoencoder: what a customer rated tells what else they rate, in any order."""
+"""The low-rank autoencoder: predicts a customer's products from each other, in any order."""
 
 from functools import cached_property
 from typing import Any
@@ -20,11 +20,12 @@ from components.train.sizes import Size
 class Autoencoder:
     """EASE (Steck 2019, "Embarrassingly shallow autoencoders") on item vectors.
 
-    Where EASE regresses each column of A, the matrix of ones where customers rated, on the other
-    columns, this regresses column j on p - a_j E_j: the sums p = sum of E[item] over a history,
-    item j left out, E the embedding of the training set. For each j that takes from the shared
-    gram matrix G of the p a matrix of rank 2, U C U' with U = [E_j, s_j], where s_j is the sum
-    of p over the n_j customers who rated j: so one Cholesky of G serves all (Woodbury identity).
+    A is the matrix of ones where customers rated, and E the embedding of the training set. EASE
+    regresses each column of A on the other columns. This model regresses column j on p - a_j E_j,
+    where p is the sum of E[item] over a history and a_j the entry of A: item j is left out of the
+    sum. The Gram matrix of these is G - U C U', where G is the Gram matrix of the p,
+    U = [E_j, s_j], and s_j the sum of p over the n_j customers who rated j. As U C U' has rank 2,
+    one Cholesky factorization of G solves the regressions of all j (Woodbury identity).
     """
 
     recencies = (0.8, 0.95, 0.99)
@@ -35,18 +36,24 @@ class Autoencoder:
 
     @classmethod
     def candidates(cls, settings: RankingSettings) -> list[Parameters]:
-        """What to try."""
+        """The parameters to try."""
         return settings.choices(
             recency=cls.recencies, dimensions=settings.widths, regularization=cls.regularizations
         )
 
     @classmethod
     def size(cls, products: int, parameters: Parameters) -> Size:
-        """Its largest array, the embedding in the making."""
+        """Its largest array: the one that computing the embedding needs."""
         return embedding_size(products, int(parameters["dimensions"]))
 
     def fit(self, dimensions: int, recency: float, regularization: float) -> RankingFactors:
-        """Learn item vectors; recency only enters the customers' vectors."""
+        """Learn item vectors.
+
+        Args:
+            dimensions: the width of the vectors, k.
+            recency: the decay of an item's weight with age, in a customer's vector only.
+            regularization: of the regression.
+        """
         gram, sums, embedding = self._system
         k = min(dimensions, len(gram))
         items = self._without_self(gram[:k, :k], sums[:, :k], embedding[:, :k], regularization)
@@ -54,7 +61,7 @@ class Autoencoder:
 
     @cached_property
     def _system(self) -> tuple[Any, Any, Any]:
-        """G, the s_j as rows, and E, scaled such that the p have a mean square of 1."""
+        """G, the rows s_j, and E, scaled such that the entries of p have a mean square of 1."""
         embedding, histories = self._data.embedding, self._data.histories
         gram = nd.zeros((embedding.shape[1],) * 2, ctx=self._data.device)
         sums = nd.zeros_like(embedding)
@@ -67,7 +74,7 @@ class Autoencoder:
         return gram / scale**2, sums / scale, embedding / scale
 
     def _without_self(self, gram: Any, sums: Any, embedding: Any, regularization: float) -> Any:
-        """For each j, (G + regularization I - U C U')^-1 (s_j - n_j E_j), in rows."""
+        """The rows (G + regularization I - U C U')^-1 (s_j - n_j E_j), one for each j."""
         counts = nd.array(self._data.histories.popularity, ctx=self._data.device)
         shared = regularized(gram, regularization)
         own, others = solve(shared, embedding), solve(shared, sums)

@@ -1,4 +1,4 @@
-"""Popularity: everyone is shown what most customers rated, lately or ever."""
+"""Popularity: the same products for everyone, those with the most ratings first."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ from components.train.histories.training_set import TrainingSet
 from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.sizes import Size
 
-# One rating of all time, against a rating of the latest days: it orders what is else equal.
+# The scale of the counts of all time, which only order products with equal recent counts.
 _ALL_TIME = 1e-3
 
 
 class Popularity:
-    """Counts ratings a product."""
+    """Counts the ratings of each product."""
 
     days = (0, 7, 30, 90, 365)
 
@@ -21,16 +21,16 @@ class Popularity:
 
     @classmethod
     def candidates(cls, settings: RankingSettings) -> list[Parameters]:  # noqa: ARG003
-        """What to try."""
+        """The parameters to try."""
         return [{"days": days} for days in cls.days]
 
     @classmethod
     def size(cls, products: int, parameters: Parameters) -> Size:  # noqa: ARG003
-        """The counts."""
+        """Its largest array: the counts."""
         return Size("products", products, 1)
 
     def fit(self, days: int) -> RankingFactors:
-        """Count the ratings of the latest days, those before for little; of all if days is 0."""
+        """Count the ratings of the latest days, or all ratings if `days` is 0."""
         histories = self._data.histories
         counts = histories.popularity.astype(np.float32)
         if days:

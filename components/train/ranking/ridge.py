@@ -1,4 +1,4 @@
-"""The low-rank next-item ridge: what a customer rated lately tells what they rate next."""
+"""The low-rank next-item ridge: predicts a customer's next product from the latest ones."""
 
 from functools import lru_cache
 from typing import Any
@@ -17,17 +17,17 @@ from components.train.linear import regularized, root_mean_square, solve, transp
 from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.sizes import Size
 
-# What came after an item tells less of it than what came before, and yet something.
+# The weight of the items after a position; those before it have 1.
 _WEIGHT_OF_LATER = 0.3
 
 
 class Ridge:
-    """Predicts each item of a history from those around it.
+    """Predicts each item of a history from the items around it, by one ridge regression.
 
-    A context p is the sum of `recency**distance * E[item]` over the items before a position, E
-    the embedding of the training set. The item at the position is predicted, as a vector y with
-    a one for it, by one ridge regression: V_out = (P'P + regularization I)^-1 P'Y, contexts
-    scaled to a mean square of 1. The items after a position are a second, lighter context.
+    The context p of a position is the sum of `recency**distance * E[item]` over the items before
+    it, where E is the embedding of the training set. The target y is a vector with a one for the
+    item at the position. The solution is (P'P + regularization I)^-1 P'Y, with the contexts scaled
+    to a mean square of 1. The items after a position are a second context, of a smaller weight.
     """
 
     recencies = (0.8, 0.9, 0.95)
@@ -39,25 +39,31 @@ class Ridge:
 
     @classmethod
     def candidates(cls, settings: RankingSettings) -> list[Parameters]:
-        """What to try."""
+        """The parameters to try."""
         return settings.choices(
             recency=cls.recencies, dimensions=settings.widths, regularization=cls.regularizations
         )
 
     @classmethod
     def size(cls, products: int, parameters: Parameters) -> Size:
-        """Its largest array, the embedding in the making."""
+        """Its largest array: the one that computing the embedding needs."""
         return embedding_size(products, int(parameters["dimensions"]))
 
     def fit(self, dimensions: int, recency: float, regularization: float) -> RankingFactors:
-        """Learn item vectors; a customer's vector is their context at the end of their history."""
+        """Learn item vectors; a customer's vector is the context at the end of their history.
+
+        Args:
+            dimensions: the width of the vectors, k.
+            recency: the decay of an item's weight with distance, in (0, 1].
+            regularization: of the regression.
+        """
         gram, targets, scale = self._system(recency)
         k = min(dimensions, len(gram))
         items = solve(regularized(gram[:k, :k], regularization), targets[:, :k])
         return history_factors(items, self._data.embedding[:, :k] / scale, recency)
 
     def _sum_up(self, recency: float) -> tuple[Any, Any, float]:
-        """P'P and Y'P of contexts whose mean square is 1, and what they were divided by."""
+        """P'P and Y'P of contexts with a mean square of 1, and the number they were divided by."""
         histories = self._data.histories
         gram, targets = self._sums(histories, recency)
         contexts = len(histories.items) - np.count_nonzero(histories.lengths)

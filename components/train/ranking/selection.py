@@ -21,28 +21,28 @@ from components.train.ranking.settings import Parameters, RankingSettings
 from components.train.ranking.validation import Validation
 from components.train.sizes import Size
 
-# A longer list than is shown tells more of the same number of ratings: on small sets the choice by
-# 50 places makes for better first 10 places than the choice by 10.
+# NDCG@50 uses more of the validation ratings than NDCG@10. On small data sets the model chosen by
+# it is better even in NDCG@10.
 _CHOSEN_BY = "ndcg_at_50"
 
 log = logging.getLogger(__name__)
 
 Candidate = tuple[str, Parameters]
-"""A model by its name, and what to call its `fit` with."""
+"""The name of a model, and the parameters for its `fit`."""
 
 
 class RankingModel(Protocol):
-    """Learns to rank from a training set, as often as wanted."""
+    """A model that learns to rank from a training set, once for each set of parameters."""
 
     def __init__(self, data: TrainingSet) -> None: ...
 
     @classmethod
     def candidates(cls, settings: RankingSettings) -> list[Parameters]:
-        """What to call `fit` with, those that share most of the work next to each other."""
+        """The parameters to try, in an order that shares most of the work between neighbours."""
 
     @classmethod
     def size(cls, products: int, parameters: Parameters) -> Size:
-        """The largest array that it takes to call `fit` with these."""
+        """The largest array that `fit` needs with these parameters."""
 
     @property
     def fit(self) -> Callable[..., RankingFactors]:
@@ -60,15 +60,20 @@ MODELS: dict[str, type[RankingModel]] = {
 def fit_ranking(
     splits: Splits, settings: RankingSettings, device: mx.Context
 ) -> tuple[RankingFactors, dict[str, Any], list[dict[str, Any]]]:
-    """Choose on the validation ratings, then learn from them too.
+    """Choose a model on the validation ratings, then train it on them too.
+
+    Args:
+        splits: the ratings to train on and to choose by.
+        settings: which models to try, and with what.
+        device: where to compute.
 
     Returns:
         The factors; the chosen model with its parameters and its NDCG@10 and NDCG@50 on the
-        validation ratings; and the same of every candidate, in the order tried, but for those
-        that were left out: of these, why.
+        validation ratings; and the same for every candidate, in the order tried, followed by
+        those that were left out, with the reason.
 
     Raises:
-        UserError: if there are no validation ratings, or as `choose_candidates`.
+        UserError: if there are no validation ratings, or every candidate is left out.
     """
     if not len(splits.validation):
         raise UserError(
@@ -78,7 +83,7 @@ def fit_ranking(
     tried, left_out = choose_candidates(settings, len(splits.products))
     for name, excess in dict.fromkeys((trial["model"], trial["left_out"]) for trial in left_out):
         log.warning("ranking: %s is left out: %s", name, excess)
-    # The embedding is shared, the narrower ones being its leading columns.
+    # All widths share one embedding: a narrower one is its leading columns.
     widest = max(int(parameters.get("dimensions", 1)) for _, parameters in tried)
 
     def training_set(ratings: Ratings) -> TrainingSet:
@@ -97,10 +102,10 @@ def fit_ranking(
 def choose_candidates(
     settings: RankingSettings, products: int
 ) -> tuple[list[Candidate], list[dict[str, Any]]]:
-    """What to try, and what is left out because it needs a larger array than there can be.
+    """The candidates to try, and those left out because they need too large an array.
 
     Raises:
-        UserError: if nothing is left.
+        UserError: if every candidate is left out.
     """
     chosen = MODELS if settings.ranking_model == "auto" else [settings.ranking_model]
     tried: list[Candidate] = []

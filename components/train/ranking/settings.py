@@ -1,4 +1,4 @@
-"""What a user can set for the ranking."""
+"""The settings of the ranking."""
 
 from collections.abc import Iterable
 from itertools import product
@@ -7,14 +7,14 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 Parameters = dict[str, float]
-"""One choice of what a model's `fit` takes, by name."""
+"""Parameters of a model's `fit`, by name."""
 
-# Of the widest vectors: a small catalogue overfits long ones.
+# The widest vectors are divided by these: on a small catalogue wide vectors overfit.
 _SHARES = (1, 2, 4)
 
 
 class RankingSettings(BaseModel, frozen=True, extra="forbid"):
-    """Which models of the ranking to try, and what to leave to the validation ratings."""
+    """Which ranking models to try, and with which parameters."""
 
     ranking_model: Literal["auto", "ridge", "autoencoder", "als", "popularity"] = Field(
         default="auto",
@@ -46,13 +46,13 @@ class RankingSettings(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def widths(self) -> list[int]:
-        """Dimensions to try."""
+        """The widths of vectors to try, ascending."""
         return sorted({max(1, self.ranking_dimensions // share) for share in _SHARES})
 
     def choices(self, **candidates: Iterable[float]) -> list[Parameters]:
-        """All combinations of the candidates; what is set has its value alone.
+        """All combinations of the candidates; a setting that is not 0 replaces its candidates.
 
-        The first named changes most slowly.
+        The first parameter changes most slowly.
         """
         given = {
             "recency": self.ranking_recency,

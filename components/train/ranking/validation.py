@@ -1,4 +1,4 @@
-"""How well factors rank what customers rated next, over the whole catalogue."""
+"""Measure how well factors rank the held-out ratings among the whole catalogue."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from components.artifacts.splits import Ratings
 from components.train.histories.training_set import TrainingSet
 
 _CUTS = (10, 50)
-# Scores to compute for a candidate: a sample of the customers does where that is too many, but
-# no smaller one than tells candidates apart.
+# The number of scores to compute for a candidate. Where all customers would need more, a sample
+# is enough, but not a smaller one than distinguishes the candidates.
 _MOST_SCORES = 12_500_000
 _SMALLEST_SAMPLE = 2_000
 _BLOCK_SCORES = 1 << 23
@@ -20,13 +20,14 @@ _BLOCK_SCORES = 1 << 23
 
 @dataclass(frozen=True)
 class Validation:
-    """Held-out ratings of customers whose earlier ones were learned from.
+    """The held-out ratings of customers whose earlier ratings were trained on.
 
     Attributes:
-        data: what was learned from; what customers rated in it is not recommended again.
-        users: int32 [n]. items: int32 [n], the held-out pairs.
-        ties: int64 [products], equal scores are in ascending order of this. It is random: the
-            order of the data may hold a hint of what was rated.
+        data: the training set; products rated there are not recommended again.
+        users: the customers of the held-out ratings, int32 [n].
+        items: their products, int32 [n].
+        ties: decides between equal scores, ascending, int64 [products]. It is random, because the
+            order of the data may hint at what was rated.
     """
 
     data: TrainingSet
@@ -36,7 +37,7 @@ class Validation:
 
     @classmethod
     def of(cls, data: TrainingSet, held_out: Ratings) -> "Validation":
-        """The held-out ratings, or a random sample of them where there are very many."""
+        """Use the held-out ratings, or a random sample if there are too many."""
         generator = np.random.default_rng(data.seed)
         products = data.histories.products
         most = max(_SMALLEST_SAMPLE, _MOST_SCORES // products)
@@ -45,9 +46,9 @@ class Validation:
         return cls(data, held_out.users[sample], held_out.items[sample], ties)
 
     def measure(self, factors: RankingFactors) -> dict[str, float]:
-        """Mean NDCG of each held-out item alone at several cuts, by name.
+        """The mean NDCG at several cuts, by name, with each held-out item as the only relevant one.
 
-        An item at place p, from 1, is worth 1 / log2(p + 1), and nothing beyond the cut.
+        An item at place p, counted from 1, has the gain 1 / log2(p + 1), or 0 beyond the cut.
         """
         step = max(1, _BLOCK_SCORES // self.data.histories.products)
         places = np.concatenate(
@@ -71,7 +72,7 @@ class Validation:
         return places + 1
 
     def _vectors(self, factors: RankingFactors, users: Integers) -> Floats:
-        """`RankingFactors.customer_vector` of many customers."""
+        """The vectors of many customers, as `RankingFactors.customer_vector` defines them."""
         if len(factors.users):
             learned: Floats = factors.users[users]
             return learned
@@ -86,7 +87,7 @@ class Validation:
         return vectors
 
     def _seen(self, users: Integers) -> tuple[npt.NDArray[np.int64], Integers]:
-        """Rows and items of all that these customers rated."""
+        """The rows and columns of everything that these customers rated."""
         histories = self.data.histories
         lengths = histories.lengths[users]
         rows = np.arange(len(users)).repeat(lengths)

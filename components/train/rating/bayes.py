@@ -154,7 +154,8 @@ class _Sweep:
     """
 
     def __init__(self, model: Bayes, problem: Problem, mean: float) -> None:
-        self._model, self._products = model, problem.products
+        self._model = model
+        self._products = problem.products
         ratings, counts = problem.ratings, (problem.customers, problem.products)
         features = [
             nd.array(_features(np.bincount(rows, minlength=count), model.counts), ctx=model.device)
@@ -218,8 +219,11 @@ class _Side:
             features: NDArray [rows, f]; the prior mean is linear in them.
             model: the hyperparameters.
         """
-        self._features, self._device = features, features.context
-        self._rank, self._size, self._precision = model.rank, model.rank + 1, model.precision
+        self._features = features
+        self._device = features.context
+        self._rank = model.rank
+        self._size = model.rank + 1
+        self._precision = model.precision
         self._packing = Packing(self._size, self._device)
 
     def prior(self, own: _Rows | None) -> tuple[Any, Any]:

@@ -33,7 +33,8 @@ class EmbeddingTable:
         """
         count, width = initial.shape
         shapes = (count + 1, width), *optimizer.state_shapes(count + 1, width)
-        self._optimizer, self._steps = optimizer, 0
+        self._optimizer = optimizer
+        self._steps = 0
         self._copies: list[Arrays] = [
             [_zeros(shape, device) for shape in shapes] for device in devices
         ]

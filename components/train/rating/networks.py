@@ -32,7 +32,14 @@ class MatrixFactorization(gluon.HybridBlock):  # type: ignore[misc]
             self.ones = self.params.get_constant("ones", nd.ones(width + 2))
 
     def hybrid_forward(self, F: Any, users: Any, items: Any, ones: Any) -> Any:  # noqa: N803
-        """Stars above the mean [n] of embeddings [n, k + 2]."""
+        """Predict stars above the mean, [n].
+
+        Args:
+            F: the operations of MXNet.
+            users: the embeddings of the users, [n, k + 2].
+            items: the embeddings of the items, [n, k + 2].
+            ones: ones, [k + 2].
+        """
         # A sum over each row, for which MXNet takes ten times as long.
         return F.dot(users * items, ones)
 
@@ -62,7 +69,14 @@ class MatrixFactorization(gluon.HybridBlock):  # type: ignore[misc]
     def export_factors(
         self, users: Any, items: Any, offset: float, bounds: tuple[float, float]
     ) -> RatingFactors:
-        """The tables, split into vectors and biases."""
+        """Split the tables into vectors and biases.
+
+        Args:
+            users: the table of users, NDArray [customers, k + 2].
+            items: the table of items, NDArray [products, k + 2].
+            offset: the mean of the stars.
+            bounds: the lowest and the highest rating of the scale.
+        """
         user, item = users.asnumpy(), items.asnumpy()
         return RatingFactors(
             users=user[:, :-2].copy(),
@@ -91,7 +105,13 @@ class Mlp(gluon.HybridBlock):  # type: ignore[misc]
             self.dropout = gluon.nn.Dropout(dropout)
 
     def hybrid_forward(self, F: Any, users: Any, items: Any) -> Any:  # noqa: N803
-        """Stars [n] of embeddings [n, k]."""
+        """Predict stars, [n].
+
+        Args:
+            F: the operations of MXNet.
+            users: the embeddings of the users, [n, k].
+            items: the embeddings of the items, [n, k].
+        """
         user = self.dropout(self.user_dense(users))
         item = self.dropout(self.item_dense(items))
         return F.sum(user * item, axis=1)
@@ -107,7 +127,14 @@ class Mlp(gluon.HybridBlock):  # type: ignore[misc]
     def export_factors(
         self, users: Any, items: Any, offset: float, bounds: tuple[float, float]
     ) -> RatingFactors:
-        """The outputs of the towers for every user and every item."""
+        """Compute the outputs of the towers for every user and every item.
+
+        Args:
+            users: the table of users, NDArray [customers, k].
+            items: the table of items, NDArray [products, k].
+            offset: added to each prediction.
+            bounds: the lowest and the highest rating of the scale.
+        """
         user, item = (
             np.concatenate([dense(block).asnumpy() for block in _blocks(table)])
             for table, dense in ((users, self.user_dense), (items, self.item_dense))

@@ -49,7 +49,8 @@ class AdaGrad(gluon.HybridBlock):  # type: ignore[misc]
             devices: where the tables are.
         """
         super().__init__()
-        self._rate, self._initial = rate, self._INITIAL / unit**2
+        self._rate = rate
+        self._initial = self._INITIAL / unit**2
         with self.name_scope():
             means = (groups / groups.sum(axis=1, keepdims=True)).T
             self.means = self.params.get_constant("means", nd.array(means))
@@ -95,13 +96,14 @@ class AdaGrad(gluon.HybridBlock):  # type: ignore[misc]
 class Momentum:
     """SGD with momentum, with the result of updating the whole table in every step.
 
-    In k steps that do not touch it, a row with velocity v moves by v (m + ... + m^k). It gets that
-    in one go when it is next fetched, so that the rows equal those of dense SGD, but for rounding,
+    In k steps that do not touch it, a row with velocity v moves by v (m + ... + m^k). This is added
+    at once when the row is fetched next. Up to rounding, the rows are therefore those of dense SGD,
     while a step computes only the rows that it touches.
     """
 
     def __init__(self, rate: float, momentum: float) -> None:
-        self._rate, self._momentum = rate, momentum
+        self._rate = rate
+        self._momentum = momentum
 
     def state_shapes(self, rows: int, width: int) -> list[tuple[int, ...]]:
         """The velocity [n, k], and the number of steps that a row has been through, [n]."""

@@ -28,8 +28,8 @@ from components.train.settings import RatingSettings
 
 log = logging.getLogger(__name__)
 
-# The search of `bayes`: one setting after the other, each with the best values of the others. A
-# noise of 1 is the error of the biases.
+# The search of `bayes` varies one setting after the other, each with the best values so far. The
+# noise is relative to the error of the biases alone.
 _RANKS = (4, 8, 16)
 _NOISES = (0.8, 0.6, 1.2)
 _SIGNALS = 16
@@ -54,7 +54,7 @@ def fit_rating(
         settings: which models to try, and with what.
         devices: where to compute; mf and mlp use all of them, bayes the first.
         checkpoints: where to resume from, and where to write every step.
-        start: factors to begin with, and the validation ratings that they do not know.
+        start: the factors to begin with, and the validation ratings that they did not learn from.
 
     Returns:
         The factors; the chosen model with its hyperparameters and its validation error; and the
@@ -104,7 +104,7 @@ def _best_of(trials: list[Trial], settings: RatingSettings) -> Trial:
 
 
 def _probes(snapshot: Snapshot, ratings: Ratings) -> dict[str, list[Any]]:
-    """Predictions of the model itself for some pairs, to check its export by."""
+    """The model's own predictions for some pairs, with which its export is checked."""
     users, items = ratings.users[:_PROBES], ratings.items[:_PROBES]
     stars = snapshot.predict(users, items)
     return {"users": users.tolist(), "items": items.tolist(), "stars": stars.tolist()}
@@ -133,9 +133,9 @@ def _trials(
 def _bayes_trials(
     attempt: Attempt, problem: Problem, seed: int, device: mx.Context
 ) -> Iterator[Trial]:
-    """The biases alone first, which tell how large the noise is; then ranks and noises.
+    """Try the biases alone first, because their error estimates the noise; then vary the rest.
 
-    Where all ratings are equal, as in implicit feedback, the biases leave nothing to explain.
+    If all ratings are equal, as in implicit feedback, the biases explain everything.
     """
     spread = float(np.var(problem.ratings.stars, dtype=np.float64)) or 1.0
     best: Trial = attempt(Bayes(0, 1 / spread, True, seed, device))

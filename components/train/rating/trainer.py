@@ -61,8 +61,11 @@ class NetworkTrainer:
             trainer: Gluon's trainer of the network's own parameters, if it has any.
             decays: whether half the square of every embedding looked up is part of the objective.
         """
-        self._network, self._tables, self._trainer = network, tables, trainer
-        self._devices, self._decays = devices, decays
+        self._network = network
+        self._tables = tables
+        self._trainer = trainer
+        self._devices = devices
+        self._decays = decays
         self._objective = Objective(network)
         for block in (self._network, self._objective):
             block.hybridize(static_alloc=True, static_shape=True)

@@ -78,9 +78,9 @@ class RatingModel(Protocol):
         """The sizes of its largest arrays."""
 
     def train(self, problem: Problem, state: State | None = None) -> Iterator[Snapshot]:
-        """Train without end: a snapshot for each epoch or sweep, the same ones every time.
+        """Train without end, and return a snapshot after each epoch or sweep.
 
-        Given the state of a snapshot, the first snapshot is the one that followed it.
+        Training is deterministic. Given the state of a snapshot, it resumes after that snapshot.
         """
 
 
@@ -171,7 +171,13 @@ def has_converged(losses: Sequence[float], patience: int) -> bool:
 
 
 def refit(trial: Trial, problem: Problem, checkpoint: Checkpoint) -> Snapshot:
-    """Train the model of a trial on other ratings, for the number of steps that was best."""
+    """Train the model of a trial on other ratings, for the number of steps that was best.
+
+    Args:
+        trial: the model, and its best number of steps.
+        problem: the ratings to train on.
+        checkpoint: where to resume from, and where to write every step.
+    """
     history, state = checkpoint.read()
     snapshots = trial.model.train(problem, state)
     for number in range(len(history) + 1, trial.steps):

@@ -21,21 +21,22 @@ from components.artifacts.splits import Ratings, Splits
 
 log = logging.getLogger(__name__)
 
-# So few test ratings, such as of a product that was rated again, change no figure.
+# At most this part of the test ratings may be known: a few, such as of products that were rated
+# again, do not change the test error.
 _MOST_TESTED = 0.001
-# Fewer new validation ratings tell too little of what is better.
+# At least this part of the validation ratings must be new, to choose by.
 _FEWEST_NEW = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What to begin with, and what to judge by.
+    """The factors to begin with, and the validation ratings to choose by.
 
     Attributes:
-        judged: the validation ratings, without those that the earlier model has learned from.
-        factors: by the indices of the splits, NaN for those whom the earlier model does not know;
-            None to begin afresh.
-        digest: of the model that they are from, or nothing.
+        judged: the validation ratings that the earlier model did not learn from.
+        factors: by the indices of the splits, NaN for customers and products that the earlier
+            model does not know; None for a cold start.
+        digest: of the earlier model, or empty.
     """
 
     judged: Ratings
@@ -44,18 +45,20 @@ class Start:
 
 
 def open_start(location: str, splits: Splits) -> Start:
-    """The factors of an earlier model, as far as they keep figures honest.
+    """Open the factors of an earlier model, if they do not distort the evaluation.
 
-    Every factor remembers a little of every rating that was learned, and those of `mf` a lot: with
-    factors that knew the held-out ratings its test error came out a tenth to a fifth too low. So
-    there is a fresh start if the test ratings, or nearly all validation ratings, were learned.
+    Factors retain something of every rating that they learned from, those of `mf` a lot: with
+    factors that had learned the test ratings, the test error of `mf` was a tenth to a fifth too
+    low. Training therefore starts afresh if the earlier model has learned the test ratings or
+    nearly all validation ratings.
 
     Args:
-        location: a model's folder, or a store of deployed models, for the current one; or nothing.
-        splits: who and what the factors are for.
+        location: the folder of a model, or a store of deployed models, whose current one is
+            taken; empty for a cold start.
+        splits: the customers and products that the factors are for.
 
     Raises:
-        UserError: if the model is damaged, or the place cannot be read.
+        UserError: if the model is damaged, or the location cannot be read.
     """
     afresh = Start(splits.validation)
     if not location:
@@ -65,17 +68,17 @@ def open_start(location: str, splits: Splits) -> Start:
         if not (Path(location) / FACTORS).is_file():
             folder = open_current(location, Path(copies))
         if folder is None:
-            log.info("warm_start=%s has no model yet: beginning afresh", location)
+            log.info("warm_start=%s has no model yet: starting afresh", location)
             return afresh
         model, manifest = open_model(folder)
         start = carry_over(model, splits)
     if start.factors is None:
-        log.info("warm_start=%s: beginning afresh", location)
+        log.info("warm_start=%s: starting afresh", location)
         return afresh
     known = int((~np.isnan(start.factors.item_biases)).sum())
     log.info(
-        "warm_start=%s knows %d of %d products; %d of %d validation ratings are new to it, and "
-        "judged by",
+        "warm_start=%s knows %d of %d products; the %d of %d validation ratings that are new to "
+        "it are used",
         location,
         known,
         len(splits.products),
@@ -86,7 +89,7 @@ def open_start(location: str, splits: Splits) -> Start:
 
 
 def carry_over(earlier: Model, splits: Splits) -> Start:
-    """The factors of an earlier model by the indices of these splits, if they may be used."""
+    """Convert the factors of an earlier model to the indices of these splits, if usable."""
     if earlier.rating is None:
         log.info("the earlier model does not predict stars")
         return Start(splits.validation)
@@ -116,9 +119,12 @@ def carry_over(earlier: Model, splits: Splits) -> Start:
 
 
 def overlay(table: npt.NDArray[Any], vectors: Floats, biases: Floats) -> None:
-    """Write the factors that there are into a table [n, k + 1], its last column the biases.
+    """Copy known factors into a table; if the widths differ, the columns that both have.
 
-    Of vectors of another width as many columns are written as both have.
+    Args:
+        table: [n, k + 1], whose last column is the biases; it is changed in place.
+        vectors: [n, width], NaN where unknown.
+        biases: [n], NaN where unknown.
     """
     known = ~np.isnan(biases)
     width = min(table.shape[1] - 1, vectors.shape[1])
@@ -135,7 +141,7 @@ def _taken(values: Floats, places: npt.NDArray[np.int64]) -> Floats:
 def _learned(
     earlier: Model, users: npt.NDArray[np.int64], items: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.bool_]:
-    """Which of some ratings a model has learned from, by its own indices, -1 for none."""
+    """Which ratings the model has learned from, given its own indices, -1 for unknown ones."""
     seen, products = earlier.seen, len(earlier.catalogue.products)
     owners = np.arange(len(earlier.catalogue.customers)).repeat(np.diff(seen.offsets))
     learned = np.delete(owners * products + seen.items, seen.held_out)
