@@ -226,16 +226,32 @@ def model_names(description: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def describe_origin(folder: Path) -> dict[str, str]:
-    """What made a model: the code, the ratings, and the chosen model by objective.
+def validation_figures(description: Mapping[str, Any]) -> dict[str, float]:
+    """The figures on the validation ratings by which the models were chosen, by name.
 
-    Shown beside the model where Kubeflow lists artifacts; what is not known is left out.
+    Args:
+        description: the content of `model.json`.
+    """
+    figures = {}
+    if "rating" in description:
+        figures["validation_mse"] = float(description["rating"]["validation_mse"])
+    if "ranking" in description:
+        for name in ("ndcg_at_10", "ndcg_at_50"):
+            figures[f"validation_{name}"] = float(description["ranking"][name])
+    return figures
+
+
+def model_facts(folder: Path) -> dict[str, str | float]:
+    """The code, the ratings, the chosen model by objective, and its validation figures.
+
+    Shown beside the model by Kubeflow; what is not known is left out.
     """
     description = json.loads((folder / DESCRIPTION).read_text())
-    ratings = {name: description[name] for name in ("source", "source_version")}
+    ratings = {name: description.get(name, "") for name in ("source", "source_version")}
     code = {"alsolike": images.VERSION, "revision": images.revision()}
     chosen = {f"{objective}_model": name for objective, name in model_names(description).items()}
-    return {name: fact for name, fact in (code | ratings | chosen).items() if fact}
+    known = {name: fact for name, fact in (code | ratings | chosen).items() if fact}
+    return known | validation_figures(description)
 
 
 def _scatter(value: Any, prefix: str) -> dict[str, npt.NDArray[Any]]:

@@ -10,6 +10,7 @@ from components.artifacts.bundles import current_version, open_store
 from components.artifacts.folder import read_manifest, write_artifact
 from components.artifacts.model import KIND, SCHEMA_VERSION
 from components.deploy.bundle import write_bundle
+from components.deploy.registry import register
 from components.deploy.rollout import roll_out
 from components.deploy.settings import DeploySettings
 from components.deploy.targets.target import Release
@@ -40,7 +41,10 @@ def deploy(settings: DeploySettings, model: Path, output: Path) -> dict[str, Any
         log.info("version %s is stored at %s", version, store.location)
         # What is stored is what is tested.
         stored = store.fetch(version, Path(work))
-        roll_out(settings, store, Release(version, stored, store.location_of(version)))
+        release = Release(version, stored, store.location_of(version))
+        if settings.model_registry:
+            register(settings.model_registry, settings.endpoint_name, release)
+        roll_out(settings, store, release)
     endpoint: dict[str, Any] = {
         "target": settings.target,
         "version": version,

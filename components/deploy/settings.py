@@ -9,6 +9,7 @@ from components import images
 _NAME = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 _CPU = r"^[0-9]+m?$"
 _MEMORY = r"^[0-9]+(Ki|Mi|Gi)$"
+_URL = r"^(https?://\S+)?$"
 
 
 class DeploySettings(BaseModel, frozen=True, extra="forbid"):
@@ -82,9 +83,15 @@ class DeploySettings(BaseModel, frozen=True, extra="forbid"):
         description="Share of the requests that the new version takes, below 100 with kserve in "
         "Knative mode only; `alsolike deployments promote` gives it the rest.",
     )
+    model_registry: str = Field(
+        default="",
+        pattern=_URL,
+        description="URL of a Kubeflow Model Registry in which the version is entered, such as "
+        "http://model-registry-service.kubeflow.svc:8080; empty: in none.",
+    )
     probe_address: str = Field(
         default="",
-        pattern=r"^(https?://\S+)?$",
+        pattern=_URL,
         description="URL at which the new version is asked before it takes requests; empty: its "
         "own address on the target.",
     )

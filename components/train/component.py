@@ -27,13 +27,12 @@ def train(
         model: The model, in plain arrays.
         metrics: Metrics on the validation ratings.
     """
-    from components.artifacts.model import describe_origin
+    from components.artifacts.model import model_facts
     from components.train.train import train
 
-    figures = train(settings, Path(splits.path), Path(model.path))
-    for name, figure in figures.items():
+    for name, figure in train(settings, Path(splits.path), Path(model.path)).items():
         metrics.log_metric(name, figure)
-    model.metadata.update(describe_origin(Path(model.path)) | figures)
+    model.metadata.update(model_facts(Path(model.path)))
 
 
 def trial(

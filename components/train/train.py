@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from components.artifacts.folder import write_artifact
-from components.artifacts.model import KIND, SCHEMA_VERSION, Model, write_model
+from components.artifacts.model import (
+    KIND,
+    SCHEMA_VERSION,
+    Model,
+    validation_figures,
+    write_model,
+)
 from components.artifacts.splits import KIND as SPLITS
 from components.artifacts.splits import Splits
 from components.errors import UserError
@@ -89,7 +95,7 @@ def train(settings: TrainSettings, splits: Path, output: Path) -> dict[str, floa
         write_model(writer, model, description, history)
         writer.measurements |= {"expected_memory_mib": expected, **usage.description}
     checkpoints.clear()
-    return _figures(learned)
+    return validation_figures(learned)
 
 
 def _learn(
@@ -148,13 +154,3 @@ def _versions() -> dict[str, str]:
         "mxnet": mx.__version__,
         **{name: version(name) for name in packages},
     }
-
-
-def _figures(learned: dict[str, Any]) -> dict[str, float]:
-    figures = {}
-    if "rating" in learned:
-        figures["validation_mse"] = float(learned["rating"]["validation_mse"])
-    if "ranking" in learned:
-        for name in ("ndcg_at_10", "ndcg_at_50"):
-            figures[f"validation_{name}"] = float(learned["ranking"][name])
-    return figures
