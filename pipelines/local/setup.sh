@@ -28,7 +28,7 @@ make_environment() {
     elif version=$("$python" --version 2>/dev/null) && [[ $version != "Python 3.11."* ]]; then
         stop "$python is $version, and MXNet runs on 3.11: leave PYTHON out, or name another"
     elif command -v uv >/dev/null; then
-        uv venv --quiet --seed --python 3.11 "$venv" || stop "uv cannot get Python 3.11"
+        uv venv --quiet --seed --allow-existing --python 3.11 "$venv" || stop "uv cannot get Python 3.11"
     else
         install "there is no Python 3.11 with venv" python3.11 python3.11-venv
         "$python" -m venv "$venv"
