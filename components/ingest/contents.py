@@ -83,7 +83,8 @@ def _find_ratings(
     ratings = {found: name for found, head in heads.items() if (name := find_format(head, formats))}
     examples = {name: found.uri for found, name in ratings.items()}
     if not examples:
-        nearest = min(heads, key=lambda found: count_lacks(heads[found], formats))
+        others = [found for found, head in heads.items() if not _layout_of_products(head)] or heads
+        nearest = min(others, key=lambda found: count_lacks(heads[found], formats))
         raise UserError(describe_unknown(heads[nearest], formats, nearest.uri))
     if len(examples) > 1:
         listed = " and ".join(f"{name} ({uri})" for name, uri in examples.items())
@@ -98,9 +99,12 @@ def _find_products(heads: Mapping[SourceObject, Head]) -> list[tuple[SourceObjec
     """The objects that hold products, each with its layout."""
     products = []
     for found, head in heads.items():
-        layout = next((one for one in PRODUCT_FORMATS if fits(one, head)), None)
-        if layout:
+        if layout := _layout_of_products(head):
             products.append((found, layout))
         else:
             log.warning("%s is left out: by its first line, it has no ratings or titles", found.uri)
     return products
+
+
+def _layout_of_products(head: Head) -> Format | None:
+    return next((one for one in PRODUCT_FORMATS if fits(one, head)), None)

@@ -106,7 +106,17 @@ FORMATS = {
         scale=(None, 5.0),
         separator="::",
         header=("userId", "movieId", "rating", "timestamp"),
-        record=rf"\d+::\d+::[0-5](\.5)?::{_SECONDS}",
+        record=rf"\d+::\d{{1,6}}::[0-5](\.5)?::{_SECONDS}",
+    ),
+    # Its films have the numbers of IMDb, of seven digits or more.
+    "movietweetings": Format(
+        "delimited",
+        (".dat",),
+        _MOVIELENS,
+        scale=(0.0, 10.0),
+        separator="::",
+        header=("userId", "movieId", "rating", "timestamp"),
+        record=rf"\d+::\d{{7,}}::(\d|10)::{_SECONDS}",
     ),
     "movielens_100k": Format(
         "delimited",

@@ -20,7 +20,7 @@ BLANK = "blank line"  # holds nothing that could be lost
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # stands for what could not be decoded
 
-_OTHER_SEPARATORS = ";|"
+_OTHER_SEPARATORS = ("::", ";", "|")
 _UNIT_SEPARATOR = "\x1f"
 
 CELLS = ("customer", "product", "rating", "date", "title", "category")

@@ -15,6 +15,7 @@ Format = Literal[
     "amazon_2023_csv",
     "movielens",
     "movielens_1m",
+    "movietweetings",
     "movielens_100k",
     "recbole",
     "csv",
@@ -74,8 +75,9 @@ class SourceSettings(BaseModel, frozen=True, extra="forbid"):
         description="How the files are laid out. auto: found by the first line of each file, "
         "files that hold no ratings are left out. Or amazon (15 columns, tabs), amazon_2018 and "
         "amazon_2023 (JSON Lines), amazon_2018_csv, amazon_2023_csv, movielens (ratings.csv), "
-        "movielens_1m (ratings.dat), movielens_100k (u.data), recbole (.inter), or with columns "
-        "of your own: csv (commas, with quotes as in RFC 4180, or tabs, without), jsonl, parquet.",
+        "movielens_1m and movietweetings (ratings.dat), movielens_100k (u.data), recbole "
+        "(.inter), or with columns of your own: csv (commas, with quotes as in RFC 4180, or tabs, "
+        "without), jsonl, parquet.",
     )
     products_source: S3Uri = Field(
         default="",

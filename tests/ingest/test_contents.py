@@ -182,6 +182,11 @@ BAD: dict[str, tuple[dict[str, str | bytes], dict[str, str], str]] = {
         r"tags\.csv: no known format has the columns 'userId', 'movieId', 'tag', 'timestamp'; "
         "movielens also needs 'rating': set customer_column",
     ),
+    "unknown ratings beside products": (
+        {"movies.csv": MOVIELENS["movies.csv"], "stars.csv": "who,what,stars,when\n"},
+        {},
+        r"stars\.csv: no known format has the columns 'who', 'what', 'stars', 'when': set cust",
+    ),
     "an explicit format": (
         {"ratings.csv": MOVIELENS["ratings.csv"]},
         {"format": "csv"},

@@ -29,6 +29,7 @@ FIRST_LINES = {
     "amazon_2023_csv": "user_id,parent_asin,rating,timestamp",
     "movielens": "userId,movieId,rating,timestamp",
     "movielens_1m": "1::1193::5::978300760",
+    "movietweetings": "1::0114508::8::1381006850",
     "movielens_100k": "196\t242\t3\t881250949",
     "recbole": "user_id:token\titem_id:token\trating:float\ttimestamp:float",
     "csv": "review_date,star_rating,customer_id,product_id,colour",
@@ -39,6 +40,7 @@ FIRST_LINES = {
 OF_PRODUCTS = {
     "MovieLens latest": "movieId,title,genres",
     "MovieLens 1M": "1::Toy Story (1995)::Animation|Children's|Comedy",
+    "MovieTweetings": "0000008::Edison Kinetoscopic Record of a Sneeze (1894)::Documentary|Short",
     "MovieLens 100K": "1|Toy Story (1995)|01-Jan-1995||http://us.imdb.com/M/title-exact?"
     "Toy%20Story%20(1995)|0|0|0|1|1|1|0|0|0|0|0|0|0|0|0|0|0|0|0",
     "RecBole": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq",
@@ -62,8 +64,16 @@ OF_NEITHER = {
 
 
 def found(line: str, **changes: str) -> str | None:
-    head = head_of(line.encode(), URI)
+    head = head_of(line.encode(errors="replace"), URI)
     return find_format(head, {name: format_of(name, settings(**changes)) for name in FORMATS})
+
+
+def described(line: str) -> str:
+    formats = {name: format_of(name, settings()) for name in FORMATS}
+    try:
+        return describe_unknown(head_of(line.encode(errors="replace"), URI), formats, URI)
+    except UserError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -93,15 +103,10 @@ def test_products_are_told_from_what_is_neither(lines: dict[str, str], are: bool
 
 @given(st.text(max_size=30) | st.binary(max_size=30).map(lambda some: some.decode("latin-1")))
 def test_any_text_is_of_no_format_and_told_in_one_line(text: str) -> None:
-    head = head_of(text.encode(errors="replace"), URI)
-    formats = {name: format_of(name, settings()) for name in FORMATS}
-    if head.encoding == "parquet":
+    if head_of(text.encode(errors="replace"), URI).encoding == "parquet":
         return
-    assert find_format(head, formats) is None
-    try:
-        words = describe_unknown(head, formats, URI)
-    except UserError as error:
-        words = str(error)
+    assert found(text) is None
+    words = described(text)
     assert words.startswith(URI)
     assert "\n" not in words
 
@@ -140,8 +145,8 @@ def test_columns_of_any_name_are_of_the_format_for_them() -> None:
         ("1,2,3,4", "has the columns '1', '2', '3', '4': set customer_column, product_column, rat"),
         ('{"reviewerID": ', "has the columns of b'{\"reviewerID\": ': set customer_column"),
         ("", "has no first line: upload it again"),
+        ("UserID::MovieID::Rating::Timestamp", "those of its first line seem to be by '::'"),
     ],
 )
 def test_what_comes_near_is_named_with_what_it_lacks(line: str, words: str) -> None:
-    formats = {name: format_of(name, settings()) for name in FORMATS}
-    assert words in describe_unknown(head_of(line.encode(), URI), formats, URI)
+    assert words in described(line)

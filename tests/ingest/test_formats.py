@@ -41,6 +41,7 @@ FILES = {
     "amazon_2023_csv": "user_id,parent_asin,rating,timestamp\nA1,B1,4.0,1514851199123",
     "movielens": "userId,movieId,rating,timestamp\nA1,B1,4.0,1514851199",
     "movielens_1m": "A1::B1::4::1514851199",
+    "movietweetings": "A1::B1::4::1514851199",
     "movielens_100k": "A1\tB1\t4\t1514851199",
     "recbole": "user_id:token\titem_id:token\trating:float\ttimestamp:float\nA1\tB1\t4\t1514851199",
     "csv": 'customer_id,product_id,star_rating,review_date\n"A1","B1",4,2018-01-01',
@@ -55,6 +56,7 @@ TIMES = {
     "amazon_2023_csv": LAST_SECOND + timedelta(milliseconds=123),
     "movielens": LAST_SECOND,
     "movielens_1m": LAST_SECOND,
+    "movietweetings": LAST_SECOND,
     "movielens_100k": LAST_SECOND,
     "recbole": LAST_SECOND,
 }
