@@ -1,92 +1,244 @@
 """No client can hold up the others or fill the memory, though it asks the most that is allowed."""
 
+import asyncio
 import json
-import threading
+import os
+import socket
+import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
+from multiprocessing import get_context
+from pathlib import Path
 
 import httpx
 import pytest
+import uvloop
 
-from tests.serve.bundles import make_model, write_bundle
-from tests.serve.processes.test_lifecycle import sample
+from components.serve.handlers.routes import operations_by_route
+from components.serve.inference.bundle import Bundle
+from components.serve.metrics import Metrics
+from components.serve.processes.listeners import listen
+from components.serve.processes.worker import Worker
+from components.serve.protocol.http import NO_ROUTE
+from components.serve.settings import ServeSettings
+from tests.serve.bundles import CATEGORIES, make_model, write_bundle
 from tests.serve.protocol.test_http import connect, memory_of_worker
 from tests.serve.server import Server, serve
 
 CUSTOMERS, PRODUCTS = 256, 50_000
 NAMES = [f"C{number:06d}" for number in range(CUSTOMERS)]
 STRANGERS = [f"stranger {number}" for number in range(CUSTOMERS)]
-# The most that is allowed: in the number of customers, in products to rank, in products to show.
-HEAVY = [
-    {"customers": NAMES, "n": 390},
-    {"customers": STRANGERS, "n": 390},
-    {"customers": NAMES[:2], "n": 1000, "offset": 49_000},
-    {"customers": NAMES[:32], "n": 1000, "offset": 2000},
-]
+EXCLUDED = [f"P{number:06d}" for number in range(1000)]
+FILTERS = {"exclude": EXCLUDED, "categories": CATEGORIES}
+PREDICT = "/v1/models/recommender:predict"
+Query = dict[str, int | str | list[str]]
+MB = 1024  # in kB, as the system tells memory
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+
+
+def post(path: str, value: object) -> bytes:
+    body = json.dumps(value, separators=(",", ":")).encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+# The most that is allowed, of every kind, and more than that in a body as long as is allowed.
+MOST = {
+    "lists for many customers": post("/recommend", {"customers": NAMES, "n": 100, **FILTERS}),
+    "popular lists": post("/recommend", {"customers": STRANGERS, "n": 100, **FILTERS}),
+    "deep lists": post("/recommend", {"customers": NAMES[:2], "n": 1000, "offset": 10_000}),
+    "a deep list": get("/recommend/C000003?n=1000&offset=10000"),
+    "many liked": post("/recommend", {"liked": EXCLUDED, "n": 1000, "offset": 10_000, **FILTERS}),
+    "filters": get("/popular?n=1000&" + "&".join(f"exclude={name}" for name in EXCLUDED)),
+    "similar": get("/similar/P000003?n=1000"),
+    "metrics": get("/metrics"),
+    "nothing": get("/v2/health/live"),
+    "pairs": post(PREDICT, {"customer_id": NAMES * 39, "product_id": NAMES * 39}),
+    "a few pairs": post(PREDICT, {"customer_id": STRANGERS[:128], "product_id": STRANGERS[:128]}),
+    "too many pairs": post(PREDICT, {"customer_id": [1] * 260_000, "product_id": [1] * 260_000}),
+    "a body of other things": post(PREDICT, {"instances": [["[]"] * 50] * 4000}),
+}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    bundle = tmp_path_factory.mktemp("load") / "bundle"
-    write_bundle(bundle, make_model(CUSTOMERS, PRODUCTS, width=64))
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = make_model(CUSTOMERS, PRODUCTS, width=64)
+    return write_bundle(tmp_path_factory.mktemp("load") / "bundle", model)
+
+
+@pytest.fixture(scope="module")
+def server(bundle: Path) -> Iterator[Server]:
     with serve(bundle, "--no-access-log") as running:
         yield running
 
 
-def test_more_products_than_a_request_may_rank_are_refused_in_words(server: Server) -> None:
-    body = {"customers": NAMES, "n": 1000, "offset": 49_000}
-    answer = server.client.post("/recommend", json=body)
+@pytest.mark.parametrize(
+    ("path", "body", "limit"),
+    [
+        ("/recommend", {"customers": NAMES, "n": 101}, "more than 25600 products: ask for fewer"),
+        ("/recommend", {"customers": [*NAMES, "one more"]}, "length <= 256"),
+        ("/recommend", {"liked": ["P000001"], "offset": 10_001}, "<= 10000"),
+        (PREDICT, {"customer_id": [1] * 10_001, "product_id": [1] * 10_001}, "length <= 10000"),
+        (PREDICT, {"instances": [{"customer_id": 1, "product_id": 1}] * 10_001}, "<= 10000"),
+        (
+            "/v2/models/recommender/infer",
+            {
+                "inputs": [
+                    {
+                        "name": name,
+                        "shape": [2, 5001],
+                        "datatype": "INT64",
+                        "data": [[1] * 5001] * 2,
+                    }
+                    for name in ("customer_id", "product_id")
+                ]
+            },
+            "more than 10000 values",
+        ),
+    ],
+)
+def test_what_is_over_a_limit_is_refused_with_the_limit(
+    server: Server, path: str, body: object, limit: str
+) -> None:
+    answer = server.client.post(path, json=body)
     assert answer.status_code == 422
-    assert "more than 101000 products: ask for fewer" in answer.json()["error"]
+    assert limit in answer.json()["error"]
 
 
 def test_a_long_list_of_customers_gets_what_each_gets_alone(server: Server) -> None:
     customers = [*NAMES[:40], *STRANGERS[:40]]
-    body = {"customers": customers, "n": 3}
+    body = {"customers": customers, "n": 3, "exclude": ["P000003"], "categories": CATEGORIES[1:]}
     results = server.client.post("/recommend", json=body).json()["results"]
-    for place in (0, 31, 32, 39, 40, 79):
-        alone = server.client.get(f"/recommend/{customers[place]}?n=3").json()
-        assert results[place] == alone
+    for place in (0, 15, 16, 31, 32, 39, 40, 79):
+        query: Query = {"n": 3, "exclude": "P000003", "categories": CATEGORIES[1:]}
+        path = f"/recommend/{customers[place]}"
+        assert results[place] == server.client.get(path, params=query).json()
 
 
-def test_a_probe_is_answered_beside_clients_that_ask_the_most(server: Server) -> None:
-    done = threading.Event()
-
-    def ask(body: dict[str, object]) -> None:
-        with httpx.Client(base_url=server.client.base_url, timeout=60) as client:
-            while not done.is_set():
-                assert client.post("/recommend", json=body).status_code == 200
-
-    threads = [threading.Thread(target=ask, args=[body]) for body in HEAVY * 2]
-    for thread in threads:
-        thread.start()
-    try:
-        end = time.monotonic() + 3
-        while time.monotonic() < end:
-            start = time.monotonic()
-            assert server.client.get("/v2/health/live").status_code == 200
-            assert time.monotonic() - start < 1
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
+def test_many_pairs_get_what_each_gets_alone(server: Server) -> None:
+    pairs = list(zip((NAMES + STRANGERS) * 2, EXCLUDED, strict=False))
+    instances = [{"customer_id": one, "product_id": other} for one, other in pairs]
+    together = server.client.post(PREDICT, json={"instances": instances}).json()
+    for place in (0, 127, 128, 255, 256, 511, 600):
+        alone = server.client.post(PREDICT, json={"instances": [instances[place]]}).json()
+        assert together["predictions"][place] == alone["predictions"][0]
+        assert together["cold_starts"][place] == alone.get("cold_starts", [None])[0]
 
 
-def test_answers_that_nobody_reads_do_not_fill_the_memory(server: Server) -> None:
-    body = json.dumps(HEAVY[1]).encode()
-    head = f"POST /recommend HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
-    before, largest = memory_of_worker(server), 0
-    already = cold_starts(server)
+@contextmanager
+def attack(port: int, request: bytes, folder: Path) -> Iterator[None]:
+    """Another process asks this over 64 connections, many times at once on each."""
+    file = folder / "request"
+    file.write_bytes(request)
+    command = [sys.executable, "-m", "tests.serve.attack", "127.0.0.1", str(port), str(file)]
+    with subprocess.Popen(command) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MOST)
+def test_a_turn_of_the_event_loop_is_short_beside_a_client_that_asks_the_most(
+    bundle: Path, tmp_path: Path, name: str
+) -> None:
+    """So others are answered within 50 ms: at once, or after a few turns with one long part.
+
+    What counts is the time of the processor, for the machine may do other work.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        seconds = pool.submit(seconds_of_turns, bundle, MOST[name], tmp_path).result()
+    assert max(seconds) < 0.05
+
+
+def seconds_of_turns(bundle: Path, request: bytes, folder: Path) -> list[float]:
+    """The time of a processor that a worker takes for each turn of its event loop."""
+    settings, seconds = ServeSettings.model_validate({"access_log": False}), []
+    metrics = Metrics(1, [*(path for _, path in operations_by_route(settings)), NO_ROUTE])
+    reader, writer = os.pipe()
+    with listen("127.0.0.1", 0, 1) as [listener], closing(os.fdopen(writer, "w")):
+        worker = Worker(settings, Bundle.open(bundle), metrics, listener, reader, lambda: None)
+
+        async def scene() -> None:
+            serving = asyncio.create_task(worker._serve())
+            await asyncio.sleep(0.1)
+            with attack(listener.getsockname()[1], request, folder):
+                end = time.thread_time() + 1
+                while (before := time.thread_time()) < end:
+                    await asyncio.sleep(0)
+                    seconds.append(time.thread_time() - before)
+            worker._stop(0)
+            await serving
+
+        uvloop.run(scene())
+    assert metrics.exposition({}).count(b"requests_total{")
+    return seconds
+
+
+def test_too_many_large_requests_are_refused_in_words(server: Server) -> None:
     with ExitStack() as stack:
-        for _ in range(40):
+        connections = [stack.enter_context(closing(connect(server))) for _ in range(150)]
+        for connection in connections:
+            reset_when_closed(connection)
+            connection.sendall(MOST["lists for many customers"])
+        heads = [connection.recv(1 << 16) for connection in reversed(connections[-10:])]
+    assert all(head.startswith(b"HTTP/1.1 429") for head in heads)
+    assert all(b"retry-after: 1" in head and b"128 large requests" in head for head in heads)
+
+
+def reset_when_closed(connection: socket.socket) -> None:
+    """So that the server learns at once that the client is gone."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def test_a_client_that_is_gone_is_computed_nothing(server: Server) -> None:
+    """Or whoever comes and goes would fill the queue."""
+    for _ in range(300):
+        with closing(connect(server)) as connection:
+            reset_when_closed(connection)
+            connection.sendall(MOST["lists for many customers"])
+    started = time.monotonic()
+    assert server.client.post("/recommend", json={"customers": NAMES}).status_code == 200
+    assert time.monotonic() - started < 10
+
+
+def test_bodies_that_are_not_complete_do_not_fill_the_memory(bundle: Path) -> None:
+    """Nor do requests that wait behind others on their connection."""
+    head = b"POST /recommend HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n"
+    with serve(bundle, "--no-access-log") as server, ExitStack() as stack:
+        before = memory_of_worker(server)
+        connections = [stack.enter_context(closing(connect(server))) for _ in range(300)]
+        for connection in connections:
+            connection.settimeout(1)
+            with suppress(OSError):
+                connection.sendall(head + b" " * 990_000)
+        assert memory_of_worker(server) - before < 160 * MB
+        assert server.client.get("/recommend/C000003").status_code == 200
+        assert server.client.post("/recommend", json={"customers": NAMES}).status_code == 200
+        refused = connections[-1].recv(1 << 16)
+        assert refused.startswith(b"HTTP/1.1 429")
+        assert b"96 MiB" in refused
+
+
+def test_answers_that_nobody_reads_do_not_fill_the_memory(bundle: Path) -> None:
+    """The 40 largest that there are, of 2.7 MB, and many small ones."""
+    large, small = post("/recommend", {"customers": NAMES, "n": 100}), get("/popular?n=100") * 1000
+    with serve(bundle, "--no-access-log") as server, ExitStack() as stack:
+        before, largest = memory_of_worker(server), 0
+        for request in [large] * 40 + [small] * 400:
             connection = stack.enter_context(connect(server))
-            connection.sendall(head.encode() + body)
-        while cold_starts(server) - already < 40 * CUSTOMERS:  # the time-out ends one that hangs
+            connection.sendall(request[:40_000])
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
             largest = max(largest, memory_of_worker(server))
             time.sleep(0.02)
-    assert largest - before < 128 * 1024
-
-
-def cold_starts(server: Server) -> float:
-    return sample(server.client.get("/metrics").text, "alsolike_cold_starts_total")
+        assert httpx.get(f"{server.client.base_url}/popular", timeout=30).status_code == 200
+    assert largest - before < 128 * MB

@@ -9,18 +9,24 @@ import msgspec
 from components.images import VERSION
 from components.serve.handlers import recommendations
 from components.serve.handlers.routes import OPERATIONS, Operation, operations_by_route
+from components.serve.handlers.turns import MAX_REQUESTS
 from components.serve.protocol.http import Problem
+from components.serve.protocol.request_parser import MAX_HEAD_BYTES
 from components.serve.settings import ServeSettings
 
 _COMPONENTS = "#/components"
-_ERRORS = {
-    400: "the body is not JSON",
-    404: "there is nothing of that name",
-    413: "the body is too large",
-    422: "a parameter or the body is not of the shape described here",
-    431: "the path or the query is too long",
-    503: "not ready: the server is about to end",
-}
+
+
+def _errors(settings: ServeSettings) -> dict[int, str]:
+    return {
+        400: "the body is not JSON",
+        404: "there is nothing of that name",
+        413: f"the body is longer than {settings.max_body_bytes} bytes",
+        422: "a parameter or the body is not of the shape described here",
+        429: f"{MAX_REQUESTS} large requests wait already: ask for less, or try again later",
+        431: f"path, query and headers are longer than {MAX_HEAD_BYTES} bytes",
+        503: "not ready: the server is about to end",
+    }
 
 
 def document(settings: ServeSettings) -> dict[str, Any]:
@@ -44,7 +50,9 @@ def document(settings: ServeSettings) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(components.items())),
-            "responses": {str(status): _error(status) for status in _ERRORS},
+            "responses": {
+                str(status): _error(reason) for status, reason in _errors(settings).items()
+            },
             "parameters": {"RequestId": _REQUEST_ID},
             "headers": _HEADERS,
         },
@@ -121,14 +129,14 @@ def _schema(kind: Any, components: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _error(status: int) -> dict[str, Any]:
+def _error(reason: str) -> dict[str, Any]:
     return {
-        "description": _ERRORS[status],
+        "description": reason,
         "headers": _HEADER_REFERENCES,
         "content": {
             "application/json": {
                 "schema": {"$ref": f"{_COMPONENTS}/schemas/{Problem.__name__}"},
-                "example": {"error": _ERRORS[status]},
+                "example": {"error": reason},
             }
         },
     }

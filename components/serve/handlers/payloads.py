@@ -11,6 +11,8 @@ Shape = TypeVar("Shape")
 Id = str | int
 """An id in a body; clients often send numeric ids as numbers."""
 
+# A longer body takes milliseconds to read, so that it waits for a turn.
+SHORT_BODY = 16 * 1024
 # Each value of a list is a field, and a query may have two lists of 1,000.
 _MAX_FIELDS = 2100
 

@@ -1,15 +1,22 @@
 """Star predictions, in the protocols of KServe, Vertex AI and SageMaker."""
 
 import math
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from components.serve.handlers.payloads import Id, read_json
+from components.serve.handlers.payloads import SHORT_BODY, Id, read_json
 from components.serve.handlers.state import State
-from components.serve.protocol.http import HttpError, Request, Response
+from components.serve.inference.bundle import Bundle
+from components.serve.protocol.http import Answer, HttpError, Request, Response
+
+_MAX_PAIRS = 10_000
+# More are computed in parts.
+_PAIRS_OF_A_PART = 128
+Ids = Annotated[list[Id], Meta(max_length=_MAX_PAIRS)]
 
 
 class Pair(msgspec.Struct):
@@ -22,9 +29,9 @@ class Pair(msgspec.Struct):
 class PredictRequest(msgspec.Struct):
     """Pairs as `instances`, or as two columns of the same length."""
 
-    instances: list[Pair] | UnsetType = UNSET
-    customer_id: list[Id] | UnsetType = UNSET
-    product_id: list[Id] | UnsetType = UNSET
+    instances: Annotated[list[Pair], Meta(max_length=_MAX_PAIRS)] | UnsetType = UNSET
+    customer_id: Ids | UnsetType = UNSET
+    product_id: Ids | UnsetType = UNSET
 
 
 class PredictResponse(msgspec.Struct, omit_defaults=True):
@@ -50,7 +57,9 @@ class InputTensor(msgspec.Struct):
     name: str
     shape: Shape
     datatype: IdType
-    data: list[Any]
+    data: Annotated[
+        list[Any], Meta(description=f"at most {_MAX_PAIRS} values, of which lists may be nested")
+    ]
 
 
 class RequestedOutput(msgspec.Struct):
@@ -92,21 +101,83 @@ _encode = msgspec.json.Encoder().encode
 _ATTRIBUTES_LENGTH = 1024
 
 
-def predict_v1(state: State, request: Request) -> Response:
+def predict_v1(state: State, request: Request) -> Answer:
     """Stars for pairs in the KServe V1 protocol, which is also that of Vertex AI."""
-    columns = _columns(read_json(request.body, _predict_request))
-    return Response(_encode(_predict(state, *columns)))
+    return _answer(state, request.body, _read_v1)
 
 
-def invocations(state: State, request: Request) -> Response:
+def invocations(state: State, request: Request) -> Answer:
     """Stars for pairs in SageMaker's protocol; the answer to columns is a bare list.
 
     A bare list has no room for cold starts. They go in the header that SageMaker passes on.
     """
-    body = read_json(request.body, _predict_request)
-    answer = _predict(state, *_columns(body))
-    if body.instances is not UNSET:
-        return Response(_encode(answer))
+    return _answer(state, request.body, _read_invocations)
+
+
+def infer_v2(state: State, request: Request) -> Answer:
+    """Stars for pairs in the Open Inference Protocol, version 2, in JSON."""
+    model = state.settings.model_name, state.bundle.version
+    return _answer(state, request.body, partial(_read_v2, *model))
+
+
+class _Question(NamedTuple):
+    """Customers and products, in pairs, and what makes an answer of their stars."""
+
+    customers: list[str]
+    products: list[str]
+    respond: Callable[[PredictResponse], Response]
+
+
+def _answer(state: State, body: bytes, read: Callable[[bytes], _Question]) -> Answer:
+    """Answer a few pairs at once, and many in parts."""
+    bundle = state.bundle
+    if len(body) > SHORT_BODY:
+        return _answer_in_turn(state, bundle, body, read)
+    question = read(body)
+    if len(question.customers) > _PAIRS_OF_A_PART:
+        return _answer_in_parts(state, bundle, question)
+    return question.respond(_predict(state, bundle, question.customers, question.products))
+
+
+async def _answer_in_turn(
+    state: State, bundle: Bundle, body: bytes, read: Callable[[bytes], _Question]
+) -> Response:
+    async with state.turns.large():
+        await state.turns.take()
+        question = read(body)
+    return await _answer_in_parts(state, bundle, question)
+
+
+async def _answer_in_parts(state: State, bundle: Bundle, question: _Question) -> Response:
+    customers, products, respond = question
+    starts = range(0, len(customers), _PAIRS_OF_A_PART)
+    predictions: list[float] = []
+    cold_starts: list[str | None] = []
+    async with state.turns.large(parts=len(starts)):
+        for start in starts:
+            await state.turns.take()
+            part = slice(start, start + _PAIRS_OF_A_PART)
+            answer = _predict(state, bundle, customers[part], products[part])
+            predictions += answer.predictions
+            cold_starts += answer.cold_starts or [None] * len(answer.predictions)
+        return respond(PredictResponse(predictions, cold_starts if any(cold_starts) else None))
+
+
+def _read_v1(body: bytes) -> _Question:
+    return _Question(*_columns(read_json(body, _predict_request)), _respond_v1)
+
+
+def _respond_v1(answer: PredictResponse) -> Response:
+    return Response(_encode(answer))
+
+
+def _read_invocations(body: bytes) -> _Question:
+    asked = read_json(body, _predict_request)
+    respond = _respond_v1 if asked.instances is not UNSET else _respond_with_list
+    return _Question(*_columns(asked), respond)
+
+
+def _respond_with_list(answer: PredictResponse) -> Response:
     headers = b""
     if answer.cold_starts is not None:
         found = "; ".join(f"{i}: {what}" for i, what in enumerate(answer.cold_starts) if what)
@@ -115,31 +186,26 @@ def invocations(state: State, request: Request) -> Response:
     return Response(_encode(answer.predictions), headers=headers)
 
 
-def infer_v2(state: State, request: Request) -> Response:
-    """Stars for pairs in the Open Inference Protocol, version 2, in JSON."""
-    body = read_json(request.body, _infer_request)
-    tensors = {tensor.name: tensor for tensor in body.inputs}
+def _read_v2(model_name: str, model_version: str, body: bytes) -> _Question:
+    asked = read_json(body, _infer_request)
+    tensors = {tensor.name: tensor for tensor in asked.inputs}
     if set(tensors) != {"customer_id", "product_id"}:
         raise HttpError(422, "the inputs must be customer_id and product_id")
     customers, products = (_strings(tensors[name]) for name in ("customer_id", "product_id"))
-    answer = _predict(state, customers, products)
+    _check_pairs(customers, products)
+    requested = _requested(asked.outputs)
     shape = tensors["customer_id"].shape
-    cold_starts = answer.cold_starts or [None] * len(customers)
-    outputs = [
-        OutputTensor("rating", shape, "FP32", answer.predictions),
-        OutputTensor("cold_start", shape, "BYTES", [unknown or "" for unknown in cold_starts]),
-    ]
-    requested = _requested(body.outputs)
-    return Response(
-        _encode(
-            InferResponse(
-                model_name=state.settings.model_name,
-                model_version=state.bundle.version,
-                outputs=[output for output in outputs if output.name in requested],
-                id=body.id,
-            )
-        )
-    )
+
+    def respond(answer: PredictResponse) -> Response:
+        unknown = answer.cold_starts or [None] * len(customers)
+        outputs = [
+            OutputTensor("rating", shape, "FP32", answer.predictions),
+            OutputTensor("cold_start", shape, "BYTES", [each or "" for each in unknown]),
+        ]
+        chosen = [output for output in outputs if output.name in requested]
+        return Response(_encode(InferResponse(model_name, model_version, chosen, asked.id)))
+
+    return _Question(customers, products, respond)
 
 
 def _columns(body: PredictRequest) -> tuple[list[str], list[str]]:
@@ -153,7 +219,16 @@ def _columns(body: PredictRequest) -> tuple[list[str], list[str]]:
         )
     if body.customer_id is UNSET or body.product_id is UNSET:
         raise HttpError(422, "send instances, or the columns customer_id and product_id")
-    return list(map(str, body.customer_id)), list(map(str, body.product_id))
+    columns = list(map(str, body.customer_id)), list(map(str, body.product_id))
+    _check_pairs(*columns)
+    return columns
+
+
+def _check_pairs(customers: list[str], products: list[str]) -> None:
+    if len(customers) != len(products):
+        raise HttpError(
+            422, f"{len(customers)} customers cannot be paired with {len(products)} products"
+        )
 
 
 def _strings(tensor: InputTensor) -> list[str]:
@@ -166,6 +241,8 @@ def _strings(tensor: InputTensor) -> list[str]:
         if not all(isinstance(row, list) for row in flat):
             raise HttpError(422, f"input {tensor.name} has rows of different depth")
         flat = [value for row in flat for value in row]
+    if len(flat) > _MAX_PAIRS:
+        raise HttpError(422, f"input {tensor.name} has more than {_MAX_PAIRS} values")
     if set(map(type, flat)) - {kind}:
         expected = "strings" if kind is str else "integers"
         raise HttpError(
@@ -187,13 +264,17 @@ def _requested(outputs: Sequence[RequestedOutput] | None) -> set[str]:
     return names
 
 
-def _predict(state: State, customers: list[str], products: list[str]) -> PredictResponse:
-    """Stars for pairs of ids, in their order."""
-    if len(customers) != len(products):
-        raise HttpError(
-            422, f"{len(customers)} customers cannot be paired with {len(products)} products"
-        )
-    bundle = state.bundle
+def _predict(
+    state: State, bundle: Bundle, customers: list[str], products: list[str]
+) -> PredictResponse:
+    """Stars for pairs of ids, in their order.
+
+    Args:
+        state: of the worker.
+        bundle: the one that served when the request came.
+        customers: ids.
+        products: ids, one for each customer.
+    """
     if (scorer := bundle.scorer) is None:
         raise HttpError(404, "this model was trained to rank, not to predict ratings")
     users, items = (

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from components.serve.handlers import pages, predictions, recommendations, server_info
+from components.serve.handlers.lists import PopularOptions, RecommendOptions
 from components.serve.handlers.predictions import PredictRequest
 from components.serve.handlers.recommendations import RecommendRequest
 from components.serve.handlers.state import State
@@ -17,7 +18,7 @@ from components.serve.settings import ServeSettings
 HTML = "text/html"
 TEXT = "text/plain"
 
-_BODY_ERRORS = (400, 413, 422)
+_BODY_ERRORS = (400, 413, 422, 429)
 # What the types alone cannot express.
 _Pairs = Annotated[
     PredictRequest,
@@ -79,9 +80,9 @@ OPERATIONS = (
         "The best products for a customer; for an unknown one popular products, or 404 where the "
         "server was started with --strict",
         recommendations.Recommendations,
-        query=recommendations.RecommendOptions,
+        query=RecommendOptions,
         examples=(_PAIR["customer_id"],),
-        errors=(404, 422, 431),
+        errors=(404, 422, 429, 431),
     ),
     Operation(
         "POST",
@@ -104,7 +105,7 @@ OPERATIONS = (
         recommendations.Products,
         query=recommendations.SimilarOptions,
         examples=(_PAIR["product_id"],),
-        errors=(404, 422, 431),
+        errors=(404, 422, 429, 431),
     ),
     Operation(
         "GET",
@@ -113,8 +114,8 @@ OPERATIONS = (
         "recommendations",
         "The products with most ratings",
         recommendations.Products,
-        query=recommendations.PopularOptions,
-        errors=(422, 431),
+        query=PopularOptions,
+        errors=(422, 429, 431),
     ),
     Operation(
         "POST",

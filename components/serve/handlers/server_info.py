@@ -91,8 +91,9 @@ def model(state: State, _request: Request) -> Response:
     )
 
 
-def metrics(state: State, _request: Request) -> Response:
+async def metrics(state: State, _request: Request) -> Response:
     """The metrics of all workers in the Prometheus text format."""
+    await state.turns.take()
     information = {"name": state.settings.model_name, "version": state.bundle.version}
     return Response(
         state.metrics.exposition(information),

@@ -1,8 +1,8 @@
 """What the handlers of a worker share."""
 
-import asyncio
 from dataclasses import dataclass, field
 
+from components.serve.handlers.turns import Turns
 from components.serve.inference.batching import TopNBatcher
 from components.serve.inference.bundle import Bundle
 from components.serve.metrics import Metrics
@@ -19,7 +19,7 @@ class State:
         metrics: where to count.
         batcher: computes top-N requests together.
         openapi: the OpenAPI document, as JSON.
-        large_requests: lets one request at a time ask for more customers than fit in a batch.
+        turns: lets large requests be computed in parts.
         ready: whether requests should be sent to this worker.
     """
 
@@ -28,5 +28,5 @@ class State:
     metrics: Metrics
     batcher: TopNBatcher
     openapi: bytes
-    large_requests: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turns: Turns = field(default_factory=Turns)
     ready: bool = True

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +13,8 @@ from components.artifacts.top_n import Ranked, Ranker
 from components.serve.metrics import Metrics
 
 # Vectors in one matrix product. It bounds the memory of the scores, 128 bytes per product.
-MAX_BATCH = 32
-# Length of all lists of one batch, unless a single list is longer. To rank so many products takes
-# about as long as to score 32 vectors, and the event loop answers nothing meanwhile.
+_MAX_BATCH = 32
+# Length of all lists of one batch, unless a single list is longer.
 _MAX_RANKED = 8192
 
 
@@ -67,20 +67,37 @@ class TopNBatcher:
         first = self._jobs.popleft()
         batch, ranked = [first], first.wanted
         # While bundles are switched, there may be jobs for both.
-        while self._jobs and len(batch) < MAX_BATCH and self._jobs[0].ranker is first.ranker:
+        while self._jobs and len(batch) < _MAX_BATCH and self._jobs[0].ranker is first.ranker:
             ranked += self._jobs[0].wanted
             if ranked > _MAX_RANKED:
                 break
             batch.append(self._jobs.popleft())
         return batch
 
-    def _compute_batch(self, batch: list[_Job]) -> None:
+    def rank(
+        self,
+        ranker: Ranker,
+        vectors: Sequence[Floats],
+        excluded: Sequence[npt.NDArray[Any]],
+        counts: Sequence[int],
+    ) -> list[Ranked]:
+        """The best products for each vector, as `Ranker.best` finds them, computed now.
+
+        Args:
+            ranker: of the bundle that answers.
+            vectors: of the customers, float32 [k] each.
+            excluded: for each, item indices, or a mask of all items.
+            counts: for each, how many products to find.
+        """
         self._metrics.add("matrix_products")
-        self._metrics.add("computed_lists", len(batch))
-        vectors = np.stack([job.vector for job in batch])
+        self._metrics.add("computed_lists", len(vectors))
+        return ranker.best(np.stack(vectors), excluded, counts)
+
+    def _compute_batch(self, batch: list[_Job]) -> None:
+        vectors = [job.vector for job in batch]
         excluded, counts = [job.excluded for job in batch], [job.wanted for job in batch]
         try:
-            ranked = batch[0].ranker.best(vectors, excluded, counts)
+            ranked = self.rank(batch[0].ranker, vectors, excluded, counts)
         except Exception as error:  # the requests fail, not the event loop
             for job in batch:
                 if not job.result.done():

@@ -12,6 +12,9 @@ The life of a connection (`_State`):
 
 In READING and FINISHING, requests are answered in their order. The next one waits while an answer
 is computed (`_computation`), and while the client does not read what was sent (`_write_paused`).
+
+What a client sends is parsed and answered straight away if it is short and a single request. All
+else waits for the `Rotation`, where the connections go on in turn, and no more is read meanwhile.
 """
 
 import asyncio
@@ -36,14 +39,21 @@ from components.serve.protocol.http import (
     error_response,
 )
 from components.serve.protocol.request_parser import RequestParser
+from components.serve.protocol.rotation import Rotation
 from components.serve.protocol.write_batcher import WriteBatcher
 
-_MAX_PIPELINED = 32
+# What is parsed at once: tens of short requests, hundreds of chunks of a body.
+_MAX_PIECE_BYTES = 2048
+_STEP_SECONDS = 0.0003
 # A client that was refused may still be sending. If its connection is closed while data arrives,
 # the system discards the answer (RFC 9112, section 9.6).
 _LINGER_SECONDS = 2.0
 # Of a worker's answers; one more answer may come on top.
 _MAX_UNREAD_BYTES = 32 * 1024 * 1024
+# Of the requests that a worker has received in part, or not yet answered. A connection with little
+# of it is never refused.
+_MAX_HELD_BYTES = 96 * 1024 * 1024
+_LITTLE_HELD_BYTES = 16 * 1024
 
 
 @dataclass
@@ -61,6 +71,8 @@ class ConnectionContext:
         make_id: makes an id for a request without one.
         common_headers: header lines of every answer; the worker keeps them up to date.
         write_batcher: writes the answers.
+        rotation: serves the connections that have more to do than a turn of the event loop allows.
+        held_bytes: size of what was received and is not yet answered.
         draining: whether the worker is about to end, so that every answer closes its connection.
         connections: those that are open, the one that was heard from longest ago first.
         write_paused: those whose clients do not read what was sent, the longest paused first.
@@ -76,6 +88,8 @@ class ConnectionContext:
     make_id: Callable[[], bytes]
     common_headers: bytes = b""
     write_batcher: WriteBatcher = field(default_factory=WriteBatcher)
+    rotation: Rotation = field(default_factory=Rotation)
+    held_bytes: int = 0
     draining: bool = False
     connections: dict["Connection", None] = field(default_factory=dict)
     write_paused: dict["Connection", None] = field(default_factory=dict)
@@ -111,7 +125,10 @@ class Connection(asyncio.Protocol):
         )
         self._transport: asyncio.Transport
         self._state = _State.READING
+        self._unparsed = memoryview(b"")
         self._pending: deque[Callable[[], None]] = deque()  # requests and a refusal to answer
+        self._may_answer = True  # whether the next request may be answered within this step
+        self._held_bytes = 0
         self._computation: asyncio.Task[Response] | None = None
         self._write_paused = False
         self._last_active = 0.0
@@ -120,7 +137,7 @@ class Connection(asyncio.Protocol):
     @property
     def idle(self) -> bool:
         """Whether it may be closed: no request is being received or answered."""
-        return self._state is _State.READING and not (self._blocked or self._parser.received)
+        return self._state is _State.READING and not (self._waiting or self._parser.received)
 
     @property
     def idle_seconds(self) -> float:
@@ -135,20 +152,21 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close now, and discard what the client has not read."""
         self._state = _State.CLOSED
+        self._forget_requests()
         self._context.write_paused.pop(self, None)
         self._transport.abort()
 
     def close(self) -> None:
         """Close when the client has read what was sent."""
         self._state = _State.CLOSED
-        self._pending.clear()
+        self._forget_requests()
         self._context.write_batcher.flush()
         self._transport.close()
 
     def close_if_slow(self) -> None:
         """Close if the client takes too long to send a request, to read an answer, or to go on."""
         context = self._context
-        receiving = self._parser.received and not self._blocked
+        receiving = self._parser.received and not self._waiting
         if receiving and perf_counter() - self._parser.receiving_since > context.receive_seconds:
             seconds = f"{context.receive_seconds:g} seconds"
             self.request_refused(HttpError(408, f"the request did not arrive within {seconds}"))
@@ -177,6 +195,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base class
+        self._transport.set_write_buffer_limits(0)  # so that every unread byte is known of
         self._socket: socket.socket = transport.get_extra_info("socket")
         full = len(self._context.connections) >= self._context.max_connections
         oldest_idle = self._context.oldest_idle() if full else None
@@ -188,7 +207,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._state = _State.CLOSED
-        self._pending.clear()
+        self._forget_requests()
+        if self._computation is not None:
+            self._computation.cancel()
         self._context.connections.pop(self, None)
         self._context.write_paused.pop(self, None)
 
@@ -201,19 +222,31 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._write_paused = False
         self._context.write_paused.pop(self, None)
-        self._advance()
+        self._go_on()
 
     def data_received(self, data: bytes) -> None:
-        if self._state is _State.READING:
-            self._heard_from()
+        if self._state is not _State.READING:
+            return
+        self._heard_from()
+        self._may_answer = not self._waiting
+        if len(data) <= _MAX_PIECE_BYTES:
             self._parser.feed(data)
+        else:
+            self._unparsed = memoryview(data)
+        if self._waiting:
+            self._hold(self._held_bytes + len(data))
+        elif self._parser.received or self._held_bytes:
+            self._hold(self._parser.received)
+        if self._pending or self._unparsed:
+            self._transport.pause_reading()
+            self._go_on()
 
     def eof_received(self) -> bool:
         """The client sends no more; what it has asked is still answered."""
         if self._state is _State.READING:
             self._state = _State.FINISHING
         self._context.write_batcher.flush()
-        return self._blocked  # whether the transport stays open for answers
+        return self._waiting  # whether the transport stays open for answers
 
     def _heard_from(self) -> None:
         self._last_active = perf_counter()
@@ -227,36 +260,70 @@ class Connection(asyncio.Protocol):
             return
         if not request.keep_alive:
             self._state = _State.FINISHING
-        if self._blocked:
-            self._answer_later(partial(self._answer, request))
-        else:
-            self._answer(request)
+        self._answer_in_order(partial(self._answer, request))
 
     def request_refused(self, error: HttpError) -> None:
         """Refuse a request that was not read to its end; its answer is the last."""
         if self._state is not _State.READING:
             return
         self._state = _State.FINISHING
-        refuse = partial(self._send_refusal, error, self._parser.partial_request())
-        if self._blocked:
-            self._answer_later(refuse)
-        else:
-            refuse()
+        self._answer_in_order(partial(self._send_refusal, error, self._parser.partial_request()))
 
     def continue_expected(self) -> None:
-        if self._state is _State.READING and self._computation is None:
-            self._context.write_batcher.write(self._transport, b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self._state is _State.READING:
+            go_on = b"HTTP/1.1 100 Continue\r\n\r\n"
+            batcher = self._context.write_batcher
+            self._answer_in_order(partial(batcher.write, self._transport, go_on))
 
     @property
     def _blocked(self) -> bool:
         """Whether the next answer has to wait."""
         return self._write_paused or self._computation is not None
 
-    def _answer_later(self, answer: Callable[[], None]) -> None:
-        """Answer after earlier requests; read no more while many wait."""
-        self._pending.append(answer)
-        if len(self._pending) >= _MAX_PIPELINED:
-            self._transport.pause_reading()
+    @property
+    def _waiting(self) -> bool:
+        """Whether something that was received still has to be parsed or answered."""
+        return bool(self._write_paused or self._computation or self._pending or self._unparsed)
+
+    def _answer_in_order(self, answer: Callable[[], None]) -> None:
+        """Answer now if nothing was answered in this step, or after what is pending."""
+        if self._may_answer and not self._pending:
+            self._may_answer = False
+            answer()
+        else:
+            self._pending.append(answer)
+
+    def _parse_piece(self) -> None:
+        piece, self._unparsed = (
+            self._unparsed[:_MAX_PIECE_BYTES],
+            self._unparsed[_MAX_PIECE_BYTES:],
+        )
+        self._parser.feed(bytes(piece))
+        if self._state is not _State.READING:
+            self._unparsed = memoryview(b"")
+
+    def _hold(self, size: int) -> None:
+        """Note how much was received and is not answered; refuse to hold too much."""
+        context = self._context
+        context.held_bytes += size - self._held_bytes
+        self._held_bytes = size
+        if (
+            context.held_bytes > _MAX_HELD_BYTES
+            and size > _LITTLE_HELD_BYTES
+            and (self._state is _State.READING)
+        ):
+            self._forget_requests()
+            self._may_answer = not self._blocked
+            limit = f"{_MAX_HELD_BYTES >> 20} MiB"
+            reason = f"{limit} of requests wait to be complete or answered: try again later"
+            self.request_refused(HttpError(429, reason, b"retry-after: 1\r\n"))
+
+    def _forget_requests(self) -> None:
+        """Let go of what was received and is not answered."""
+        self._pending.clear()
+        self._unparsed = memoryview(b"")
+        self._context.held_bytes -= self._held_bytes
+        self._held_bytes = 0
 
     def _answer(self, request: Request) -> None:
         # They name the model that computes the answer. Another may serve before it is sent.
@@ -275,21 +342,41 @@ class Connection(asyncio.Protocol):
 
     def _computed(self, request: Request, headers: bytes, done: asyncio.Task[Response]) -> None:
         self._computation = None
+        if done.cancelled():
+            return
         error = done.exception()
         response = error_response(error, request) if isinstance(error, Exception) else done.result()
         self._send(request, response, headers)
-        self._advance()
+        self._go_on()
 
-    def _advance(self) -> None:
-        """Answer the pending requests; then read on, or close if nothing more is to be read."""
-        while self._pending and not self._blocked:
-            self._pending.popleft()()
-        if self._blocked or self._state is _State.CLOSED:
+    def _go_on(self) -> None:
+        """Do what waits in turn with other connections; read on, or close, if there is nothing."""
+        if self._write_paused or self._state is _State.CLOSED:
             return
-        if self._state is _State.FINISHING:
-            self.close()
-        else:
-            self._transport.resume_reading()
+        if self._pending or self._unparsed:
+            if self._computation is None:
+                self._context.rotation.add(self._step)
+            return
+        self._transport.resume_reading()  # which also tells when the client is gone
+        if self._computation is None:
+            self._hold(self._parser.received)
+            if self._state is _State.FINISHING:
+                self.close()
+
+    def _step(self) -> None:
+        """Answer requests or parse pieces for a moment, then go on in turn."""
+        until = perf_counter() + _STEP_SECONDS
+        while not self._blocked and self._state is not _State.CLOSED:
+            if self._pending:
+                self._pending.popleft()()
+            elif self._unparsed:
+                self._may_answer = True
+                self._parse_piece()
+            else:
+                break
+            if perf_counter() > until:
+                break
+        self._go_on()
 
     def _send(self, request: Request, response: Response, headers: bytes) -> None:
         context = self._context

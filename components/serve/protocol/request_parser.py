@@ -8,7 +8,7 @@ import httptools
 
 from components.serve.protocol.http import HttpError, Request
 
-_MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 _MAX_REQUEST_ID_BYTES = 128
 # In chunks of one byte, a body takes six bytes on the wire for each byte of its own.
 _MAX_WIRE_BYTES_PER_BODY_BYTE = 8
@@ -60,14 +60,11 @@ class RequestParser:
         self._begin_request()
 
     def feed(self, data: bytes) -> None:
-        """Parse what was received."""
-        if len(data) > _MAX_HEAD_BYTES:  # the limits are checked after each piece
-            for start in range(0, len(data), _MAX_HEAD_BYTES):
-                self.feed(data[start : start + _MAX_HEAD_BYTES])
-            return
+        """Parse a piece of what was received; the limits are checked after it."""
         if not self.received:
             self.receiving_since = perf_counter()
         self.received += len(data)
+        self._beside_body += len(data)
         while data and not self._ended:
             data = self._parse(data)
         self._check_received()
@@ -129,11 +126,12 @@ class RequestParser:
             self._http_1_0_keep_alive = True
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._beside_body = 0
         if self._expects_continue and not self._ended:
             self._receiver.continue_expected()
 
     def on_body(self, body: bytes) -> None:
+        self._beside_body = 0
         self._body.append(body)
         self._body_bytes += len(body)
         self._check_body(self._body_bytes)
@@ -162,17 +160,17 @@ class RequestParser:
         self._request_id = b""
         self._expects_continue = False
         self._http_1_0_keep_alive = False
-        self._in_head = True
+        self._beside_body = 0
         self.received = 0
 
     def _keep_alive(self) -> bool:
         return self._parser.should_keep_alive() and not self._http_1_0_keep_alive
 
     def _check_received(self) -> None:
-        """Refuse too long a head, and too much beside the body: chunk sizes, trailers."""
-        if self._in_head and self.received >= _MAX_HEAD_BYTES:
-            self._refuse(431, f"the request's head is longer than {_MAX_HEAD_BYTES} bytes")
-        limit = _MAX_HEAD_BYTES + _MAX_WIRE_BYTES_PER_BODY_BYTE * self._max_body_bytes
+        """Refuse too long a head or trailer, and too many sizes of chunks beside the body."""
+        if self._beside_body > MAX_HEAD_BYTES:
+            self._refuse(431, f"the request's head is longer than {MAX_HEAD_BYTES} bytes")
+        limit = MAX_HEAD_BYTES + _MAX_WIRE_BYTES_PER_BODY_BYTE * self._max_body_bytes
         if self.received > limit:
             self._refuse(413, f"the request is longer than {limit} bytes")
 

@@ -85,10 +85,6 @@ def test_a_client_that_leaves_the_end_of_an_answer_unread_is_let_go() -> None:
                 while not connection._transport.get_write_buffer_size():
                     await loop.sock_sendall(client, ASK)
                     await asyncio.sleep(0.002)
-                assert connection._transport.get_write_buffer_size() < 60_000  # it may send on
-                connection.close_if_slow()
-                await asyncio.sleep(0.01)
-                assert shared.connections  # there is time to read the rest
                 connection.close_if_slow()
                 await until(lambda: not shared.connections)
 

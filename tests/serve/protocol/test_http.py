@@ -161,7 +161,7 @@ def test_a_declined_offer_keeps_what_the_client_says_of_the_connection(
         (POST + b"content-length: 2000000\r\nexpect: 100-continue\r\n\r\n", 413),
         (POST + b"transfer-encoding: chunked\r\n\r\nZZ\r\n{}\r\n0\r\n\r\n", 400),
         (POST + b"transfer-encoding: chunked\r\n\r\n" + (b"10000\r\n%065536d\r\n" % 0) * 17, 413),
-        (POST + b"transfer-encoding: chunked\r\n\r\n0\r\nx: " + b"a" * 9_000_000, 413),
+        (POST + b"transfer-encoding: chunked\r\n\r\n0\r\nx: " + b"a" * 9_000_000, 431),
         (POST + b"content-length: 20000\r\n\r\n" + b"[" * 10000 + b"]" * 10000, 422),
         (LIVE + b"x: " + b"a" * 140_000 + b"\r\n\r\n", 431),
         (LIVE + b"x: a\r\n" * 30_000 + b"\r\n", 431),

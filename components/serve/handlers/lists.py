@@ -1,0 +1,175 @@
+"""Lists of products as JSON: which ones are wanted, and how they are found in a bundle."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
+
+from components.artifacts.model import Floats, Integers
+from components.artifacts.top_n import Ranked
+from components.serve.handlers.payloads import Id
+from components.serve.inference.batching import TopNBatcher
+from components.serve.inference.bundle import Bundle
+
+_MAX_PRODUCTS = 1000
+_MAX_OFFSET = 10_000
+# What is found in a fraction of a millisecond.
+SHORT = 100
+
+Count = Annotated[int, Meta(ge=1, le=_MAX_PRODUCTS, description="how many products")]
+Offset = Annotated[int, Meta(ge=0, le=_MAX_OFFSET, description="how many of the best to pass over")]
+Ids = Annotated[list[Id], Meta(max_length=1000)]
+Names = Annotated[list[str], Meta(max_length=1000)]
+
+
+class PopularOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Which products are wanted."""
+
+    n: Count = 10
+    offset: Offset = 0
+    exclude: Annotated[
+        Ids,
+        Meta(
+            description="ids of products to leave out; an unknown one changes nothing. "
+            "A query repeats the name for each, exclude=A&exclude=B: a comma is part of an id"
+        ),
+    ] = []
+    categories: Annotated[
+        Names,
+        Meta(
+            description="only products of these categories, spelled as the products have them; "
+            "an unknown one has no products. A query repeats the name for each"
+        ),
+    ] = []
+
+    @property
+    def stop(self) -> int:
+        return self.offset + self.n
+
+    @property
+    def short(self) -> bool:
+        """Whether a list takes a moment, so that it is answered at once."""
+        return self.stop <= SHORT and len(self.exclude) + len(self.categories) <= SHORT
+
+
+class RecommendOptions(PopularOptions, forbid_unknown_fields=True, frozen=True):
+    """Which products are wanted for someone with a history."""
+
+    include_seen: Annotated[
+        bool, Meta(description="whether products that were rated may be recommended")
+    ] = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether the first products of a list computed ahead are the answer."""
+        return not (self.exclude or self.categories or self.include_seen)
+
+
+NO_ITEMS: Integers = np.zeros(0, dtype=np.int32)
+
+
+class Lists:
+    """Lists from one bundle with the same options; what these exclude is found once."""
+
+    def __init__(self, bundle: Bundle, options: RecommendOptions | PopularOptions) -> None:
+        self.bundle = bundle
+        self._options = options
+
+    def looked_up(self, user: int) -> msgspec.Raw | None:
+        """A list that was computed ahead, or None."""
+        lists, options = self.bundle.precomputed, self._options
+        if lists is None or options.stop > lists.length:
+            return None
+        if not (isinstance(options, RecommendOptions) and options.plain):
+            return None
+        return _join(self.bundle, *lists.of(user, options.offset, options.stop))
+
+    def popular(self, seen: Integers = NO_ITEMS) -> msgspec.Raw:
+        """The products with most ratings, without those that are seen."""
+        if not len(seen):
+            return self._popular
+        return self._most_popular(self._without(seen))
+
+    async def best(self, batcher: TopNBatcher, vector: Floats, seen: Integers) -> msgspec.Raw:
+        """The best products for a vector, float32 [k], computed together with other requests."""
+        assert self.bundle.ranker is not None
+        excluded = self._without(seen)
+        return self._json(
+            await batcher.best(self.bundle.ranker, vector, excluded, self._options.stop)
+        )
+
+    def best_of_each(
+        self, batcher: TopNBatcher, vectors: Sequence[Floats], seen: Sequence[Integers]
+    ) -> list[msgspec.Raw]:
+        """The best products for each vector, float32 [k], computed now."""
+        assert self.bundle.ranker is not None
+        excluded, counts = [self._without(items) for items in seen], [self._options.stop]
+        ranked = batcher.rank(self.bundle.ranker, vectors, excluded, counts * len(vectors))
+        return [self._json(each) for each in ranked]
+
+    def seen(self, history: Integers) -> Integers:
+        """The items of a history that are not wanted."""
+        options = self._options
+        shown = isinstance(options, RecommendOptions) and options.include_seen
+        return NO_ITEMS if shown else history
+
+    @cached_property
+    def _popular(self) -> msgspec.Raw:
+        return self._most_popular(self._excluded)
+
+    def _most_popular(self, excluded: npt.NDArray[Any]) -> msgspec.Raw:
+        items = self.bundle.popular
+        if len(excluded):
+            wanted = np.ones(len(items), dtype=bool)
+            wanted[excluded] = False
+            items = items[wanted[items]]
+        chosen = items[: self._options.stop]
+        return self._json((chosen, self.bundle.model.catalogue.popularity[chosen]))
+
+    @cached_property
+    def _excluded(self) -> npt.NDArray[Any]:
+        """What the options leave out: item indices, or a mask of all items."""
+        indices = (self.bundle.items.get(str(name)) for name in self._options.exclude)
+        items = np.array([item for item in indices if item is not None], dtype=np.int32)
+        if not self._options.categories:
+            return items
+        numbers = self.bundle.category_numbers
+        left_out = np.ones(len(numbers), dtype=bool)
+        left_out[[numbers[name] for name in self._options.categories if name in numbers]] = False
+        mask: npt.NDArray[np.bool_] = left_out[self.bundle.model.catalogue.category]
+        mask[items] = True
+        return mask
+
+    def _without(self, seen: Integers) -> npt.NDArray[Any]:
+        """What the options leave out, and what was seen: item indices, or a mask of all items."""
+        if self._excluded.dtype != bool:
+            return np.concatenate([seen, self._excluded]) if len(self._excluded) else seen
+        mask = self._excluded.copy()
+        mask[seen] = True
+        return mask
+
+    def _json(self, ranked: Ranked) -> msgspec.Raw:
+        return list_json(self.bundle, ranked, self._options.offset)
+
+
+def list_json(bundle: Bundle, ranked: Ranked, offset: int = 0) -> msgspec.Raw:
+    """The JSON of a ranked list, without its first `offset` products."""
+    items, scores = ranked
+    return _join(bundle, items[offset:].tolist(), scores[offset:].tolist())
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _join(bundle: Bundle, items: list[int], scores: list[float]) -> msgspec.Raw:
+    """The JSON of a list of products, joined from the bundle's fragments and the scores."""
+    if not items:
+        return msgspec.Raw(b"[]")
+    pieces = [b""] * (2 * len(items))
+    pieces[0::2] = map(bundle.product_fragments.__getitem__, items)
+    pieces[1::2] = _encode(scores)[1:-1].split(b",")
+    return msgspec.Raw(b"[%b}]" % b"".join(pieces)[2:])
