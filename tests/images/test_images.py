@@ -29,7 +29,7 @@ EXECUTED = {
     ],
     "train-cpu": ["train.train", "train.trial"],
     "train-gpu": ["train.settings"],
-    "serve": ["deploy.deploy", "deploy.targets.kserve", "serve.supervisor"],
+    "serve": ["deploy.deploy", "deploy.targets.kserve", "serve.processes.supervisor"],
 }
 LOAD_EVERY_LIBRARY = """
 import importlib, pathlib, sys
