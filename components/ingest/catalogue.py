@@ -1,4 +1,4 @@
-"""The products met so far, each once."""
+"""The catalogue: every product of the ratings once, with its title and category."""
 
 import polars as pl
 import pyarrow as pa
@@ -10,7 +10,10 @@ _COLUMNS = ("product", "title", "category")
 
 
 class Catalogue:
-    """Collects titles and categories, the first of each product, in memory that they bound."""
+    """Collects products; the first title and category of each counts.
+
+    Memory is proportional to the number of products, not of ratings.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[pl.DataFrame] = []
@@ -18,13 +21,13 @@ class Catalogue:
         self._described = [self._found]
 
     def add(self, ratings: pl.DataFrame) -> None:
-        """Take up the products of checked rows."""
+        """Add the products of checked rows."""
         self._waiting.append(_firsts(ratings.select(_COLUMNS)))
         if sum(map(len, self._waiting)) >= _ROWS_AT_ONCE:
             self._take_up()
 
     def describe(self, products: pl.DataFrame) -> None:
-        """Take titles and categories of products that were met; those taken first stay.
+        """Add titles and categories of products that have ratings; earlier ones take precedence.
 
         Args:
             products: product, title and category, strings.
@@ -34,7 +37,7 @@ class Catalogue:
         self._described.append(pl.DataFrame(_firsts(known).to_arrow()))
 
     def table(self) -> pa.Table:
-        """One row a product, of `PRODUCTS_SCHEMA`, in order of the id."""
+        """The catalogue, one row of `PRODUCTS_SCHEMA` for each product, in order of the id."""
         self._take_up()
         described = _firsts(pl.concat(self._described))
         ordered = (
@@ -51,7 +54,7 @@ class Catalogue:
             self._found, on="product", how="anti", maintain_order="left"
         )
         self._waiting = []
-        # By way of Arrow, since strings of polars keep the whole block alive that they came from.
+        # A copy by way of Arrow: strings of polars keep the whole block that they are from alive.
         new = pl.DataFrame(_firsts(met).to_arrow())
         self._found = pl.concat([self._found, new])
 

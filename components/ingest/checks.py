@@ -1,4 +1,4 @@
-"""Cells into ratings: which rows are ratings, which are none and why, which are not wanted."""
+"""Convert cells to ratings, with a reason for each row that is not a rating."""
 
 import math
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ REMEDIES = {
     DATE_FLAW: "check date_column; dates are read as 2015-08-31, 2015-08-31T12:30:05Z, 20150831, "
     "or seconds, milliseconds, microseconds or nanoseconds since 1970",
 }
-"""What to do about a flaw that many rows have."""
+"""What a user can do if many rows have a flaw."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a rating may be, and which days are wanted; None for no limit."""
+    """The range of a rating and the range of days to take; None for no limit."""
 
     lowest: float | None
     highest: float | None
@@ -34,11 +34,11 @@ class Limits:
 
     @property
     def range_flaw(self) -> str:
-        """Why a number is no rating."""
+        """The reason for rejecting any number out of range."""
         return f"rating is {self._outside}"
 
     def describe_outside(self, rating: float) -> str:
-        """Why this number is no rating."""
+        """The reason for rejecting this number."""
         return f"{rating:g} is {self._outside}"
 
     @property
@@ -50,13 +50,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Checked:
-    """Rows of cells, told apart.
+    """Ratings, and rows that are not ratings.
 
     Attributes:
         ratings: customer, product (strings), rating (float32), rated_at (microseconds, UTC), title,
             category (strings).
-        rejects: row (the place among the cells, from 0), reason, and rating (null for none).
-        outside: the number of good rows whose day is not wanted.
+        rejects: row (the position among the cells, from 0), reason, and rating (null if it is not
+            a number).
+        outside: the number of ratings on days outside the limits.
     """
 
     ratings: pl.DataFrame
@@ -65,7 +66,7 @@ class Checked:
 
 
 def check(cells: pl.DataFrame, limits: Limits) -> Checked:
-    """Tell ratings from rows that are none."""
+    """Separate ratings from rows that are not ratings or are on days outside the limits."""
     typed = cells.with_columns(
         to_id(cells["customer"]),
         to_id(cells["product"]),
@@ -86,7 +87,7 @@ def check(cells: pl.DataFrame, limits: Limits) -> Checked:
 
 
 def _flaw(limits: Limits) -> pl.Expr:
-    """The first thing that is wrong with a row, or null."""
+    """The first flaw of a row, or null."""
     ids = pl.col("customer"), pl.col("product")
     empty = pl.any_horizontal(one.fill_null("").str.len_bytes() == 0 for one in ids)
     undecodable = pl.any_horizontal(one.str.contains(REPLACEMENT, literal=True) for one in ids)
@@ -111,9 +112,9 @@ def _flaw(limits: Limits) -> pl.Expr:
 
 
 def to_id(column: pl.Series) -> pl.Series:
-    """Text, that of a whole number without a point.
+    """Convert ids to text, floats without their ".0".
 
-    Where one id is missing, pandas makes floats of all, and NaN of the one.
+    If an id is missing in a column of integers, pandas writes the column as floats with a NaN.
     """
     if column.dtype.is_float():
         return column.fill_nan(None).cast(pl.String).str.strip_suffix(".0")

@@ -1,4 +1,4 @@
-"""The ingest step as Kubeflow runs it: `resolve`, and `ingest` of what it resolved."""
+"""The ingest step as Kubeflow runs it: `resolve`, then `ingest` of the resolved version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which objects of a source hold ratings and which hold products, told by their first lines."""
+"""Find which objects of a source hold ratings and which hold products, by their first lines."""
 
 import logging
 from collections.abc import Mapping
@@ -29,12 +29,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Contents:
-    """What to read.
+    """The objects to read, and their formats.
 
     Attributes:
-        format: the name of the ratings' format. layout: that format, as set.
+        format: the name of the ratings' format.
+        layout: that format, with the settings of the user.
         ratings: the objects that hold ratings.
-        products: those that hold products, each with its layout.
+        products: the objects that hold products, each with its format.
     """
 
     format: str
@@ -44,10 +45,15 @@ class Contents:
 
 
 def find_contents(storage: Storage, source: Source, settings: IngestSettings) -> Contents:
-    """Tell ratings from products, and find the format of the ratings unless it is set.
+    """Separate ratings from products, and find the format of the ratings unless it is set.
+
+    Args:
+        storage: where the objects are.
+        source: the objects.
+        settings: of the step.
 
     Raises:
-        UserError: if none is certain, or several are.
+        UserError: if no format of the ratings is certain, or their files have several formats.
     """
     name: str = settings.format
     ratings = source.objects
@@ -60,8 +66,8 @@ def find_contents(storage: Storage, source: Source, settings: IngestSettings) ->
     given = _find_products(_read_heads(storage, source.products))
     if source.products and not given:
         raise UserError(
-            f"{settings.products_source} has no titles of products by its first line: name its "
-            f"columns product_id, product_title and product_category"
+            f"{settings.products_source}: its first line has no known columns of products: name "
+            f"the columns product_id, product_title and product_category"
         )
     return Contents(name, format_of(name, settings), ratings, given + _find_products(others))
 
@@ -89,8 +95,8 @@ def _find_ratings(
     if len(examples) > 1:
         listed = " and ".join(f"{name} ({uri})" for name, uri in examples.items())
         raise UserError(
-            f"{settings.source} has ratings of several formats, {listed}: name one file or folder "
-            f"of them, or set format"
+            f"{settings.source} has ratings in several formats, {listed}: choose one file or "
+            f"folder, or set format"
         )
     return next(iter(examples)), [*ratings]
 
@@ -102,7 +108,7 @@ def _find_products(heads: Mapping[SourceObject, Head]) -> list[tuple[SourceObjec
         if layout := _layout_of_products(head):
             products.append((found, layout))
         else:
-            log.warning("%s is left out: by its first line, it has no ratings or titles", found.uri)
+            log.warning("%s is left out: its first line shows no ratings or titles", found.uri)
     return products
 
 

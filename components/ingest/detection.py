@@ -1,4 +1,4 @@
-"""What a file is, told by its first line: which known format, or which one comes near."""
+"""Recognise the format of a file by its first line, or find the formats that come nearest."""
 
 import json
 import re
@@ -16,12 +16,12 @@ _PARQUET_MAGIC = b"PAR1"
 
 @dataclass(frozen=True)
 class Head:
-    """What an object begins with.
+    """The beginning of an object.
 
     Attributes:
         encoding: how its rows are written.
-        line: the first line, empty for Parquet.
-        names: the columns that the line names, if it is no row of text.
+        line: the first line; empty for Parquet.
+        names: the names of the columns, if the line has names; empty for Parquet.
     """
 
     encoding: Encoding
@@ -30,10 +30,14 @@ class Head:
 
 
 def head_of(content: bytes, uri: str) -> Head:
-    """What an object begins with, by so much of its content as to hold the first line.
+    """Read the beginning of an object.
+
+    Args:
+        content: its first bytes, at least the whole first line.
+        uri: of the object, for messages.
 
     Raises:
-        UserError: if it is damaged gzip data.
+        UserError: if the gzip data is damaged.
     """
     if content.startswith(_PARQUET_MAGIC):
         return Head("parquet")
@@ -46,12 +50,12 @@ def head_of(content: bytes, uri: str) -> Head:
 
 
 def find_format(head: Head, formats: Mapping[str, Format]) -> str | None:
-    """The name of the first format that a file that begins so is certainly of."""
+    """The name of the first format that a file with this beginning certainly has, or None."""
     return next((name for name, layout in formats.items() if fits(layout, head)), None)
 
 
 def fits(layout: Format, head: Head) -> bool:
-    """Whether a file that begins so is certainly of a format."""
+    """Whether a file with this beginning certainly has a format."""
     if head.encoding != layout.encoding:
         return False
     if layout.record:
@@ -71,23 +75,23 @@ def _keys(line: bytes) -> tuple[str, ...]:
 
 
 def count_lacks(head: Head, formats: Mapping[str, Format]) -> int:
-    """How many columns a file lacks to be of the format that comes nearest; of none, many."""
+    """The number of columns that a file lacks for the nearest format; many if none is near."""
     return min(map(len, _nearest(head, formats).values()), default=_NAMED)
 
 
 def describe_unknown(head: Head, formats: Mapping[str, Format], uri: str) -> str:
-    """Say of a file which formats come near, what it lacks to be of them, and what to set.
+    """Name the formats that come nearest, the columns that a file lacks for them, and the remedy.
 
     Args:
-        head: what the file begins with.
+        head: the beginning of the file.
         formats: the formats by name, among them csv and jsonl for columns of any name.
-        uri: what to call the file.
+        uri: of the file.
 
     Raises:
-        UserError: if the first line is no text, or has separators that no format has.
+        UserError: if the first line is not text, or has separators that no format has.
     """
     if not head.line:
-        return f"{uri} has no first line: upload it again"
+        return f"{uri} has no text in its first line: upload it again"
     if head.encoding == "delimited":
         split_header(head.line, "", uri)
     there = ", ".join(map(repr, head.names[:_NAMED])) or f"of {head.line[:_SHOWN]!r}"
@@ -102,7 +106,7 @@ def describe_unknown(head: Head, formats: Mapping[str, Format], uri: str) -> str
 
 
 def _nearest(head: Head, formats: Mapping[str, Format]) -> dict[str, list[str]]:
-    """What the file lacks to be of the formats that come nearest, and have half of its columns."""
+    """The missing columns of the nearest formats, of which the file has more than half."""
     lacking = {
         name: lacks
         for name, layout in formats.items()

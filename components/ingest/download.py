@@ -1,4 +1,4 @@
-"""An object of S3 as a stream that survives cut connections."""
+"""Read an object of S3 as a stream that survives broken connections."""
 
 import hashlib
 import io
@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class ObjectStream(io.RawIOBase):
-    """Reads one version of an object in ranges, a few of them ahead, hashing as it goes.
+    """Reads one version of an object in ranges, a few of them ahead, and computes its hash.
 
-    A range whose connection breaks is asked for again, and only that range. Every request names
-    the ETag, so an object that changes meanwhile is an error and never a mixture.
+    If a connection breaks, only its range is requested again. Every request names the ETag, so an
+    object that changes meanwhile is an error, never a mixture of two versions.
     """
 
     def __init__(self, storage: Storage, source: SourceObject) -> None:
@@ -42,7 +42,7 @@ class ObjectStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Fill a buffer with what comes next.
+        """Fill a buffer with the next bytes, and return their number.
 
         Raises:
             UserError: if the object has changed or cannot be read.
@@ -58,11 +58,11 @@ class ObjectStream(io.RawIOBase):
 
     @property
     def sha256(self) -> str:
-        """SHA-256 in hex of what was read so far."""
+        """The SHA-256 of the bytes read so far, in hexadecimal digits."""
         return self._digest.hexdigest()
 
     def close(self) -> None:
-        """Give up what was being read ahead."""
+        """Stop reading ahead."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         super().close()
 

@@ -1,4 +1,4 @@
-"""How the files of known data sets are laid out, each under a name."""
+"""The formats of the ratings, by name."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,12 +16,15 @@ ITEM = ".item"
 
 @dataclass(frozen=True)
 class Columns:
-    """The source's columns, by what they hold; an empty name stands for none.
+    """The names of the columns in a source, by their content; empty for a missing column.
 
     Attributes:
-        customer: the customer's id. product: the product's. rating: the stars.
-        date: when it was rated, a date or a time as `times` reads them.
-        title: the product's title. category: the product's category.
+        customer: the id of the customer.
+        product: the id of the product.
+        rating: the stars.
+        date: the date or time of the rating, as `times` reads it.
+        title: the title of the product.
+        category: the category of the product.
     """
 
     customer: str = "customer_id"
@@ -34,19 +37,20 @@ class Columns:
 
 @dataclass(frozen=True)
 class Format:
-    """The layout of files.
+    """The format of a file.
 
     Attributes:
         encoding: how rows are written.
-        suffixes: what the names of such files end with.
-        columns: where to find what.
-        required: what a file must have columns for; of the others, those it has are read.
-        known_by: further columns by which such a file is known.
-        scale: the lowest and the highest rating, None where the data tells.
-        separator: between the columns of a line; empty: a tab or a comma, as the first line has.
-        header: the names of the columns where the first line does not tell them.
-        record: a regular expression of the first line where it is a row.
-        legacy_encoding: of text that is not UTF-8; empty: what cannot be decoded is replaced.
+        suffixes: the ends of the names of such files.
+        columns: the names of the columns.
+        required: the fields of `columns` that a file must have; others are read if present.
+        known_by: more columns that a file must have to be recognised.
+        scale: the lowest and the highest rating; None if only the data tells.
+        separator: between the columns of a line; empty for a tab or a comma, whichever the first
+            line has.
+        header: the names of the columns, if the file has no header.
+        record: a regular expression that the first line must match, if the file has no header.
+        legacy_encoding: of text that is not UTF-8; if empty, undecodable bytes are replaced.
     """
 
     encoding: Encoding
@@ -62,7 +66,7 @@ class Format:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The names of the columns that a file must have to be known as one of these."""
+        """The names of the columns that a file must have to be recognised."""
         named = (getattr(self.columns, what) for what in self.required)
         return tuple(dict.fromkeys((*named, *self.known_by)))
 
@@ -98,7 +102,7 @@ FORMATS = {
     "movielens": Format(
         "delimited", TEXT, _MOVIELENS, known_by=("userId", "movieId"), scale=(0.5, 5.0)
     ),
-    # Of 10 million ratings, the lowest is a half.
+    # The lowest rating is 1 in MovieLens 1M, and 0.5 in MovieLens 10M.
     "movielens_1m": Format(
         "delimited",
         (".dat",),
@@ -130,19 +134,19 @@ FORMATS = {
     "recbole": Format(
         "delimited", (".inter",), _RECBOLE, known_by=("user_id:token", "item_id:token")
     ),
-    # Those with names of one's own come last: the others have columns that they are known by.
+    # Formats without columns that identify them come last.
     "csv": Format("delimited", TEXT, _OWN),
     "jsonl": Format("json lines", JSON, _OWN),
     "parquet": Format("parquet", PARQUET, _OWN),
 }
-"""The layouts of ratings."""
+"""The formats of ratings; the first that a file fits is taken."""
 
 AUTO = "auto"
-"""Stands for whichever of them a file is certainly of."""
+"""Recognise the format by the first line of each file."""
 
 
 def suffixes_of(name: str) -> tuple[str, ...]:
-    """What the names of the files of a format end with; of any ratings and products for `AUTO`."""
+    """The ends of the names of a format's files; for `AUTO` of all ratings and products."""
     if name != AUTO:
         return FORMATS[name].suffixes
     found = [suffix for layout in FORMATS.values() for suffix in layout.suffixes]
@@ -150,7 +154,7 @@ def suffixes_of(name: str) -> tuple[str, ...]:
 
 
 def format_of(name: str, settings: IngestSettings) -> Format:
-    """The named format, with the columns and the scale that a person gave in place of its own."""
+    """The named format, with the columns and the scale that the user has set."""
     preset = FORMATS[name]
     given = {
         "customer": settings.customer_column,
@@ -174,19 +178,27 @@ def format_of(name: str, settings: IngestSettings) -> Format:
 
 
 def choose_columns(layout: Format, names: list[str], uri: str) -> dict[str, str]:
-    """The columns to read of those that a file has: their names by what they hold.
+    """Choose the columns to read.
+
+    Args:
+        layout: the format of the file.
+        names: the columns that the file has.
+        uri: of the file, for messages.
+
+    Returns:
+        The names of the columns by their content, the fields of `Columns`.
 
     Raises:
-        UserError: if a required column is not there.
+        UserError: if a required column is missing.
     """
     chosen = {what: name for what, name in vars(layout.columns).items() if name in names and name}
     missing = [what for what in layout.required if what not in chosen]
     if missing:
         what = missing[0]
         there = ", ".join(map(repr, names[:20]))
-        advice = f"set {what}_column" if layout.columns.customer else "name it so"
+        advice = f"set {what}_column" if layout.columns.customer else "rename the column"
         if layout.columns.customer and layout.encoding != "parquet":
-            advice += ", or format=auto, which leaves files without ratings out"
+            advice += ", or format=auto, which leaves out files without ratings"
         need = "every rating needs a date, so " if what == "date" else ""
         raise UserError(
             f"{uri}: no column {getattr(layout.columns, what)!r} for the {what} among {there}: "

@@ -1,4 +1,4 @@
-"""The ingest step: every object of the source into one `ratings` artifact."""
+"""The ingest step: read every object of the source into one `ratings` artifact."""
 
 import logging
 from dataclasses import asdict
@@ -30,8 +30,8 @@ def ingest(settings: IngestSettings, output: Path) -> dict[str, Any]:
         The details in the artifact's manifest.
 
     Raises:
-        UserError: if the source cannot be found or read, has no ratings, or too many rows are no
-            ratings.
+        UserError: if the source cannot be found or read, has no ratings, or too many of its rows
+            are not ratings.
     """
     storage = Storage(anonymous=settings.anonymous, requester_pays=settings.requester_pays)
     source = open_source(storage, settings)
@@ -89,7 +89,7 @@ def _judge(tally: Tally, settings: IngestSettings, limits: Limits) -> None:
         remedies = {**REMEDIES, limits.range_flaw: "check rating_column, min_rating and max_rating"}
         remedy = remedies.get(reason, "check the format and its columns")
         raise UserError(
-            f"{rejected} of {tally.total} rows are no ratings ({'; '.join(tally.examples)}, …): "
+            f"{rejected} of {tally.total} rows are not ratings ({'; '.join(tally.examples)}, …): "
             f"{remedy}, or raise max_rejected_fraction"
         )
     if not tally.rows and not tally.outside:
@@ -100,7 +100,7 @@ def _judge(tally: Tally, settings: IngestSettings, limits: Limits) -> None:
     if not tally.rows:
         raise UserError(
             f"{settings.source} has no ratings between {settings.first_day or 'the first day'} "
-            f"and {settings.last_day or 'the last'}, and {tally.outside} on other days: "
+            f"and {settings.last_day or 'the last'}, but {tally.outside} on other days: "
             f"check the source and the window"
         )
 
@@ -113,8 +113,8 @@ def _tell_scale(tally: Tally, layout: Format) -> None:
         return
     others = tally.stars.keys() - strays
     log.warning(
-        "%d of %d ratings are far %s the others, such as %.7g: if they stand for something else, "
-        "set %s=%.7g",
+        "%d of %d ratings are far %s the others, such as %.7g: if they are not real ratings, set "
+        "%s=%.7g",
         sum(tally.stars[value] for value in strays),
         tally.rows,
         "above" if high else "below",

@@ -1,4 +1,4 @@
-"""What a run takes in: ratings, products and rejects into files, and a tally of them."""
+"""Write ratings, products and rejected rows to the artifact, and count them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -23,20 +23,20 @@ _EXAMPLES = 3
 
 @dataclass
 class Tally:
-    """What was met so far.
+    """Counts of the rows read so far.
 
     Attributes:
-        rows: ratings kept.
-        outside: ratings on days that were not wanted.
-        rejects: rows that are no ratings, by reason.
-        examples: the first of them, in words.
+        rows: the number of ratings kept.
+        outside: the number of ratings on days outside the limits.
+        rejects: the number of rows that are not ratings, by reason.
+        examples: the first of these, in words.
         lowest: the lowest rating kept.
         highest: the highest rating kept.
-        stars: the number of ratings kept, by their value, where an end of the scale is not
-            declared; a part of them where there are more values than a scale has.
-        resolution: the coarsest that tells the time of every rating kept exactly.
-        products: the products of the ratings kept; all were met before this tells.
-        titled: those that have a title.
+        stars: the number of ratings kept, by value, if an end of the scale is not known. Counting
+            stops once there are more values than a scale has.
+        resolution: the coarsest unit of time that represents the time of every rating exactly.
+        products: the number of products; set at the end.
+        titled: the number of products with a title; set at the end.
     """
 
     rows: int = 0
@@ -52,15 +52,15 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """All rows read."""
+        """The number of rows read."""
         return self.rows + self.outside + self.rejects.total()
 
 
 class Intake:
-    """Checks batches and writes what is in them to the files of a `ratings` artifact.
+    """Checks batches of rows, and writes them to the files of a `ratings` artifact.
 
     Attributes:
-        tally: what was met so far.
+        tally: counts of the rows so far.
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
@@ -87,7 +87,7 @@ class Intake:
         self._writer.__exit__(kind, error, trace)
 
     def take(self, batch: Batch, uri: str) -> None:
-        """Take in the rows of a batch of an object."""
+        """Add the rows of a batch of an object."""
         checked = check(batch.cells, self._limits)
         self.tally.outside += checked.outside
         if len(checked.ratings):
@@ -96,7 +96,7 @@ class Intake:
             self._reject(checked.rejects, batch, uri)
 
     def describe(self, products: pl.DataFrame) -> None:
-        """Take in titles and categories of the products, after the ratings: see `Catalogue`."""
+        """Add titles and categories of products, after all ratings: see `Catalogue.describe`."""
         self._catalogue.describe(products)
 
     def _keep(self, ratings: pl.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Text in blocks of whole lines, decompressed on the way, in bounded memory."""
+"""Read text, gzip or plain, in blocks of whole lines, in bounded memory."""
 
 import gzip
 import io
@@ -18,12 +18,13 @@ _LONGEST_LINE = 64 << 20
 
 
 def read_blocks(stream: io.RawIOBase, uri: str) -> Iterator[bytes]:
-    """The text in a stream, gzip (of one member or more) or plain, in blocks of whole lines.
+    """Read the text of a stream, gzip (with one or more members) or plain.
 
-    Windows line ends become newlines, a missing last newline is added, a byte order mark left out.
+    Windows line ends become newlines, a missing newline at the end is added, and a byte order mark
+    is removed.
 
     Raises:
-        UserError: if the gzip data is damaged or cut, or a line has no end.
+        UserError: if the gzip data is damaged or incomplete, or a line is too long.
     """
     with _opened(stream, uri) as file:
         rest = file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
@@ -35,20 +36,23 @@ def read_blocks(stream: io.RawIOBase, uri: str) -> Iterator[bytes]:
             else:
                 rest += piece
             if len(rest) > _LONGEST_LINE:
-                raise UserError(f"{uri} has a line without an end: is it text, a row a line?")
+                raise UserError(
+                    f"{uri} has a line of more than {_LONGEST_LINE >> 20} MiB: is it text with one "
+                    f"row in each line?"
+                )
         if rest:
             yield _with_newlines(rest + b"\n")
 
 
 def first_line(content: bytes, uri: str) -> bytes:
-    """The first line of a text, gzip or plain, without its end.
+    """The first line of a text, gzip or plain, without its line end.
 
     Args:
-        content: the text, or so much of it as to hold the line.
-        uri: where it is from.
+        content: the beginning of the text, at least the whole line.
+        uri: of the object, for messages.
 
     Raises:
-        UserError: if the gzip data is damaged, or does not hold the line.
+        UserError: if the gzip data is damaged, or does not have the whole line.
     """
     with _opened(io.BytesIO(content), uri) as file:
         return file.readline().removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n")

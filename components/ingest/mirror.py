@@ -1,4 +1,4 @@
-"""Copies of a source in a bucket of one's own, under its version."""
+"""Copies of a source in the user's own bucket, under the version of the source."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from components.ingest.objects import SourceObject, Storage, explained, split_ur
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CopySourceTypeDef
 
-# Written last, so a mirror that has it is whole.
+# Written last, so a mirror that has this file is complete.
 _LIST = "objects.json"
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,17 @@ log = logging.getLogger(__name__)
 def mirror(
     storage: Storage, objects: list[SourceObject], version: str, target: str
 ) -> list[SourceObject]:
-    """Copy objects, on the side of S3, to `target/version/`, and return the copies."""
+    """Copy objects within S3 to `target/version/`, and return the copies.
+
+    Args:
+        storage: where the objects are.
+        objects: the objects to copy.
+        version: of the source.
+        target: s3:// URI of the folder for mirrors.
+
+    Raises:
+        UserError: if S3 refuses, or a copy is not complete.
+    """
     bucket, folder = _folder(target, version)
     copies = [_copy(storage, source, bucket, folder) for source in objects]
     with explained(target):
@@ -34,7 +44,12 @@ def mirror(
 
 
 def find_mirror(storage: Storage, version: str, target: str) -> list[SourceObject] | None:
-    """The copies of a version at `target`, or None where there is no whole mirror of it.
+    """The copies of a version, or None if it has no complete mirror.
+
+    Args:
+        storage: where the mirror is.
+        version: of the source.
+        target: s3:// URI of the folder for mirrors.
 
     Raises:
         UserError: if the mirror cannot be read.

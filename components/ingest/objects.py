@@ -1,4 +1,4 @@
-"""The objects of a source in S3: which there are, and which version of each."""
+"""Find the objects of a source in S3, and the version of each."""
 
 import hashlib
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _REMEDIES = {
     "404": "it does not exist: check the name, and the endpoint (AWS_ENDPOINT_URL)",
     "412": "it changed while it was read: run again",
 }
-# What S3 says of them, but a HEAD has no words and other mistakes have the same status.
+# A HEAD request has no error message, and other mistakes have the same status.
 _EXPIRED = (
     "the credentials may have expired: renew them (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
     "AWS_SESSION_TOKEN), or else check the region (AWS_DEFAULT_REGION)"
@@ -37,10 +37,10 @@ class SourceObject:
     """One version of one object.
 
     Attributes:
-        bucket: the bucket.
-        key: the object's key in it.
-        etag: what S3 names the content by, without quotes.
-        version_id: empty where the bucket keeps no versions.
+        bucket: the name of the bucket.
+        key: the key of the object in it.
+        etag: S3's identifier of the content, without quotes.
+        version_id: empty if the bucket keeps no versions.
         bytes: the size.
     """
 
@@ -56,16 +56,16 @@ class SourceObject:
 
     @property
     def version_arguments(self) -> dict[str, Any]:
-        """What a request adds to mean this version."""
+        """The arguments by which a request names this version."""
         return {"VersionId": self.version_id} if self.version_id else {}
 
 
 class Storage:
-    """S3, reached as boto3's ordinary configuration says.
+    """S3, by boto3's ordinary configuration.
 
     Attributes:
-        client: the client of boto3.
-        payer: what each request adds to agree to pay for it.
+        client: boto3's client.
+        payer: the arguments by which a request agrees to pay for itself.
     """
 
     def __init__(self, *, anonymous: bool = False, requester_pays: bool = False) -> None:
@@ -74,7 +74,11 @@ class Storage:
         self.payer: dict[str, Any] = {"RequestPayer": "requester"} if requester_pays else {}
 
     def find(self, uri: str, suffixes: tuple[str, ...]) -> list[SourceObject]:
-        """The object at a URI, or else all with such names below it, in order of their keys.
+        """The object at a URI, or else all objects under it, in order of their keys.
+
+        Args:
+            uri: s3:// URI of an object, or of a prefix.
+            suffixes: the possible ends of the names of objects under a prefix.
 
         Raises:
             UserError: if there is none, or S3 refuses.
@@ -93,8 +97,8 @@ class Storage:
                 objects = [found for found in heads if found]
         if not objects:
             raise UserError(
-                f"{uri}: there is no such object, nor one below it named {' or '.join(suffixes)}: "
-                f"check the name"
+                f"{uri}: there is no such object, and none under it that ends with "
+                f"{' or '.join(suffixes)}: check the name"
             )
         return objects
 
@@ -131,14 +135,14 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def version_of(objects: list[SourceObject]) -> str:
-    """A digest that changes when any object does, 32 hexadecimal digits."""
+    """A digest of the versions of all objects, 32 hexadecimal digits."""
     lines = [f"{found.uri} {found.etag} {found.version_id} {found.bytes}\n" for found in objects]
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
 
 
 @contextmanager
 def explained(uri: str) -> Iterator[None]:
-    """Tell a failure of S3 as the mistake that it most likely is.
+    """Turn an error of boto3 into a `UserError` with its most likely cause and the remedy.
 
     Raises:
         UserError: in place of every error of boto3.

@@ -1,7 +1,8 @@
-"""Rows of text or Parquet into cells: one row a line, flawed lines marked and not dropped.
+"""Parse text or Parquet into cells. Lines that cannot be parsed are marked, never dropped.
 
-Cells are a data frame with the columns customer, product, rating, date, title and category, as
-strings or as the source's own types, and `flaw`: null, or why the line is none.
+Cells are a data frame with one row for each line and the columns customer, product, rating, date,
+title and category, as strings or in the types of the source, and `flaw`: null, or why the line
+cannot be parsed.
 """
 
 import csv
@@ -16,9 +17,9 @@ from components.errors import UserError
 
 COLUMNS_FLAW = "wrong number of columns"
 JSON_FLAW = "not a JSON object"
-BLANK = "blank line"  # holds nothing that could be lost
+BLANK = "blank line"  # not counted as rejected
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # stands for what could not be decoded
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # in place of undecodable bytes
 
 _OTHER_SEPARATORS = ("::", ";", "|")
 _UNIT_SEPARATOR = "\x1f"
@@ -27,17 +28,17 @@ CELLS = ("customer", "product", "rating", "date", "title", "category")
 
 Parser = Callable[[bytes], pl.DataFrame]
 Reader = Callable[[bytes], pl.DataFrame | None]
-"""Gives the cells of a text, or None where some line of it cannot be read."""
+"""Returns the cells of a text, or None if any of its lines cannot be read."""
 
 
 @dataclass(frozen=True)
 class Delimited:
-    """Lines of cells.
+    """The layout of lines of cells.
 
     Attributes:
-        width: how many cells a line has.
-        places: those to read, by what they hold.
-        separator: what stands between cells.
+        width: the number of cells in a line.
+        places: the positions of the cells to read, from 0, by their content.
+        separator: between cells.
     """
 
     width: int
@@ -46,26 +47,28 @@ class Delimited:
 
     @property
     def has_quotes(self) -> bool:
-        """Whether a cell may stand in double quotes; with tabs, they are part of the text."""
+        """Whether a cell may be in double quotes; between tabs, quotes are part of the text."""
         return self.separator == ","
 
 
 def plain_cells(text: bytes, layout: Delimited) -> pl.DataFrame:
-    """The cells of lines without quotes, one row a line."""
-    if len(layout.separator) > 1:  # polars takes one character
+    """The cells of lines without quotes, one row for each line."""
+    if len(layout.separator) > 1:  # polars accepts a single byte
         text = text.replace(layout.separator.encode(), _UNIT_SEPARATOR.encode())
         layout = replace(layout, separator=_UNIT_SEPARATOR)
     return _parse_plain(text, layout)
 
 
 def json_parser(chosen: dict[str, str]) -> Parser:
-    """A parser of JSON Lines, of whose keys it reads the chosen ones.
+    """Make a parser of JSON Lines that reads the chosen keys.
 
-    A value that is no string becomes the text that it has in JSON, 1 for 1.0: the same in every
-    block, whatever other lines there are in it.
+    A value that is not a string becomes its text in JSON, whatever the other lines of the block.
+
+    Args:
+        chosen: the keys to read, by their content.
     """
     schema = dict.fromkeys(chosen.values(), pl.String)
-    # Polars reads an escape of half a character as NUL.
+    # Polars reads an escaped surrogate without its pair as NUL.
     cells = [
         pl.col(name).str.replace_all("\0", REPLACEMENT, literal=True).alias(what)
         for what, name in chosen.items()
@@ -91,28 +94,36 @@ def parquet_cells(frame: pl.DataFrame, chosen: dict[str, str]) -> pl.DataFrame:
 
 
 def split_header(line: bytes, separator: str, uri: str) -> tuple[list[str], str]:
-    """The names in a first line, and the separator between them.
+    """Split the header of a file.
+
+    Args:
+        line: the first line.
+        separator: between its names; empty for a tab or a comma.
+        uri: of the file, for messages.
+
+    Returns:
+        The names, and the separator between them.
 
     Raises:
-        UserError: if the line is no text, or has another separator.
+        UserError: if the line is not text, or seems to have another separator.
     """
     separator = separator or ("\t" if b"\t" in line else ",")
     try:
         text = line.decode()
     except UnicodeDecodeError:
-        raise UserError(f"{uri}: its first line is no text: is it in another format?") from None
+        raise UserError(f"{uri}: its first line is not text: is it in another format?") from None
     names = text.split("\t") if separator == "\t" else split_line(text, separator) or []
     others = [other for other in _OTHER_SEPARATORS if other in text]
     if len(names) == 1 and others:
         raise UserError(
-            f"{uri}: columns are separated by commas (csv) or tabs (tsv), but those of its first "
-            f"line seem to be by {others[0]!r}: write it with commas or tabs"
+            f"{uri}: its first line seems to be separated by {others[0]!r}: write the file with "
+            f"commas (csv) or tabs (tsv)"
         )
     return names, separator
 
 
 def split_line(line: str, separator: str) -> list[str] | None:
-    """The cells of one line, whatever stands after a closing quote; None if it cannot be read."""
+    """The cells of one line, with any text after a closing quote; None if it cannot be read."""
     try:
         return next(csv.reader([line], delimiter=separator), [])
     except csv.Error:  # a cell of more than 128 kB, or a carriage return
@@ -122,7 +133,7 @@ def split_line(line: str, separator: str) -> list[str] | None:
 def _parse_plain(text: bytes, layout: Delimited) -> pl.DataFrame:
     last, separator = layout.width - 1, layout.separator
     if text[: text.find(b"\n")].count(separator.encode()) != last:
-        # Polars takes the columns from the first line: give it a whole one to skip.
+        # Polars counts the columns in the first line: add one with all columns, and drop it.
         text = separator.encode() * last + b"\n" + text
         return _parse_plain(text, layout)[1:]
     frame = pl.read_csv(
@@ -140,7 +151,7 @@ def _parse_plain(text: bytes, layout: Delimited) -> pl.DataFrame:
         encoding="utf8-lossy",
     )
     cells = [pl.col(str(place)).alias(what) for what, place in layout.places.items()]
-    # A short line has no last cell; if none is short, the number of separators tells of long ones.
+    # A short line has no last cell. If no line is short, more separators mean a long line.
     none_short = frame[str(last)].null_count() == 0
     if none_short and text.count(separator.encode()) == last * len(frame):
         return completed(frame.select(cells))
@@ -148,7 +159,7 @@ def _parse_plain(text: bytes, layout: Delimited) -> pl.DataFrame:
 
 
 def _flaws(text: bytes, separators: int, separator: str) -> pl.Series:
-    """What is wrong with the shape of each line."""
+    """The flaw in the shape of each line, or null."""
     array = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(array == ord("\n"))
     before = np.searchsorted(np.flatnonzero(array == ord(separator)), ends)
@@ -164,7 +175,7 @@ def _flaws(text: bytes, separators: int, separator: str) -> pl.Series:
 
 
 def _parse_flawed_json(text: bytes, read: Reader) -> pl.DataFrame:
-    """Cells of lines that are not all objects; those that are, as `read` has them."""
+    """The cells of lines that are not all JSON objects; `read` reads those that are."""
     lines = _lines(text)
     objects = _objects(lines)
     flaws = [
@@ -176,7 +187,7 @@ def _parse_flawed_json(text: bytes, read: Reader) -> pl.DataFrame:
 
 
 def _objects(lines: list[str]) -> list[str]:
-    """The lines that are JSON objects, null in them for the NaN that Python writes, or else ""."""
+    """The lines that are JSON objects, with null for Python's NaN; "" for the other lines."""
     constants: list[str] = []
     decoder = json.JSONDecoder(parse_constant=constants.append)
 
@@ -189,14 +200,14 @@ def _objects(lines: list[str]) -> list[str]:
             return json.dumps(entry) if constants else line
         except ValueError:
             return ""
-        except RecursionError:  # others go deeper than Python
+        except RecursionError:  # polars may still read it
             return line
 
     return [as_object(line) for line in lines]
 
 
 def _read_apart(objects: list[str], read: Reader) -> pl.DataFrame:
-    """Cells of lines, read in ever smaller parts until one that cannot be read is alone."""
+    """The cells of lines; parts that cannot be read are halved down to a single line."""
     cells = read("".join(f"{entry}\n" for entry in objects).encode())
     if cells is not None:
         return cells
@@ -211,6 +222,6 @@ def _lines(text: bytes) -> list[str]:
 
 
 def completed(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with empty columns for what the source does not have."""
+    """The frame, with columns of nulls for the cells that the source does not have."""
     missing = [name for name in (*CELLS, "flaw") if name not in frame.columns]
     return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)

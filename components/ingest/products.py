@@ -1,4 +1,4 @@
-"""Files of products: the titles and categories that stand beside the ratings of known data sets."""
+"""Read files of products, with the titles and categories of known data sets."""
 
 import io
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from components.ingest.reading import read_batches
 def _layout(
     encoding: Encoding, suffixes: tuple[str, ...], names: tuple[str, str, str], **more: Any
 ) -> Format:
-    """A layout whose columns for the product's id, its title and its category have these names."""
+    """A format whose columns of the id, the title and the category have these names."""
     columns = Columns("", names[0], "", "", names[1], names[2])
     return Format(encoding, suffixes, columns, required=("product", "title"), **more)
 
@@ -24,7 +24,7 @@ _OWN = ("product_id", "product_title", "product_category")
 _MOVIELENS = ("movieId", "title", "genres")
 
 PRODUCT_FORMATS = (
-    # Amazon's metadata of 2023, 2018 and earlier; in some, the category is a path of several.
+    # Amazon's metadata of 2023, of 2018 and earlier; some have a list of categories.
     *(
         _layout("json lines", JSON, (key, "title", category), known_by=(category,))
         for key, category in product(
@@ -62,13 +62,19 @@ PRODUCT_FORMATS = (
     _layout("json lines", JSON, _OWN),
     _layout("parquet", PARQUET, _OWN),
 )
-"""The layouts of products, each known by its first line."""
+"""The formats of products, each recognised by its first line."""
 
 
 def read_products(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[pl.DataFrame]:
-    """The rows that can be read: product, title and category, strings.
+    """Read the products of a file; rows that cannot be read are left out.
 
-    Of a category that is a list, the first one stands.
+    Args:
+        stream: the content of the file.
+        layout: its format.
+        uri: of the file, for messages.
+
+    Returns:
+        Data frames of product, title and category, strings; the first category of a list.
 
     Raises:
         UserError: as `read_batches` does.

@@ -1,8 +1,9 @@
-"""Text whose cells may stand in double quotes, and then hold separators and line breaks.
+"""Parse text whose cells may be in double quotes, with separators and line breaks in them.
 
-That is RFC 4180, but for a quote that nothing closes, which would swallow what follows: a record of
-several lines counts as one only if all its quotes stand where they may and it has the right number
-of cells. Otherwise its first line is flawed, and the next line begins a record.
+This is RFC 4180, except that a quote that is never closed must not swallow the lines after it. A
+record of several lines counts as one only if all its quotes are where RFC 4180 allows them and it
+has the right number of cells. Otherwise its first line is flawed, and the next line begins a new
+record.
 """
 
 import csv
@@ -20,9 +21,9 @@ from components.ingest.parsing import BLANK, COLUMNS_FLAW, Delimited, completed,
 QUOTE_FLAW = "quote that is not closed"
 
 MOST_LINES = 1000
-"""The most lines of one record, and so what a quote that is not closed makes us read again."""
+"""The most lines of one record, which limits how far an unclosed quote is followed."""
 
-_MOST_BYTES = 128 << 10  # of a record that is read by polars: so much Python reads of a cell
+_MOST_BYTES = 128 << 10  # of a record that polars reads: Python's csv has this limit for a cell
 
 Places = npt.NDArray[np.int64]
 
@@ -34,9 +35,9 @@ class Quoted:
     """The records of a text.
 
     Attributes:
-        cells: as `parsing` describes them, one row a record.
-        starts: [rows + 1], the place of each record's first line, from 0, and that after the last.
-        rest: a record that the text does not end.
+        cells: as `parsing` describes them, one row for each record.
+        starts: the first line of each record, from 0, and the line after the last, [rows + 1].
+        rest: the beginning of a record that ends after the text.
     """
 
     cells: pl.DataFrame
@@ -50,13 +51,13 @@ def quoted_cells(text: bytes, layout: Delimited, *, more: bool) -> Quoted:
     Args:
         text: with a newline after each line.
         layout: of a record.
-        more: whether text follows; if so, the last record may be the rest.
+        more: whether more text follows; if so, an incomplete last record is returned as the rest.
     """
     return _parse_at_once(text, layout, more=more) or _parse_one_by_one(text, layout, more=more)
 
 
 def _parse_at_once(text: bytes, layout: Delimited, *, more: bool) -> Quoted | None:
-    """What `_parse_one_by_one` reads, several times faster; None where a record breaks a rule."""
+    """As `_parse_one_by_one`, but several times as fast; None if any record breaks a rule."""
     array = np.frombuffer(text, np.uint8)
     quotes, newlines = (np.flatnonzero(array == one) for one in (_QUOTE, _NEWLINE))
     ends = _outside(newlines, quotes)
@@ -76,7 +77,7 @@ def _parse_at_once(text: bytes, layout: Delimited, *, more: bool) -> Quoted | No
 
 
 def _cells(text: bytes, layout: Delimited) -> pl.DataFrame:
-    """The cells of records that keep to the rules."""
+    """The cells of records that follow the rules."""
     frame = pl.read_csv(
         text,
         has_header=False,
@@ -90,7 +91,7 @@ def _cells(text: bytes, layout: Delimited) -> pl.DataFrame:
 
 
 def _outside(places: Places, quotes: Places) -> Places:
-    """Those before which every quote is closed."""
+    """The places that are outside of quotes."""
     outside: Places = places[np.searchsorted(quotes, places) % 2 == 0]
     return outside
 
@@ -98,7 +99,7 @@ def _outside(places: Places, quotes: Places) -> Places:
 def _quotes_are_at_the_ends_of_cells(
     quotes: Places, array: npt.NDArray[np.uint8], layout: Delimited
 ) -> bool:
-    """Whether a quote opens a cell, closes one, or stands beside another within one."""
+    """Whether every quote opens a cell, closes one, or is doubled within one."""
     beside = [_QUOTE, _NEWLINE, ord(layout.separator)]
     opening, closing = quotes[::2], quotes[1::2]
     before = array[opening[opening > 0] - 1]
@@ -136,8 +137,9 @@ class _Record(NamedTuple):
     """One record.
 
     Attributes:
-        start: the place of its first line, from 0. end: the place after its last line.
-        cells: what it holds, nothing in a blank line; None where it cannot be read.
+        start: its first line, from 0.
+        end: the line after its last.
+        cells: its cells, none for a blank line; None if it cannot be read.
         is_open: whether a quote in it is not closed.
     """
 
@@ -148,11 +150,12 @@ class _Record(NamedTuple):
 
 
 class _Lines:
-    """Lines for a `csv.reader`, which asks for another one only while a quote is open.
+    """Lines for a `csv.reader`, which takes another line only while a quote is open.
 
     Attributes:
-        start: the place of the first line of the record that is being read. next: that of the
-            line to come. ended: whether a line was asked for that is not there.
+        start: the first line of the current record.
+        next: the next line to give.
+        ended: whether a line was asked for that does not exist.
     """
 
     def __init__(self, lines: list[str], start: int) -> None:
@@ -175,10 +178,10 @@ def _read_records(lines: list[str], width: int, separator: str, *, more: bool) -
     """Read the records in some lines.
 
     Args:
-        lines: each with its end.
+        lines: each with its line end.
         width: the number of cells of a good record.
-        separator: what stands between cells.
-        more: whether lines follow; if so, a record that these lines do not end is left out.
+        separator: between cells.
+        more: whether more lines follow; if so, an incomplete last record is left out.
     """
     start = 0
     while start < len(lines):
@@ -194,7 +197,7 @@ def _read_records(lines: list[str], width: int, separator: str, *, more: bool) -
 
 
 def _read_whole(lines: _Lines, width: int, separator: str) -> Iterator[_Record]:
-    """Record after record, up to one that breaks the rules or may swallow others."""
+    """Read records up to the first that breaks the rules or may swallow others."""
     try:
         for cells in csv.reader(lines, delimiter=separator, strict=True):
             several = lines.next - lines.start > 1

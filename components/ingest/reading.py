@@ -1,4 +1,4 @@
-"""The rows of an object as batches of cells, whatever its encoding."""
+"""Read the rows of an object as batches of cells, whatever its encoding."""
 
 import io
 import json
@@ -38,8 +38,8 @@ class Batch:
 
     Attributes:
         cells: as `parsing` describes them.
-        origins: gives, for some rows by their places among the cells, the number of the line where
-            each begins in the object, counted from 1, and the source's own words.
+        origins: returns, for the positions of some rows among the cells, the line of the object
+            where each begins, counted from 1, and its original text.
     """
 
     cells: pl.DataFrame
@@ -47,10 +47,15 @@ class Batch:
 
 
 def read_batches(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[Batch]:
-    """The rows of a stream, in bounded memory.
+    """Read the rows of a stream, in bounded memory.
+
+    Args:
+        stream: the content of the object.
+        layout: its format.
+        uri: of the object, for messages.
 
     Raises:
-        UserError: if a required column is missing or the object is not so encoded.
+        UserError: if a required column is missing, or the object has another encoding.
     """
     if layout.encoding == "parquet":
         yield from _read_parquet(stream, layout, uri)
@@ -68,7 +73,7 @@ def read_batches(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[Bat
 
 
 def _decoded(blocks: Iterator[bytes], legacy_encoding: str) -> Iterator[bytes]:
-    """The blocks in UTF-8, if they are in that or in the legacy encoding."""
+    """Convert blocks in the legacy encoding, if there is one, to UTF-8."""
     for block in blocks:
         try:
             if legacy_encoding:
@@ -95,7 +100,7 @@ def _read_delimited(
     places = {what: names.index(name) for what, name in chosen.items()}
     table = Delimited(len(names), places, layout.separator)
     rest = b""
-    for block in chain(blocks, [b""]):  # the last one ends a record that is open
+    for block in chain(blocks, [b""]):  # the empty block ends a record that is still open
         text = rest + block
         if table.has_quotes and b'"' in text:
             read = quoted_cells(text, table, more=bool(block))
@@ -109,7 +114,7 @@ def _read_delimited(
 
 
 def _read_ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same blocks, each made while the one before is being used."""
+    """The same blocks, each produced in a thread while the previous one is being used."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, blocks, b"")
         while block := coming.result():
@@ -136,13 +141,15 @@ def _record_origins(text: bytes, starts: npt.NDArray[np.int64], first: int) -> O
 
 
 def _read_parquet(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[Batch]:
-    # Parquet is read from its end; a copy on disk spares asking for the same ranges again.
+    # Reading Parquet begins at its end, so it needs a copy on disk.
     with tempfile.TemporaryFile() as copy:
         shutil.copyfileobj(stream, copy, 1 << 20)
         try:
             file = pq.ParquetFile(copy)
         except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(f"{uri} is no whole Parquet file ({error}): upload it again") from None
+            raise UserError(
+                f"{uri} is not a complete Parquet file ({error}): upload it again"
+            ) from None
         chosen = choose_columns(layout, file.schema_arrow.names, uri)
         line = 1
         for rows in file.iter_batches(_PARQUET_ROWS, columns=sorted(set(chosen.values()))):

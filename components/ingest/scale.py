@@ -1,27 +1,28 @@
-"""Whether ratings at an end of the scale that was found can be meant."""
+"""Find values at an end of the scale that are probably not ratings."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 MOST_STEPS = 1000
-"""What has more values than this is no scale, and its gaps tell nothing."""
+"""Ratings with more values than this have no scale of even steps."""
 
-_FEW = 0.05  # of one scale, more are hardly a mistake
-_WIDER = 1.5  # than the next gap: -1 of stars from 1 to 5 is 2, steps of 0.1 differ by rounding
+_FEW = 0.05  # a larger part of the ratings is probably meant
+_WIDER = 1.5  # -1 beside stars from 1 to 5 makes a gap twice as wide; rounding varies steps of 0.1
 
 
 def find_strays(counts: Mapping[float, int]) -> list[float]:
-    """The few ratings that a gap far wider than every other one parts from the rest.
+    """Find a few ratings that are separated from the others by the widest gap between values.
 
-    A scale has even steps, so these stand for something else, as 99 or -1 does among stars from 1
-    to 5.
+    The steps of a scale are even, so such values have another meaning, such as 99 or -1 for a
+    missing rating among stars from 1 to 5.
 
     Args:
-        counts: the number of ratings by their value, of more than `MOST_STEPS` values not all.
+        counts: the number of ratings by value; possibly not all if there are more than
+            `MOST_STEPS` values.
 
     Returns:
-        Values of one end of the scale, in order; empty where no value stands out.
+        Values at one end of the scale, in order; empty if no value stands out.
     """
     values = sorted(counts)
     gaps = np.diff(values)

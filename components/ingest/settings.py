@@ -1,4 +1,4 @@
-"""What a person may set about the source of the ratings, and how to read it."""
+"""The settings of the ingest step."""
 
 import re
 from datetime import date, datetime, timedelta
@@ -33,7 +33,7 @@ def _is_s3_uri(uri: str) -> str:
 
 
 def _to_day(text: object) -> object:
-    """A date of ISO 8601, with or without a time, or as Kubeflow writes [[ScheduledTime]]."""
+    """Read a date of ISO 8601, with or without a time, or in Kubeflow's [[ScheduledTime]] form."""
     if not isinstance(text, str) or not text:
         return text or None
     if re.fullmatch(r"\d{14}", text):
@@ -45,7 +45,7 @@ def _to_day(text: object) -> object:
 
 
 def _to_number(text: object) -> object:
-    """Kubeflow's local runner takes no parameter without a value, so none is written as empty."""
+    """Read an empty text as None, because Kubeflow's local runner needs a value."""
     return None if text == "" else text
 
 

@@ -1,4 +1,4 @@
-"""Which version of the source a run reads: the one there is, or the one in one's own mirror."""
+"""Choose the version of the source that a run reads: the current one, or one in the mirror."""
 
 import logging
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """What there is to read.
+    """The objects to read.
 
     Attributes:
-        version: a digest over all objects. objects: those of the source.
-        products: those of the second source, which has the products' titles.
+        version: a digest over all objects.
+        objects: those of `source`.
+        products: those of `products_source`.
     """
 
     version: str
@@ -27,10 +28,10 @@ class Source:
 
 
 def resolve(settings: SourceSettings) -> str:
-    """The version of the source that a run would read: another one when any object changes.
+    """The version of the source that a run would read; it changes if any object changes.
 
     Raises:
-        UserError: if the source cannot be found, or is not of the version asked for.
+        UserError: if the source cannot be found, or is not the version in the settings.
     """
     storage = Storage(anonymous=settings.anonymous, requester_pays=settings.requester_pays)
     if _find_mirrored(storage, settings):
@@ -45,7 +46,7 @@ def resolve(settings: SourceSettings) -> str:
 
 
 def open_source(storage: Storage, settings: SourceSettings) -> Source:
-    """The source, mirrored if so asked.
+    """Open the source, and copy it to the mirror if the settings have one.
 
     Raises:
         UserError: as `resolve` does.
@@ -66,7 +67,7 @@ def open_source(storage: Storage, settings: SourceSettings) -> Source:
 
 
 def _find_mirrored(storage: Storage, settings: SourceSettings) -> Source | None:
-    """The copies of the version asked for, if there are any."""
+    """The mirror of the version in the settings, if it exists."""
     version = settings.source_version
     if not settings.mirror_to or not version:
         return None
@@ -94,7 +95,7 @@ def _find_original(storage: Storage, settings: SourceSettings) -> Source:
     version = version_of(objects + products)
     if settings.source_version not in ("", version):
         raise UserError(
-            f"{settings.source} is no longer of version {settings.source_version} but {version}: "
+            f"{settings.source} no longer has version {settings.source_version} but {version}: "
             f"run again from the resolve step"
         )
     return Source(version, objects, products)

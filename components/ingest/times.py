@@ -1,4 +1,4 @@
-"""Dates and times, however a source writes them, into instants."""
+"""Convert dates and times in the formats of the sources to instants."""
 
 from datetime import UTC, datetime
 
@@ -6,12 +6,12 @@ import polars as pl
 
 from components.artifacts.instants import RESOLUTIONS
 
-# Any other is a mistake or stands for none.
+# Instants out of this range are mistakes, or mean that there is no date.
 _FIRST, _BEYOND_LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
 _YEAR_10000 = 253_402_300_800_000_000  # in microseconds since 1970
 _INSTANT = pl.Datetime("us", "UTC")
 
-# ISO 8601, after a space was replaced by the T: with and without seconds, and the zone.
+# ISO 8601 with and without seconds and zone; spaces have been replaced by "T".
 _ISO_TIMES = (
     "%Y-%m-%dT%H:%M:%S%.f",
     "%Y-%m-%dT%H:%M:%S%.f%#z",
@@ -21,11 +21,11 @@ _ISO_TIMES = (
 
 
 def to_instants(column: pl.Series) -> pl.Series:
-    """Instants of the years 1900 to 2100, in microseconds and UTC; null for what is none.
+    """Convert a column to instants in microseconds, UTC; null outside of the years 1900 to 2100.
 
     Args:
-        column: dates, timestamps, numbers as `_from_number` takes them, or text of these. A time
-            without a zone is in UTC.
+        column: dates, timestamps, numbers as `_from_number` accepts them, or any of these as text.
+            A time without a zone is in UTC.
     """
     if isinstance(column.dtype, pl.Date | pl.Datetime):
         instants = column.cast(_INSTANT)
@@ -38,7 +38,7 @@ def to_instants(column: pl.Series) -> pl.Series:
 
 
 def exact_resolution(instants: pl.Series, known: str) -> str:
-    """The coarsest resolution that tells these instants exactly and is no coarser than `known`."""
+    """The coarsest resolution that represents these instants and `known` exactly."""
     names, microseconds = list(RESOLUTIONS), instants.to_physical()
     candidates = names[names.index(known) :]
     return next(name for name in candidates if (microseconds % RESOLUTIONS[name] == 0).all())
@@ -64,9 +64,9 @@ def _from_iso_time(text: pl.Series) -> pl.Series:
 
 
 def _from_number(column: pl.Series) -> pl.Series:
-    """Instants, from a date's eight digits, or from a time since 1970 in seconds or a part of them.
+    """Instants from dates of eight digits, or from times since 1970 in any unit up to seconds.
 
-    Whole numbers are exact; of others a fraction counts as far as 64 bits hold it.
+    Whole numbers are converted exactly, others with the precision of 64-bit floats.
     """
     number = column.cast(pl.Float64, strict=False)
     microseconds = _to_microseconds(number).round().cast(pl.Int64, strict=False)
@@ -74,7 +74,7 @@ def _from_number(column: pl.Series) -> pl.Series:
         exact = _to_microseconds(column.cast(pl.Int64, strict=False))
         microseconds = exact.zip_with(exact.is_not_null(), microseconds)
     instants = microseconds.cast(_INSTANT)
-    # As seconds, these are a few weeks of 1970.
+    # As seconds since 1970 these numbers would be days of that year.
     digits = number.is_between(19000101, 21001231).fill_null(value=False)
     if not digits.any():
         return instants
@@ -83,9 +83,9 @@ def _from_number(column: pl.Series) -> pl.Series:
 
 
 def _to_microseconds(time: pl.Series) -> pl.Series:
-    """From seconds, milliseconds, microseconds or nanoseconds since 1970.
+    """Convert seconds, milliseconds, microseconds or nanoseconds since 1970 to microseconds.
 
-    It is the first of these units that means a year before 10000. Nanoseconds are rounded down.
+    The unit is the first of these that gives a year before 10000. Nanoseconds are rounded down.
     """
     found = time // 1000
     for factor in (1, 1_000, 1_000_000):

@@ -1,1 +1,1 @@
-"""Prepare: the long tail filtered out, ids numbered, and ratings held out to test with."""
+"""Prepare: filter out the long tail, number the ids, and hold out ratings for testing."""

@@ -1,4 +1,4 @@
-"""Settings that keep enough of the ratings at hand, where those that were given keep too few."""
+"""Advise settings that keep enough ratings, if the given ones keep too few."""
 
 from bisect import bisect_right
 from typing import Literal
@@ -15,10 +15,10 @@ Threshold = Literal["min_customer_ratings", "min_product_ratings"]
 
 
 def advise(ratings: pl.DataFrame, settings: PrepareSettings) -> str:
-    """Say in one line that too few ratings are left, and which settings keep enough of them.
+    """Say in one line that too few ratings are left, and which settings would keep enough.
 
     Args:
-        ratings: all of them, at least one.
+        ratings: all ratings, at least one.
         settings: the settings that keep too few.
     """
     ratings = deduplicate(ratings, settings.deduplicate)
@@ -36,12 +36,12 @@ def advise(ratings: pl.DataFrame, settings: PrepareSettings) -> str:
 
 
 def _most(ratings: pl.DataFrame, column: str) -> int:
-    """How many ratings the customer or product with the most has."""
+    """The largest number of ratings of one customer or product."""
     return int(ratings[column].value_counts()["count"].max())  # type: ignore[arg-type]
 
 
 def _nearest_that_work(ratings: pl.DataFrame, settings: PrepareSettings) -> PrepareSettings | None:
-    """The split as it is if any thresholds will do, otherwise the first other that works."""
+    """Settings with the same split if some thresholds work with it, else with another split."""
     for way in dict.fromkeys((settings.split, *_SPLITS)):
         if better := _lower(ratings, settings.model_copy(update={"split": way})):
             return better
@@ -49,7 +49,7 @@ def _nearest_that_work(ratings: pl.DataFrame, settings: PrepareSettings) -> Prep
 
 
 def _lower(ratings: pl.DataFrame, settings: PrepareSettings) -> PrepareSettings | None:
-    """The settings with the highest thresholds that work, that of products lowered first."""
+    """The settings with the highest thresholds that work; that of products is lowered first."""
     any_product = settings.model_copy(update={"min_product_ratings": 1})
     better = _lower_one(ratings, any_product, "min_customer_ratings")
     if better is None:
@@ -61,9 +61,9 @@ def _lower(ratings: pl.DataFrame, settings: PrepareSettings) -> PrepareSettings 
 def _lower_one(
     ratings: pl.DataFrame, settings: PrepareSettings, name: Threshold
 ) -> PrepareSettings | None:
-    """The settings with the highest value of a threshold, up to their own, that works.
+    """The settings with the highest working value of a threshold, at most the given one.
 
-    A lower threshold keeps at least as much, so where one works every lower one does.
+    A lower threshold keeps at least as much, so if one works, all lower ones do.
     """
 
     def changed(value: int) -> PrepareSettings:
@@ -75,7 +75,7 @@ def _lower_one(
 
 
 def _works(ratings: pl.DataFrame, settings: PrepareSettings) -> bool:
-    """Whether filter and split leave ratings in every part."""
+    """Whether filtering and splitting leave ratings in every part."""
     kept = _filter(ratings, settings).sort(ORDER)
     return not kept.is_empty() and all(count_parts(split(kept, settings)).values())
 

@@ -15,7 +15,7 @@ def prepare(
     splits: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
-    """Leave out the long tail, number customers and products, and hold ratings out to test with.
+    """Filter out the long tail, number customers and products, and hold out ratings for testing.
 
     Args:
         settings: Which ratings to keep, and which to hold out.

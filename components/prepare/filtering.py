@@ -1,4 +1,4 @@
-"""One rating a pair, and no customer or product with too few: what is left out, and by which rule.
+"""Keep one rating for each pair, and leave out customers and products with too few ratings.
 
 Ratings are a data frame with the columns user, item (int32), star_rating (float32) and rated_at
 (microseconds, UTC); users and items are numbered from 0, with or without gaps.
@@ -13,17 +13,21 @@ import polars as pl
 Duplicates = Literal["latest", "mean", "first"]
 
 _PAIR = ("user", "item")
-# Of one instant, the higher rating counts as the later: the order of the rows must not matter.
+# The higher of two ratings at the same instant counts as the later one, so that the result does
+# not depend on the order of the rows.
 _OLDEST_FIRST = (*_PAIR, "rated_at", "star_rating")
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What one rule removed in one round.
+    """The numbers that one rule removed in one round.
 
     Attributes:
-        rule: the setting that asked for it. round: the round, counted from 1.
-        rows: how many ratings. customers: how many customers. products: how many products.
+        rule: the name of the setting.
+        round: counted from 1.
+        rows: the number of ratings.
+        customers: the number of customers.
+        products: the number of products.
     """
 
     rule: str
@@ -34,17 +38,24 @@ class Removal:
 
     @classmethod
     def between(cls, rule: str, count: int, before: pl.DataFrame, after: pl.DataFrame) -> "Removal":
-        """What a rule removed, by the ratings before it and after it."""
+        """Count what a rule removed.
+
+        Args:
+            rule: the name of the setting.
+            count: the round, from 1.
+            before: the ratings before the rule.
+            after: the ratings after it.
+        """
         customers, products = (_distinct(before, name) - _distinct(after, name) for name in _PAIR)
         return cls(rule, count, len(before) - len(after), customers, products)
 
 
 def deduplicate(ratings: pl.DataFrame, rule: Duplicates) -> pl.DataFrame:
-    """One rating for every pair of customer and product, in no particular order.
+    """Keep one rating for each pair of customer and product; the order of the rows is undefined.
 
     Args:
-        ratings: of any order.
-        rule: latest or first; or the mean, at the latest instant.
+        ratings: in any order.
+        rule: keep the latest rating, the first, or the mean at the latest instant.
     """
     repeated = _repeated(ratings)
     pairs = ratings.filter(repeated).sort(_OLDEST_FIRST).group_by(_PAIR, maintain_order=True)
@@ -56,7 +67,7 @@ def deduplicate(ratings: pl.DataFrame, rule: Duplicates) -> pl.DataFrame:
 
 
 def _repeated(ratings: pl.DataFrame) -> pl.Series:
-    """Which rows are of a pair that has several."""
+    """The mask of the rows whose pair has several ratings."""
     pairs = ratings["user"].cast(pl.Int64) * 2**32 + ratings["item"]
     ordered = pairs.sort()
     several = ordered.filter(ordered == ordered.shift()).unique()
@@ -66,17 +77,17 @@ def _repeated(ratings: pl.DataFrame) -> pl.Series:
 def keep_active(
     ratings: pl.DataFrame, min_customer: int, min_product: int, *, fixpoint: bool
 ) -> tuple[pl.DataFrame, list[Removal]]:
-    """The ratings of customers and products that have enough of them.
+    """Keep the ratings of customers and products that have enough ratings.
 
     Args:
-        ratings: one a pair.
-        min_customer: how many a customer needs.
-        min_product: how many a product needs.
-        fixpoint: repeat until all that remain have enough; otherwise filter once. Every round
-            counts customers and products on the same ratings.
+        ratings: one for each pair.
+        min_customer: the number of ratings that a customer needs.
+        min_product: the number of ratings that a product needs.
+        fixpoint: whether to repeat until all remaining customers and products have enough. Each
+            round counts customers and products on the same ratings.
 
     Returns:
-        The ratings kept, and what each rule removed in each round.
+        The remaining ratings, and what each rule removed in each round.
     """
     removals: list[Removal] = []
     while True:
@@ -94,7 +105,7 @@ def keep_active(
 
 
 def _has_enough(ratings: pl.DataFrame, column: str, minimum: int) -> pl.Series:
-    """Which rows are of a customer or product with so many ratings."""
+    """The mask of the rows whose customer or product has at least `minimum` ratings."""
     numbers = ratings[column].to_numpy()
     return pl.Series((np.bincount(numbers) >= minimum)[numbers], dtype=pl.Boolean)
 

@@ -1,4 +1,4 @@
-"""Ids into numbers."""
+"""Number the ids of customers and products."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ from components.artifacts.ratings import RATINGS
 
 @dataclass(frozen=True)
 class Numbered:
-    """Ratings whose ids are numbers.
+    """Ratings with numbers in place of ids.
 
     Attributes:
         ratings: user, item (int32), star_rating (float32), rated_at.
-        customers: the customer's id by user number.
-        products: the product's id by item number.
+        customers: the id of each user number.
+        products: the id of each item number.
     """
 
     ratings: pl.DataFrame
@@ -25,8 +25,8 @@ class Numbered:
 
 
 def read_numbered(folder: Path) -> Numbered:
-    """Read a `ratings` artifact's ratings, numbered in some order."""
-    # A column at a time: the ids take more memory than all the rest.
+    """Read the ratings of a `ratings` artifact, and number the ids in an undefined order."""
+    # One column at a time, because the ids take more memory than everything else.
     customers, users = _number(_read(folder, "customer_id").to_series())
     products, items = _number(_read(folder, "product_id").to_series())
     others = _read(folder, "star_rating", "rated_at")
@@ -40,15 +40,15 @@ def _read(folder: Path, *columns: str) -> pl.DataFrame:
 
 
 def renumber(numbered: Numbered) -> Numbered:
-    """Number the ids that occur in the order of their code points, without gaps."""
+    """Number the ids that still occur without gaps, in the order of their code points."""
     customers, users = _renumber(numbered.customers, numbered.ratings["user"])
     products, items = _renumber(numbered.products, numbered.ratings["item"])
     return Numbered(numbered.ratings.with_columns(users, items), customers, products)
 
 
 def _number(ids: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Each id once, and the number of each row's id in that list."""
-    # Hashes sort several times faster than strings. Two ids of one hash would show.
+    """The distinct ids, and for each row the position of its id among them."""
+    # Hashes are sorted several times faster than strings. The comparison finds collisions.
     distinct, numbers = _number_by(ids.hash(), ids)
     if (distinct.gather(numbers) == ids).all():
         return distinct, numbers

@@ -1,4 +1,4 @@
-"""The prepare step: a `ratings` artifact into `splits`."""
+"""The prepare step: filter, number and split the ratings of a `ratings` artifact."""
 
 import json
 import logging
@@ -40,8 +40,13 @@ log = logging.getLogger(__name__)
 def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str, Any]:
     """Filter, number and split ratings, and write a `splits` artifact.
 
+    Args:
+        settings: which ratings to keep, and which to hold out.
+        ratings: the folder of the `ratings` artifact.
+        output: where to write the `splits` artifact.
+
     Returns:
-        The artifact's statistics.
+        The content of its `statistics.json`.
 
     Raises:
         UserError: if the ratings are damaged, or too few are left after filtering to split them.
@@ -89,7 +94,7 @@ def _filter(ratings: pl.DataFrame, settings: PrepareSettings) -> tuple[pl.DataFr
         settings.min_product_ratings,
         fixpoint=settings.fixpoint,
     )
-    log.info("%d of %d ratings remain, one a customer and product", len(single), len(ratings))
+    log.info("%d of %d ratings are left without duplicates", len(single), len(ratings))
     log.info("kept %d ratings, rounds of filtering: %d", len(kept), removals[-1].round)
     if kept.is_empty():
         raise UserError(advise(ratings, settings))
@@ -97,19 +102,19 @@ def _filter(ratings: pl.DataFrame, settings: PrepareSettings) -> tuple[pl.DataFr
 
 
 def _count_new(users: pl.Series, parts: Parts) -> dict[str, int]:
-    """How many customers there are in a part held out who are in none before it."""
+    """The number of customers in each held-out part who are in no part before it."""
     rows = pl.DataFrame({"user": users, "part": parts})
     first = rows.group_by("user").agg(pl.col("part").min())["part"]
     counts = {name: int((first == NAMES[name]).sum()) for name in ("validation", "test")}
-    log.info("customers who are new: %d to validate, %d to test", *counts.values())
+    log.info("new customers: %d to validate, %d to test", *counts.values())
     return counts
 
 
 def _count_ties(ordered: pl.DataFrame, parts: Parts) -> dict[str, int]:
-    """How many ratings of each part held out the seed chose among those of one instant."""
+    """The number of ratings in each held-out part that the seed chose among equal instants."""
     drawn = parts[drawn_from_ties(ordered, parts)]
     counts = {name: int((drawn == NAMES[name]).sum()) for name in ("validation", "test")}
-    log.info("chosen by the seed: %d to validate, %d to test", *counts.values())
+    log.info("chosen at random among equal times: %d to validate, %d to test", *counts.values())
     return counts
 
 

@@ -1,4 +1,4 @@
-"""What a person may set about filtering and splitting."""
+"""The settings of the prepare step."""
 
 from typing import Literal
 

@@ -1,7 +1,8 @@
-"""Ratings held out: which to learn from, which to choose settings by, which to judge by.
+"""Split ratings into parts for training, for validation and for testing.
 
-Split by customer (last, random), those with fewer than three ratings have none to spare for both,
-and stay in training. Split by time for all (temporal), a customer may be new in a later part.
+The splits `last` and `random` hold out ratings of each customer; customers with fewer than three
+ratings are in training only. The split `temporal` holds out the latest ratings of all customers, so
+a customer may be new in a later part.
 """
 
 from typing import Any
@@ -17,18 +18,18 @@ NAMES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 Parts = npt.NDArray[np.int8]
 
 ORDER = ("user", "rated_at", "item")
-"""The order of ratings to split."""
+"""The columns by which ratings must be sorted before they are split."""
 
-_FEWEST = 3  # ratings of a customer, or instants: one for each part
+_FEWEST = 3  # ratings of a customer, or different instants: one for each part
 
 
 def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
-    """The part of each rating: `TRAIN`, `VALIDATION` or `TEST`, int8.
+    """The part of each rating, `TRAIN`, `VALIDATION` or `TEST`, int8 [n].
 
-    Where there is too little to hold out, all are `TRAIN`.
+    If there are too few ratings to hold any out, all are `TRAIN`.
 
     Args:
-        ratings: in the order `ORDER`, at least one; users numbered from 0.
+        ratings: sorted by `ORDER`, at least one; users are numbered from 0.
         settings: how to split.
     """
     if settings.split == "temporal":
@@ -48,19 +49,18 @@ def split(ratings: pl.DataFrame, settings: PrepareSettings) -> Parts:
 
 
 def count_parts(parts: Parts) -> dict[str, int]:
-    """How many ratings each part has, by its name."""
+    """The number of ratings in each part, by its name."""
     return {name: int(np.count_nonzero(parts == part)) for name, part in NAMES.items()}
 
 
 def drawn_from_ties(ratings: pl.DataFrame, parts: Parts) -> npt.NDArray[np.bool_]:
-    """Which ratings share customer and instant with one in another part.
+    """The mask of the ratings whose part was chosen at random among equal times, bool [n].
+
+    These share customer and instant with a rating in another part.
 
     Args:
         ratings: in order of user, then instant.
-        parts: the part of each.
-
-    Returns:
-        A mask of the ratings: the seed decided in which part they are.
+        parts: the part of each rating, int8 [n].
     """
     times = _number_times(ratings)
     starts = np.flatnonzero(np.diff(times, prepend=-1))
@@ -70,7 +70,7 @@ def drawn_from_ties(ratings: pl.DataFrame, parts: Parts) -> npt.NDArray[np.bool_
 
 
 def _number_times(ratings: pl.DataFrame) -> npt.NDArray[np.int64]:
-    """A number for every pair of user and instant, from 0; ratings are in order of both."""
+    """A number for each pair of user and instant, from 0; ratings are in order of both."""
     users, instants = ratings["user"].to_numpy(), ratings["rated_at"].to_physical().to_numpy()
     is_new = (np.diff(users, prepend=-1) != 0) | (np.diff(instants, prepend=0) != 0)
     numbers: npt.NDArray[np.int64] = np.cumsum(is_new) - 1
@@ -78,7 +78,12 @@ def _number_times(ratings: pl.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def _by_place_from_end(from_end: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]) -> Parts:
-    """The last so many of each customer to test with, as many before them to validate with."""
+    """Hold out the last ratings of each customer for testing, and as many before for validation.
+
+    Args:
+        from_end: the number of later ratings of the same customer, int64 [n].
+        held_out: the number of ratings of the same customer to test with, int64 [n].
+    """
     parts = np.full(len(from_end), TRAIN, np.int8)
     parts[from_end < 2 * held_out] = VALIDATION
     parts[from_end < held_out] = TEST
@@ -86,7 +91,7 @@ def _by_place_from_end(from_end: npt.NDArray[np.int64], held_out: npt.NDArray[np
 
 
 def _place(users: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """The place of each row among its customer's, from 0; rows are in order of user."""
+    """The position of each row among those of its customer, from 0; rows are in order of user."""
     starts = np.searchsorted(users, users)
     return np.arange(len(users)) - starts
 
@@ -94,13 +99,13 @@ def _place(users: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
 def _shuffled_place(
     users: npt.NDArray[np.int32], groups: npt.NDArray[np.signedinteger[Any]], seed: int
 ) -> npt.NDArray[np.int64]:
-    """The place of each row among its user's, where those of a group are in random order.
+    """The position of each row among those of its user, with each group in random order.
 
-    In the order of ids, a product's name would tell how likely it is to be held out.
+    If a group were in the order of ids, the id of a product would hint at whether it is held out.
 
     Args:
-        users: of the rows, ascending.
-        groups: of the rows, ascending; all of a group are of one user.
+        users: the user of each row, ascending.
+        groups: the group of each row, ascending; all rows of a group have the same user.
         seed: of the random order.
     """
     keys = np.random.default_rng(seed).random(len(users))
@@ -111,10 +116,10 @@ def _shuffled_place(
 
 
 def _latest_instants(instants: npt.NDArray[np.int64], fraction: float) -> Parts:
-    """Cut between instants, so that everything in a part is newer than all in the part before.
+    """Cut between instants, so that every rating is newer than all ratings of the part before.
 
-    A part holds one instant at least, and otherwise no more than the fraction of the rows. Where
-    the test's one instant holds more, validation gets that much less of what is left.
+    A part has at least one instant, and otherwise at most this fraction of the rows. If the single
+    instant of the test has more rows, the validation part gets the same fraction of fewer rows.
     """
     distinct, counts = np.unique(instants, return_counts=True)
     if len(distinct) < _FEWEST:
@@ -131,6 +136,6 @@ def _latest_instants(instants: npt.NDArray[np.int64], fraction: float) -> Parts:
 
 
 def _count_latest(counts: npt.NDArray[np.int64], wanted: float, most: int) -> int:
-    """How many of the latest instants hold no more than the wanted rows: from one to `most`."""
+    """The number of latest instants that together have at most `wanted` rows, from 1 to `most`."""
     fitting = np.searchsorted(np.cumsum(counts[::-1]), wanted, side="right")
     return int(np.clip(fitting, 1, most))

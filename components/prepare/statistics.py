@@ -1,11 +1,11 @@
-"""What the ratings are like, before and after filtering: the long tail, sparsity, stars, dates."""
+"""Statistics of the ratings before and after filtering: long tail, density, stars and dates."""
 
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-# The quantiles by which the notebook that this grew from looks at the long tail.
+# The quantiles that the AWS notebook shows of the long tail.
 QUANTILES = (
     *(0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.1, 0.25, 0.5),
     *(0.75, 0.9, 0.95, 0.96, 0.97, 0.98, 0.99, 1),
@@ -13,7 +13,7 @@ QUANTILES = (
 
 
 def describe(ratings: pl.DataFrame) -> dict[str, Any]:
-    """Figures about ratings.
+    """Compute statistics of ratings.
 
     Args:
         ratings: user and item (int32), star_rating, rated_at; at least one row.

@@ -64,7 +64,7 @@ def test_a_folder_of_movielens_is_read_as_it_is(
     assert "2 of 3 products have a title" in caplog.messages
     left_out = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert left_out == [
-        f"{uri}{name} is left out: by its first line, it has no ratings or titles"
+        f"{uri}{name} is left out: its first line shows no ratings or titles"
         for name in ("links.csv", "tags.csv")
     ]
 
@@ -173,8 +173,8 @@ BAD: dict[str, tuple[dict[str, str | bytes], dict[str, str], str]] = {
     "several formats": (
         {"a.tsv.gz": amazon_file(amazon_line()), "b.csv": MOVIELENS["ratings.csv"]},
         {},
-        r"has ratings of several formats, amazon \(s3://.*a\.tsv\.gz\) and movielens \(.*b\.csv\): "
-        "name one file or folder of them, or set format",
+        r"has ratings in several formats, amazon \(s3://.*a\.tsv\.gz\) and movielens \(.*b\.csv\): "
+        "choose one file or folder, or set format",
     ),
     "no ratings": (
         {name: MOVIELENS[name] for name in ("tags.csv", "movies.csv", "links.csv")},
@@ -191,12 +191,12 @@ BAD: dict[str, tuple[dict[str, str | bytes], dict[str, str], str]] = {
         {"ratings.csv": MOVIELENS["ratings.csv"]},
         {"format": "csv"},
         "no column 'customer_id' for the customer among 'userId', .*: set customer_column, or "
-        "format=auto, which leaves files without ratings out",
+        "format=auto, which leaves out files without ratings",
     ),
     "ratings for products": (
         {"ratings.csv": MOVIELENS["ratings.csv"]},
         {"products_source": "s3://{}/data/ratings.csv"},
-        r"ratings\.csv has no titles of products by its first line: name its columns product_id",
+        r"ratings\.csv: its first line has no known columns of products: name the columns prod",
     ),
     "products in Parquet without an id": (
         {
@@ -204,7 +204,7 @@ BAD: dict[str, tuple[dict[str, str | bytes], dict[str, str], str]] = {
             "items.parquet": parquet(movieId=[1], title=["A"]),
         },
         {"products_source": "s3://{}/data/items.parquet", "format": "movielens"},
-        "no column 'product_id' for the product among 'movieId', 'title': name it so",
+        "no column 'product_id' for the product among 'movieId', 'title': rename the column",
     ),
     "no products": (
         {"ratings.csv": MOVIELENS["ratings.csv"]},

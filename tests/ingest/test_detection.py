@@ -144,8 +144,8 @@ def test_columns_of_any_name_are_of_the_format_for_them() -> None:
         ),
         ("1,2,3,4", "has the columns '1', '2', '3', '4': set customer_column, product_column, rat"),
         ('{"reviewerID": ', "has the columns of b'{\"reviewerID\": ': set customer_column"),
-        ("", "has no first line: upload it again"),
-        ("UserID::MovieID::Rating::Timestamp", "those of its first line seem to be by '::'"),
+        ("", "has no text in its first line: upload it again"),
+        ("UserID::MovieID::Rating::Timestamp", "its first line seems to be separated by '::'"),
     ],
 )
 def test_what_comes_near_is_named_with_what_it_lacks(line: str, words: str) -> None:

@@ -87,14 +87,14 @@ def test_the_scale_is_what_is_found_where_the_format_has_none(
         (
             "99",
             {},
-            "2 of 102 ratings are far above the others, such as 99: if they stand for "
-            "something else, set max_rating=5",
+            "2 of 102 ratings are far above the others, such as 99: if they are "
+            "not real ratings, set max_rating=5",
         ),
         (
             "-1",
             {},
-            "2 of 102 ratings are far below the others, such as -1: if they stand for "
-            "something else, set min_rating=1",
+            "2 of 102 ratings are far below the others, such as -1: if they are "
+            "not real ratings, set min_rating=1",
         ),
         ("99", {"max_rating": 99}, ""),
         ("3", {}, ""),
@@ -222,10 +222,10 @@ BAD: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "too many rejects": (
         amazon_file(*GOOD, "US", "US\t2", "US\t3"),
         {},
-        r"3 of 203 rows are no ratings \(s3://.* line 202, wrong number of columns; .* line 203",
+        r"3 of 203 rows are not ratings \(s3://.* line 202, wrong number of columns; .* line 203",
     ),
     "a header alone": (amazon_file(), {}, "holds no ratings in its 0 rows: upload it again"),
-    "a gzip of nothing": (gzip.compress(b""), {}, "has no first line: upload it again"),
+    "a gzip of nothing": (gzip.compress(b""), {}, "has no text in its first line: upload it again"),
     "rejects alone": (
         amazon_file("US"),
         {"max_rejected_fraction": 1},
@@ -256,7 +256,7 @@ BAD: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "no rating in the window": (
         amazon_file(*GOOD),
         {"since": "2020-01-01"},
-        "has no ratings between 2020-01-01 and the last, and 200 on other days",
+        "has no ratings between 2020-01-01 and the last, but 200 on other days",
     ),
 }
 

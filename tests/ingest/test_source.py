@@ -72,7 +72,7 @@ def test_a_source_that_changed_since_it_was_resolved_is_refused(
     version = resolve(settings(uri))
     assert keys(uri, source_version=version) == ["a.tsv"]
     put(s3, bucket, "a.tsv", OTHER)
-    with pytest.raises(UserError, match=f"no longer of version {version}.*run again"):
+    with pytest.raises(UserError, match=f"no longer has version {version}.*run again"):
         keys(uri, source_version=version)
 
 
@@ -148,7 +148,9 @@ def test_a_missing_bucket_is_told(s3: "S3Client") -> None:  # noqa: ARG001
 
 
 def test_a_missing_key_is_told(bucket: str) -> None:
-    with pytest.raises(UserError, match=r"there is no such object, nor one below it named \.tsv"):
+    with pytest.raises(
+        UserError, match=r"there is no such object, and none under it that ends with \.tsv"
+    ):
         resolve(settings(f"s3://{bucket}/a.tsv"))
 
 
