@@ -1,1 +1,1 @@
-"""The steps of the recommender, a folder each; no step imports another."""
+"""The steps of the recommender, one folder for each; no step imports another."""

@@ -1,12 +1,12 @@
-"""A step as a command: its settings and its folders come from the command line alone."""
+"""The base of the steps' commands, whose settings come from the command line only."""
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
 class Command(BaseSettings):
-    """Base of a step's command, beside the step's settings.
+    """The base of a step's command, together with the step's settings.
 
-    No variable of the environment that happens to be named as a setting is read.
+    Environment variables are ignored, even if they have the name of a setting.
     """
 
     model_config = SettingsConfigDict(
@@ -22,5 +22,5 @@ class Command(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Leave the environment and secret files out."""
+        """Read neither the environment nor files with secrets."""
         return (init_settings,)

@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """A mistake that its reader can mend.
+    """An error that the user can correct.
 
     The message is one line that says what went wrong, where, and what to do.
     """

@@ -1,4 +1,4 @@
-"""Child processes that never outlive us."""
+"""Child processes that end with this process at the latest."""
 
 import ctypes
 import os
@@ -26,10 +26,18 @@ def child_process(
     folder: Path | None = None,
     ending: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command, stdout and stderr to `output`, and stop it with all it started at the end.
+    """Run a command while the block lasts, then stop it and everything it has started.
 
-    It gets a session of its own: Ctrl-C reaches us first, and we stop the children in order. The
-    signal `ending` stops it, also when we are killed; SIGKILL suits what has nothing to save.
+    The command has a session of its own, so that Ctrl-C reaches this process first, which then
+    stops its children in order.
+
+    Args:
+        command: the program and its arguments.
+        output: takes stdout and stderr.
+        environment: of the command.
+        folder: the working directory; None for that of this process.
+        ending: the signal that stops the command, also if this process is killed. SIGKILL is for
+            commands that have nothing to save.
     """
     process = subprocess.Popen(
         command,
@@ -50,8 +58,8 @@ def child_process(
 def interrupt_on_termination() -> None:
     """Make SIGINT, SIGTERM and SIGHUP unwind the program, so that `finally` blocks run.
 
-    An interrupt may leave a lock held that unwinding then waits for. So the kernel ends what has
-    not ended by itself in time, and children end with their parent.
+    An interrupt may leave a lock held, for which unwinding would wait without end. So the kernel
+    ends the program after some seconds, and its children end with it.
     """
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -64,7 +72,7 @@ def interrupt_on_termination() -> None:
 
 
 def terminate_session_on_termination() -> None:
-    """Make SIGTERM end the whole session that `child_process` gave us, grandchildren included."""
+    """Make SIGTERM end the whole session that `child_process` made, grandchildren included."""
 
     def terminate(_signal: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -74,7 +82,7 @@ def terminate_session_on_termination() -> None:
 
 
 def _end_with_parent(ending: signal.Signals) -> None:
-    # Covers a parent that was killed outright, or interrupted within Popen itself.
+    # For a parent that is killed, or interrupted within Popen itself.
     libc: Any = ctypes.CDLL(None)
     libc.prctl(_PR_SET_PDEATHSIG, ending)
 
@@ -85,7 +93,7 @@ def _stop(process: subprocess.Popen[bytes], ending: signal.Signals) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
     finally:
-        # Also when another interrupt cuts the waiting short.
+        # Also if another interrupt ends the wait.
         if process.returncode is None:
             _signal_session(process, signal.SIGKILL)
             process.wait()

@@ -1,4 +1,4 @@
-"""The edge of every step: a log that a pod shows, and one line for a user's mistake."""
+"""Run a step as a program: a log on stderr, and one line for an error of the user."""
 
 import errno
 import logging
@@ -19,29 +19,29 @@ _CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, 
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Run a step's body as a program: log to stderr, end on a `UserError` with one line.
+    """Run the body as a step: log to stderr, and end with one line on a `UserError`.
 
     Raises:
-        SystemExit: with the line, as `mistakes_in_one_line` does.
+        SystemExit: as `mistakes_in_one_line` does.
     """
     logging.basicConfig(
         level=logging.INFO,
         format=f"%(asctime)s {name}: %(message)s",
         datefmt="%H:%M:%S",
-        force=True,  # the KFP executor has set a format of its own
+        force=True,  # KFP's executor has set another format
     )
-    logging.getLogger("botocore").setLevel(logging.WARNING)  # tells where it found credentials
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs where it found credentials
     with mistakes_in_one_line(f"error: {name}"):
         yield
 
 
 def run_component(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
-    """Run a function of a `component.py` as a step, with what Kubeflow hands over.
+    """Run a function of a `component.py` as a step, with the arguments that Kubeflow passes.
 
     Args:
-        function: what to run; its `settings`, if it takes any, are made of the values of their
-            fields.
-        given: by name, the artifacts and the values of the parameters.
+        function: the function; its argument `settings`, if it has one, is built from the values
+            of the fields.
+        given: artifacts and values of parameters, by name.
 
     Raises:
         SystemExit: as `step` does.
@@ -57,11 +57,14 @@ def run_component(function: Callable[..., Any], given: Mapping[str, Any]) -> Any
 
 @contextmanager
 def mistakes_in_one_line(prefix: str) -> Iterator[None]:
-    """End the program with one line where its user, and nobody else, can mend what went wrong.
+    """End the program with one line on an error that the user can correct.
+
+    Args:
+        prefix: the beginning of the line.
 
     Raises:
-        SystemExit: with the line, in place of a `UserError`, a setting that does not validate, or
-            a file that the disk or its permissions refuse.
+        SystemExit: with the line, in place of a `UserError`, of a setting that does not validate,
+            and of a file that cannot be written because of the disk or its permissions.
     """
     try:
         yield
@@ -76,9 +79,9 @@ def mistakes_in_one_line(prefix: str) -> Iterator[None]:
 
 
 def _refusal(error: OSError) -> str:
-    """How the disk or its permissions refuse a file, and what to do; empty where they do not."""
+    """Say how the disk or its permissions refuse a file; empty if the error has another cause."""
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
-        # Of a folder that was copied: source, target and reason for each file that was not.
+        # From a copy of a folder: source, target and reason of each file that failed.
         _, target, reason = error.args[0][0]
         return f"{target} cannot be written: {reason}"
     path = error.filename2 or error.filename
@@ -91,7 +94,7 @@ def _refusal(error: OSError) -> str:
 
 
 def describe_invalid(error: ValidationError) -> str:
-    """Say in one line which settings do not validate, what was given and what is expected."""
+    """Name in one line the settings that do not validate, the values given and those expected."""
     return "; ".join(map(_describe_problem, error.errors()))
 
 
@@ -100,6 +103,6 @@ def _describe_problem(problem: ErrorDetails) -> str:
     expected = problem["msg"].removeprefix("Value error, ")
     if not where:
         return expected
-    # Of what is wrong with many values together, or missing among them, no value tells more.
+    # A mapping is not shown: the problem is a missing value, or several values together.
     given = "" if isinstance(problem["input"], Mapping) else f"={problem['input']!r}"
     return f"{where}{given}: {expected}"

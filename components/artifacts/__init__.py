@@ -1,1 +1,1 @@
-"""The formats that pass between steps, a module each."""
+"""The formats of the artifacts that pass between steps, one module for each."""

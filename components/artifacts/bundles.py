@@ -1,14 +1,14 @@
 """The bundle store: every deployed model as an immutable version, and which one is current.
 
-A bundle is a `model` artifact with `golden.json` beside its files, and its version is the start
-of its digest. The store is a folder or an `s3://bucket/prefix`:
+A bundle is a `model` artifact that also has `golden.json`. Its version is the start of its digest.
+The store is a folder or an `s3://bucket/prefix`:
 
-    versions/<version>/…   a bundle; the same bytes for ever
+    versions/<version>/…   a bundle, which never changes
     history.json           versions that have been current, the oldest first, the current one last
     current                in a folder only: a link to the version that serves
 
-What makes a version current is written last, and in one piece: a reader finds the old bundle or
-the new one.
+The entry that makes a version current is written last and atomically, so a reader finds either the
+old bundle or the new one.
 """
 
 import fcntl
@@ -38,16 +38,17 @@ CURRENT = "current"
 HISTORY = "history.json"
 
 _VERSION = re.compile("[0-9a-f]{12}")
-# How S3 says that a condition of a request does not hold, or may not once others are done.
+# S3's errors for a condition that does not hold, or that a concurrent request may change.
 _OVERTAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
 @dataclass(frozen=True)
 class StoredVersion:
-    """What a store tells of a version without fetching it.
+    """Facts about a version that need no download.
 
     Attributes:
-        stored_at: when it was stored, in UTC. description: its `model.json`.
+        stored_at: the time when it was stored, in UTC.
+        description: its `model.json`.
     """
 
     stored_at: datetime
@@ -55,34 +56,34 @@ class StoredVersion:
 
 
 class BundleStore(Protocol):
-    """Versions of a model, one of them current."""
+    """The versions of a model, of which one is current."""
 
     location: str
 
     def versions(self) -> list[str]:
-        """All versions, in no order."""
+        """All versions, in undefined order."""
 
     def history(self) -> list[str]:
         """Versions that have been current, the oldest first, the current one last."""
 
     def describe(self, version: str) -> StoredVersion:
-        """When a version was stored, and what model it is."""
+        """Describe a version."""
 
     def location_of(self, version: str) -> str:
-        """The path or URI of a version's folder."""
+        """The path or URI of the folder of a version."""
 
     def add(self, bundle: Path) -> str:
-        """Store a bundle unless it is there and whole, and return its version."""
+        """Store a bundle, unless it is stored and complete, and return its version."""
 
     def fetch(self, version: str, into: Path) -> Path:
-        """The bundle's folder on this machine, checked, copied below `into` if need be.
+        """Verify a bundle, and return its folder on this machine, if necessary a copy in `into`.
 
         Raises:
             UserError: if there is no such version, or it is damaged.
         """
 
     def make_current(self, version: str) -> None:
-        """Let a stored version be the current one."""
+        """Make a stored version the current one."""
 
     def remove(self, versions: Collection[str]) -> None:
         """Delete stored versions, also from the history.
@@ -93,14 +94,14 @@ class BundleStore(Protocol):
 
 
 def open_store(location: str) -> BundleStore:
-    """The store at a folder or an `s3://bucket/prefix`; it need not exist yet."""
+    """The store in a folder or at an `s3://bucket/prefix`, which need not exist yet."""
     if location.startswith("s3://"):
         return S3Store(location)
     return FolderStore(Path(location))
 
 
 def open_current(location: str, into: Path) -> Path | None:
-    """The folder of the current bundle, copied below `into` if need be; None if there is none.
+    """The folder of the current bundle, if necessary a copy in `into`; None if there is none.
 
     Raises:
         UserError: if the store cannot be read, or its current bundle is damaged.
@@ -111,7 +112,7 @@ def open_current(location: str, into: Path) -> Path | None:
 
 
 def current_version(store: BundleStore) -> str | None:
-    """The version that serves, or None where nothing was deployed."""
+    """The version that serves, or None if nothing has been deployed."""
     history = store.history()
     return history[-1] if history else None
 
@@ -125,8 +126,8 @@ def previous_version(store: BundleStore) -> str | None:
 def dispensable_versions(store: BundleStore, keep: int) -> list[str]:
     """The versions that may be removed if the last `keep` that have been current are kept.
 
-    What was stored after the oldest of these is kept too: it may be a canary, or a version whose
-    deployment has not ended.
+    A version that was stored after the oldest of these is kept too, because it may be a canary or
+    may be about to be deployed.
     """
     kept = store.history()[-keep:]
     if not kept:
@@ -137,7 +138,7 @@ def dispensable_versions(store: BundleStore, keep: int) -> list[str]:
 
 
 def version_of(bundle: Path) -> str:
-    """The version of a whole bundle.
+    """The version of a bundle.
 
     Raises:
         UserError: if it is damaged.
@@ -158,7 +159,7 @@ class FolderStore:
         return self._folder / CURRENT
 
     def versions(self) -> list[str]:
-        """All versions, in no order."""
+        """All versions, in undefined order."""
         folder = self._folder / VERSIONS
         if not folder.is_dir():
             return []
@@ -170,22 +171,22 @@ class FolderStore:
         past = _parse_history(file.read_bytes(), self.location) if file.exists() else []
         if not self.current.exists():
             return []
-        # The link decides: a process that ended between the two writes left the file behind.
+        # The link decides, because a process may have ended after it wrote only the file.
         serving = self.current.resolve().name
         return [*past[: past.index(serving)], serving] if serving in past else [*past, serving]
 
     def describe(self, version: str) -> StoredVersion:
-        """When a version was stored, and what model it is."""
+        """Describe a version."""
         folder = self._folder / VERSIONS / version
         stored_at = datetime.fromtimestamp((folder / MANIFEST).stat().st_mtime, UTC)
         return StoredVersion(stored_at, json.loads((folder / DESCRIPTION).read_text()))
 
     def location_of(self, version: str) -> str:
-        """The path of a version's folder."""
+        """The path of the folder of a version."""
         return str(self._folder / VERSIONS / version)
 
     def add(self, bundle: Path) -> str:
-        """Store a bundle unless it is there and whole, and return its version."""
+        """Store a bundle, unless it is stored and complete, and return its version."""
         version = version_of(bundle)
         target = self._folder / VERSIONS / version
         if _is_whole(self, version, self._folder):
@@ -193,7 +194,7 @@ class FolderStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _aside(target.parent) as partial:
             shutil.copytree(bundle, partial / version)
-            # A deployment of the same bundle at the same time may have been faster.
+            # Another deployment of the same bundle may have stored it meanwhile.
             with _locked(target.parent):
                 if not _is_whole(self, version, self._folder):
                     if target.exists():
@@ -202,14 +203,14 @@ class FolderStore:
         return version
 
     def fetch(self, version: str, into: Path) -> Path:  # noqa: ARG002
-        """The bundle's folder, where it lies, checked."""
+        """Verify a bundle, and return its folder in the store."""
         folder = self._folder / VERSIONS / version
         if not folder.is_dir():
             raise UserError(f"{self.location} has no version {version}: it has {_names(self)}")
         return _checked(folder, version, self.location)
 
     def make_current(self, version: str) -> None:
-        """Switch the link in one rename; of deployments at the same time, one after the other."""
+        """Switch the link by one rename; concurrent deployments wait for each other."""
         with _locked(self._folder), _aside(self._folder) as partial:
             self.fetch(version, self._folder)
             self._replace_history(_with_last(self.history(), version), partial)
@@ -217,7 +218,7 @@ class FolderStore:
             (partial / CURRENT).replace(self.current)
 
     def remove(self, versions: Collection[str]) -> None:
-        """Delete stored versions, each by one rename, also from the history."""
+        """Delete stored versions, also from the history; each disappears by one rename."""
         with _locked(self._folder), _aside(self._folder) as partial:
             self._replace_history(_without(self.history(), versions, self.location), partial)
             for version in versions:
@@ -234,10 +235,11 @@ class S3Store:
     def __init__(self, location: str) -> None:
         self.location = location
         bucket, _, prefix = location.removeprefix("s3://").partition("/")
-        self._bucket, self._prefix = bucket, PurePosixPath(prefix)
+        self._bucket = bucket
+        self._prefix = PurePosixPath(prefix)
 
     def versions(self) -> list[str]:
-        """All versions that were stored to their end, in no order."""
+        """All versions that were stored completely, in undefined order."""
         with _explained(self.location):
             keys = [PurePosixPath(entry["Key"]) for entry in self._objects(VERSIONS)]
         folder = self._prefix / VERSIONS
@@ -249,18 +251,18 @@ class S3Store:
             return self._tagged_history()[0]
 
     def describe(self, version: str) -> StoredVersion:
-        """When a version was stored, and what model it is."""
+        """Describe a version."""
         key = self._key(VERSIONS, version, DESCRIPTION)
         with _explained(self.location):
             found = self._client.get_object(Bucket=self._bucket, Key=key)
             return StoredVersion(found["LastModified"], json.loads(found["Body"].read()))
 
     def location_of(self, version: str) -> str:
-        """The URI of a version's folder."""
+        """The URI of the folder of a version."""
         return f"s3://{self._bucket}/{self._key(VERSIONS, version)}"
 
     def add(self, bundle: Path) -> str:
-        """Store a bundle unless it is there and whole, manifest last, and return its version."""
+        """Store a bundle, its manifest last, unless it is stored and complete."""
         version = version_of(bundle)
         files = [path for path in bundle.rglob("*") if path.is_file()]
         with TemporaryDirectory(prefix="alsolike-bundle-") as copies:
@@ -273,7 +275,7 @@ class S3Store:
         return version
 
     def fetch(self, version: str, into: Path) -> Path:
-        """Copy the bundle below `into` and check it."""
+        """Copy a bundle to a folder in `into`, and verify it."""
         folder = into / version
         start = f"{self._key(VERSIONS, version)}/"
         with _explained(self.location):
@@ -291,14 +293,14 @@ class S3Store:
     def make_current(self, version: str) -> None:
         """Write the history, whose last entry is the current version, in one request.
 
-        Of deployments at the same time none is lost: one whose history was overtaken reads again.
+        Concurrent deployments do not lose entries: if the history has changed, it is read again.
         """
         if version not in self.versions():
             raise UserError(f"{self.location} has no version {version}: it has {_names(self)}")
         self._change_history(lambda history: _with_last(history, version))
 
     def remove(self, versions: Collection[str]) -> None:
-        """Delete stored versions, also from the history; of each, the manifest goes first."""
+        """Delete stored versions, also from the history; the manifest of each is deleted first."""
         self._change_history(lambda history: _without(history, versions, self.location))
         with _explained(self.location):
             for version in versions:
@@ -320,7 +322,7 @@ class S3Store:
                     return
 
     def _tagged_history(self) -> tuple[list[str], str | None]:
-        """The history and its ETag, None where there is none yet."""
+        """The history and its ETag; None if there is no history yet."""
         try:
             found = self._client.get_object(Bucket=self._bucket, Key=self._key(HISTORY))
         except self._client.exceptions.NoSuchKey:
@@ -328,7 +330,7 @@ class S3Store:
         return _parse_history(found["Body"].read(), self.location), found["ETag"]
 
     def _replace_history(self, history: list[str], tag: str | None) -> bool:
-        """Write the history if it is still what was read; whether it was."""
+        """Write the history unless it has changed since it was read; whether it was written."""
         from botocore.exceptions import ClientError
 
         condition: dict[str, Any] = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}
@@ -350,7 +352,7 @@ class S3Store:
 
     @cached_property
     def _client(self) -> "S3Client":
-        # Serving does without boto3.
+        # The server needs no boto3.
         import boto3
 
         return boto3.client("s3")
@@ -358,7 +360,7 @@ class S3Store:
 
 @contextmanager
 def _explained(location: str) -> Iterator[None]:
-    """Turn what S3 refuses into one line."""
+    """Turn an error of S3 into a `UserError` of one line."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -373,14 +375,14 @@ def _explained(location: str) -> Iterator[None]:
 
 @contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
-    """A folder in `folder` of nobody else's, not even of a container with the same process id."""
+    """A temporary folder in `folder`; its name is unique even among containers with equal pids."""
     with TemporaryDirectory(prefix=".partial-", dir=folder) as aside:
         yield Path(aside)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Alone among the processes that change a folder, while the block lasts."""
+    """Lock a folder against other processes that change it, while the block lasts."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -390,10 +392,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _parse_history(content: bytes, location: str) -> list[str]:
-    """The versions in a history.
+    """The versions in the content of a history.
 
     Raises:
-        UserError: if it is no list of versions, which name folders.
+        UserError: if it is not a list of versions.
     """
     try:
         history = json.loads(content)
@@ -408,7 +410,7 @@ def _parse_history(content: bytes, location: str) -> list[str]:
 
 
 def _checked(folder: Path, version: str, location: str) -> Path:
-    """The folder of a version, if every byte is as it was stored.
+    """Return the folder of a version, if every byte is as it was stored.
 
     Raises:
         UserError: if it is damaged.

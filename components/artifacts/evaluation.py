@@ -1,14 +1,13 @@
-"""The `verdict` artifact: what was measured, and whether the model may be deployed.
+"""The `verdict` artifact: the metrics, and whether the model may be deployed.
 
 | file | content |
 |---|---|
 | `verdict.json` | `passed`, a `summary`, `checks`, each with figure and threshold, and `notes` |
 | `evaluation.json` | `metrics` (value by name), `baselines` and `champion` (likewise, or null), \
-`intervals` (lowest and highest by metric), `calibration`, `slices`, \
-`weakest_slices`, `test_customers` (how many were `judged`, of `all`), `settings` with the checks \
-that were asked |
+`intervals` (lowest and highest by metric), `calibration`, `slices`, `weakest_slices`, \
+`test_customers` (the numbers `judged` and `all`), `settings` with all checks of the gate |
 
-A figure that could not be computed is null.
+A value that could not be computed is null.
 """
 
 import json
@@ -51,10 +50,10 @@ class Check:
     """One check of the gate.
 
     Attributes:
-        name: what is checked, such as `ndcg_at_10 better than popularity`.
+        name: such as `ndcg_at_10 better than popularity`.
         passed: whether the figure satisfies the threshold.
-        figure: the model's figure, or None where it could not be computed.
-        threshold: what the figure was compared with, or None likewise.
+        figure: the value of the model; None if it could not be computed.
+        threshold: the value that the figure was compared with; None likewise.
         reason: one sentence for a person.
     """
 
@@ -67,11 +66,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's answer: it passes when every check does.
+    """The answer of the gate, which passes if every check passes.
 
     Attributes:
-        checks: what was checked.
-        notes: sentences on what was not, that whoever relies on it should know.
+        checks: the checks.
+        notes: sentences on what was not checked, for whoever relies on the verdict.
     """
 
     checks: tuple[Check, ...]
@@ -92,14 +91,20 @@ class Verdict:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What `verdict.json` holds, as plain values."""
+        """The content of `verdict.json`, as values for JSON."""
         checks = [asdict(check) for check in self.checks]
         words = {"summary": self.summary, "notes": list(self.notes)}
         return {"passed": self.passed, "checks": checks, **words}
 
 
 def write_verdict(writer: ArtifactWriter, verdict: Verdict, evaluation: Mapping[str, Any]) -> None:
-    """Write a verdict's files into an artifact under construction."""
+    """Write the files of a verdict into an artifact under construction.
+
+    Args:
+        writer: of the artifact.
+        verdict: the content of `verdict.json`.
+        evaluation: the content of `evaluation.json`.
+    """
     _write_json(writer.path / VERDICT, verdict.content)
     _write_json(writer.path / EVALUATION, evaluation)
 

@@ -1,4 +1,4 @@
-"""An artifact folder: written whole or not at all, with a manifest that vouches for every file."""
+"""Artifact folders, written completely or not at all, with a manifest of all files."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ MEASUREMENTS = "measurements.json"
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What a manifest states of one file: its size in bytes and its SHA-256 in hex."""
+    """The entry of a file in a manifest: its size in bytes, and its SHA-256 in hex."""
 
     bytes: int
     sha256: str
@@ -26,14 +26,14 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an artifact is, which files it has, and what it was made from.
+    """The format of an artifact, its files, and the artifacts that it was made from.
 
     Attributes:
-        kind: the artifact's format, such as `ratings` or `splits`.
-        schema_version: the version of that format; readers refuse any other.
+        kind: the name of the format, such as `ratings` or `splits`.
+        schema_version: the version of the format; readers refuse all others.
         files: the record of every other file in the folder, by its relative path.
-        made_from: the digest of every artifact that went in, by its kind.
-        details: further facts, of the format's own choosing: row counts, sources, scale.
+        made_from: the digest of every input artifact, by its kind.
+        details: other facts, which depend on the format, such as row counts, sources and scale.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hex over the manifest, and so over every byte that it vouches for."""
+        """The SHA-256 of the manifest in hex, which covers every byte of the listed files."""
         return hashlib.sha256(_to_json(self).encode()).hexdigest()
 
 
@@ -52,10 +52,10 @@ class ArtifactWriter:
     """A folder under construction.
 
     Attributes:
-        path: where to write the files; they show under the final name when all are whole.
-        details: facts for the manifest, to be filled while writing.
-        measurements: what the run took, kept in a file of its own that the manifest does not vouch
-            for: runs that make the same make the same digest.
+        path: where to write the files; they get their final path when all are complete.
+        details: facts for the manifest, to be filled in while writing.
+        measurements: time and memory of the run. They have a file that is not in the manifest, so
+            that runs with the same result have the same digest.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,12 +68,18 @@ class ArtifactWriter:
 def write_artifact(
     path: Path, kind: str, schema_version: int, made_from: Mapping[str, Manifest] | None = None
 ) -> Iterator[ArtifactWriter]:
-    """Write an artifact to a temporary name and rename it to `path` when it is whole.
+    """Write an artifact under a temporary name, and rename it to `path` when it is complete.
 
-    What stood at `path` before is replaced. If the body raises, nothing is left behind.
+    An artifact that exists at `path` is replaced. If the body raises, nothing is left behind.
+
+    Args:
+        path: the folder of the artifact.
+        kind: the name of its format.
+        schema_version: the version of its format.
+        made_from: the manifests of the input artifacts, by kind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Nobody else's, not even of a container with the same process id.
+    # The name is unique even among containers with equal process ids.
     with TemporaryDirectory(prefix=f".{path.name}.partial-", dir=path.parent) as aside:
         partial = Path(aside) / path.name
         partial.mkdir()
@@ -89,25 +95,30 @@ def write_artifact(
 
 
 def read_measurements(path: Path) -> dict[str, Any]:
-    """What the run that wrote an artifact took, or nothing where that was not kept."""
+    """Read the measurements of the run that wrote an artifact; empty if there are none."""
     file = path / MEASUREMENTS
     measurements: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
     return measurements
 
 
 def read_manifest(path: Path, kind: str, schema_version: int) -> Manifest:
-    """Read an artifact's manifest and check every file against it.
+    """Read the manifest of an artifact, and check every file against it.
+
+    Args:
+        path: the folder of the artifact.
+        kind: the format that it must have.
+        schema_version: the version of the format that it must have.
 
     Raises:
-        UserError: if the folder is no whole artifact of this kind and version, or a file in it
-            was cut, edited or removed.
+        UserError: if the folder is not an artifact of this kind and version, or any of its files
+            has been changed or removed.
     """
     try:
         fields = json.loads((path / MANIFEST).read_text())
         files = {name: FileRecord(**record) for name, record in fields.pop("files").items()}
         manifest = Manifest(files=files, **fields)
     except FileNotFoundError:
-        raise UserError(f"{path} is no {kind} artifact: it has no {MANIFEST}") from None
+        raise UserError(f"{path} is not a {kind} artifact: it has no {MANIFEST}") from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise UserError(f"{path / MANIFEST} is damaged: run the step that wrote it again") from None
     _check_format(path, manifest, kind, schema_version)
@@ -138,7 +149,7 @@ def _check_files(path: Path, manifest: Manifest) -> None:
 
 
 def sha256(file: Path) -> str:
-    """SHA-256 of a file's content, in hex."""
+    """The SHA-256 of the content of a file, in hex."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -1,16 +1,16 @@
-"""The `model` artifact: what was learned, in arrays that any program can read.
+"""The `model` artifact: a trained model as arrays that any program can read.
 
 | file | content |
 |---|---|
-| `factors.safetensors` | the arrays of `Model`, named as its attributes are: `rating.users` … |
+| `factors.safetensors` | the arrays of `Model`, named like its attributes: `rating.users` … |
 | `model.json` | model names, hyperparameters, seed, versions, validation figures, and `source`, \
 the URI of the ratings |
 | `history.json` | losses by epoch or sweep |
-| `measurements.json` | time, memory and processors that training took; no part of the digest |
+| `measurements.json` | time, memory and processors that training took; not in the digest |
 
-After training each side of a network depends on one id alone, so every customer and every
-product collapses to one vector, a rating is a dot product, and the best products for a customer
-are one matrix-vector product. NumPy is all that serving needs.
+After training, each side of a network depends on a single id. So every customer and every product
+becomes one vector, a rating is a dot product, and the best products for a customer are one
+matrix-vector product. Serving needs NumPy only.
 """
 
 import json
@@ -46,8 +46,10 @@ class RatingFactors:
     """Predicts stars: `offset + user_bias + item_bias + users · items`, clipped to `bounds`.
 
     Attributes:
-        users: float32 [customers, k]. items: float32 [products, k].
-        user_biases: float32 [customers]. item_biases: float32 [products].
+        users: float32 [customers, k].
+        items: float32 [products, k].
+        user_biases: float32 [customers].
+        item_biases: float32 [products].
         offset: float32 [1], in stars.
         bounds: float32 [2], the lowest and the highest rating of the scale.
     """
@@ -75,11 +77,11 @@ class RatingFactors:
 class RankingFactors:
     """Orders products: `vector · items + item_biases`, larger is better.
 
-    A customer's vector is `users[user]` where the model learned one; otherwise, and for a
-    customer never seen in training, it is the sum of `recency**age * histories[item]` over the
-    newest `window` items of a history, the newest being of age 0.
+    The vector of a customer is `users[user]` if the model learned one. Otherwise, and for customers
+    who were not in training, it is the sum of `recency**age * histories[item]` over the newest
+    `window` items of a history; the newest item has age 0.
 
-    How the models of the training step fill it:
+    The models of the training step give these factors:
 
     | model | users | histories | items | item_biases |
     |---|---|---|---|---|
@@ -88,10 +90,12 @@ class RankingFactors:
     | popularity | k = 0 | k = 0 | k = 0 | numbers of ratings |
 
     Attributes:
-        items: float32 [products, k]. item_biases: float32 [products].
+        items: float32 [products, k].
+        item_biases: float32 [products].
         histories: float32 [products, k], what an item in a history adds to the vector.
-        recency: float32 [1], in (0, 1]. window: int32 [1], at least 1.
-        users: float32 [customers, k], or [0, k] where vectors come from histories alone.
+        recency: float32 [1], in (0, 1].
+        window: int32 [1], at least 1.
+        users: float32 [customers, k], or [0, k] if all vectors come from histories.
     """
 
     items: Floats
@@ -119,13 +123,16 @@ class RankingFactors:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Who and what the indices stand for.
+    """The customers and products that the indices mean.
 
     Attributes:
-        customers: ids, ascending. products: ids, ascending. titles: one a product.
-        categories: their names. category: int32 [products], an index into `categories`.
-        popularity: float32 [products], ratings in all splits.
-        recent_popularity: float32 [products], ratings in the latest days of all splits.
+        customers: ids, ascending.
+        products: ids, ascending.
+        titles: of the products.
+        categories: the names of all categories.
+        category: int32 [products], indices of `categories`.
+        popularity: float32 [products], numbers of ratings in all splits.
+        recent_popularity: float32 [products], numbers of ratings in the last days of all splits.
     """
 
     customers: StringTable
@@ -139,13 +146,14 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Seen:
-    """What each customer rated, in all splits, oldest first.
+    """The ratings of each customer in all splits, oldest first.
 
     Attributes:
-        offsets: int64 [customers + 1], where a customer's rows begin.
-        items: int32 [ratings]. stars: float32 [ratings].
-        held_out: int32, the rows that the model did not learn from: those of the test split.
-            A later evaluation scores this model on no other row that it has seen.
+        offsets: int64 [customers + 1], where the rows of each customer begin.
+        items: int32 [ratings].
+        stars: float32 [ratings].
+        held_out: int32, the rows that the model was not trained on: those of the test split. A
+            later evaluation does not score this model on the other rows.
     """
 
     offsets: Offsets
@@ -161,10 +169,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Model:
-    """Everything that evaluation and serving need to know.
-
-    `rating` or `ranking` is None where that objective was switched off.
-    """
+    """Everything that evaluation and serving need; an objective that was not trained is None."""
 
     catalogue: Catalogue
     seen: Seen
@@ -173,10 +178,10 @@ class Model:
 
     @classmethod
     def load(cls, folder: Path) -> "Model":
-        """Map a model's arrays into memory, read-only; pages are read when they are touched.
+        """Map the arrays of a model into memory, read-only; pages are read on first use.
 
         Raises:
-            UserError: if the file is not what this version of the format promises.
+            UserError: if the file does not have the arrays of this version of the format.
         """
         arrays = map_tensors(folder / FACTORS)
         try:
@@ -207,7 +212,14 @@ def open_model(folder: Path) -> tuple[Model, Manifest]:
 def write_model(
     writer: ArtifactWriter, model: Model, description: Mapping[str, Any], history: Any
 ) -> None:
-    """Write a model's files into an artifact under construction."""
+    """Write the files of a model into an artifact under construction.
+
+    Args:
+        writer: of the artifact.
+        model: the arrays.
+        description: the content of `model.json`.
+        history: the content of `history.json`.
+    """
     write_tensors(_scatter(model, ""), writer.path / FACTORS)
     _write_json(writer.path / DESCRIPTION, description)
     _write_json(writer.path / HISTORY, history)
@@ -227,7 +239,7 @@ def model_names(description: Mapping[str, Any]) -> dict[str, str]:
 
 
 def validation_figures(description: Mapping[str, Any]) -> dict[str, float]:
-    """The figures on the validation ratings by which the models were chosen, by name.
+    """The validation metrics by which the models were chosen, by name.
 
     Args:
         description: the content of `model.json`.
@@ -242,9 +254,9 @@ def validation_figures(description: Mapping[str, Any]) -> dict[str, float]:
 
 
 def model_facts(folder: Path) -> dict[str, str | float]:
-    """The code, the ratings, the chosen model by objective, and its validation figures.
+    """The origin of a model: code, ratings, the chosen model by objective, and its metrics.
 
-    Shown beside the model by Kubeflow; what is not known is left out.
+    Kubeflow shows these facts in its list of artifacts. Unknown facts are left out.
     """
     description = json.loads((folder / DESCRIPTION).read_text())
     ratings = {name: description.get(name, "") for name in ("source", "source_version")}
@@ -255,7 +267,7 @@ def model_facts(folder: Path) -> dict[str, str | float]:
 
 
 def _scatter(value: Any, prefix: str) -> dict[str, npt.NDArray[Any]]:
-    """Every array below a dataclass, by its dotted name."""
+    """All arrays in a dataclass and those within it, by dotted name."""
     if value is None:
         return {}
     if isinstance(value, np.ndarray):
@@ -268,7 +280,7 @@ def _scatter(value: Any, prefix: str) -> dict[str, npt.NDArray[Any]]:
 
 
 def _gather(kind: type[Group], prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Group:
-    """A group of arrays, and of string tables, from their dotted names."""
+    """Build a dataclass of arrays and string tables from arrays by dotted name."""
 
     def value(name: str) -> Any:
         if f"{name}.blob" in arrays:

@@ -1,7 +1,7 @@
 """Recommendations computed ahead for every customer, beside a model in a bundle folder.
 
-`precomputed.safetensors` holds the arrays of `Precomputed`. They are what a server would compute
-from the model, seen items left out, so that it may look them up instead.
+`precomputed.safetensors` holds the arrays of `Precomputed`. The server looks them up instead of
+computing the same lists from the model.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from components.errors import UserError
 
 PRECOMPUTED = "precomputed.safetensors"
 
-# Customers in one product: the scores of a block fit in tens of megabytes.
+# The number of customers in one matrix product; the scores take tens of megabytes.
 _BLOCK = 128
 
 
@@ -34,13 +34,16 @@ class Precomputed:
 
     @property
     def length(self) -> int:
-        """How many products a list may hold."""
+        """The length of the lists."""
         return self.items.shape[1]
 
     def of(self, user: int, start: int, stop: int) -> tuple[list[int], list[float]]:
-        """From place `start` to `stop` of a customer's list: item indices and their scores.
+        """A part of the list of a customer: item indices and their scores.
 
-        Fewer come back where fewer products are left.
+        Args:
+            user: the customer.
+            start: the first place, from 0.
+            stop: the place after the last; the list may end before it.
         """
         items: list[int] = self.items[user, start:stop].tolist()
         scores: list[float] = self.scores[user, start:stop].tolist()
@@ -51,7 +54,7 @@ class Precomputed:
 
 
 def precompute(model: Model, length: int) -> Precomputed:
-    """The `length` best unseen products of every customer, a block of customers at a time.
+    """Compute the `length` best unseen products of every customer.
 
     Raises:
         UserError: if the model was trained without a ranking.

@@ -1,16 +1,17 @@
-"""The `ratings` artifact: every rating that was ingested, as it was given, in Parquet.
+"""The `ratings` artifact: every rating of the source, in Parquet.
 
 | file | columns |
 |---|---|
 | `ratings.parquet` | customer_id, product_id, star_rating, rated_at |
-| `products.parquet` | product_id, product_title, product_category: one row a product |
-| `rejects.parquet` | object, line, reason, raw: the rows that could not be read |
+| `products.parquet` | product_id, product_title, product_category: one row for each product |
+| `rejects.parquet` | object, line, reason, raw: the rows that are not ratings |
 
-The manifest's details hold `settings` (of the ingest step), `source` (the URI as it was given),
+The details of the manifest are `settings` (of the ingest step), `source` (the URI in the settings),
 `sources` (bucket, key, etag, version_id, bytes and sha256 of every object that was read),
-`source_version`, `format` (the name of the ratings' layout), `rows`, `outside_window` (rows on days
-that were not wanted), `rejects` (count by reason), `scale` (the lowest and the highest rating) and
-`resolution` (how exactly the source tells the time: day, second, millisecond or microsecond).
+`source_version`, `format` (the name of the ratings' format), `rows`, `outside_window` (the number
+of ratings on days outside the window), `rejects` (the number of rows by reason), `scale` (the
+lowest and the highest rating) and `resolution` (the precision of the times: day, second,
+millisecond or microsecond).
 """
 
 from dataclasses import dataclass
@@ -73,12 +74,12 @@ class RatingsFolder:
 
 
 class RatingsWriter:
-    """Writes the files of a `ratings` artifact a part at a time, in bounded memory."""
+    """Writes the files of a `ratings` artifact part by part, in bounded memory."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._waiting: list[pa.Table] = []
-        # An id that is seldom repeated would only be written twice through a dictionary.
+        # Customers have few ratings, so a dictionary of their ids would save nothing.
         self._ratings = pq.ParquetWriter(
             folder / RATINGS,
             RATINGS_SCHEMA,

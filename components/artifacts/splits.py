@@ -3,16 +3,16 @@
 | file | columns |
 |---|---|
 | `train.parquet`, `validation.parquet`, `test.parquet` | user, item, star_rating, rated_at |
-| `customers.parquet` | customer_id, ratings: row number is the user index, ids ascending |
-| `products.parquet` | product_id, product_title, product_category, ratings: likewise for items |
+| `customers.parquet` | customer_id, ratings; the row number is the user index, ids ascending |
+| `products.parquet` | product_id, product_title, product_category, ratings; likewise for items |
 | `statistics.json` | the long tail before and after filtering, stars, dates, rows removed by \
-rule, how many customers of a temporal split's later parts have no history, and `ties` |
+rule, the number of customers without a history in the later parts of a temporal split, and `ties` |
 
 Rows of a split are in order of user, then instant, then item. `ties` counts, in `validation` and in
-`test`, the ratings that have the instant of a rating of the same customer in another part: the seed
-decided which of them is in which. The manifest's details hold `rows` (by split), `scale` (the
+`test`, the ratings that share customer and instant with a rating in another part: the seed decided
+which of them is in which part. The details of the manifest are `rows` (by split), `scale` (the
 lowest and the highest rating), `settings` (of the prepare step) and `source` (the URI of the
-ratings, as it was given).
+ratings in the settings).
 """
 
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ class Ratings:
         return Ratings(*(column[mask] for column in self._columns))
 
     def merged_with(self, later: "Ratings") -> "Ratings":
-        """Both sets in the common order; of one user and instant, `later` comes last."""
+        """Both sets in the common order; at the same user and instant, `later` comes last."""
         columns = [np.concatenate(pair) for pair in zip(self._columns, later._columns, strict=True)]
         is_later = np.repeat([0, 1], [len(self), len(later)])
         order = np.lexsort((is_later, columns[3], columns[0]))
@@ -99,7 +99,7 @@ class Ratings:
 
 @dataclass(frozen=True)
 class Splits:
-    """A `splits` artifact, its tables read when they are first asked for."""
+    """A `splits` artifact, whose tables are read on first use."""
 
     path: Path
     manifest: Manifest
@@ -121,7 +121,7 @@ class Splits:
 
     @cached_property
     def train(self) -> Ratings:
-        """The ratings to learn from."""
+        """The ratings to train on."""
         return self._ratings(TRAIN)
 
     @cached_property
@@ -131,17 +131,17 @@ class Splits:
 
     @cached_property
     def test(self) -> Ratings:
-        """The ratings to judge the final model by."""
+        """The ratings to evaluate the final model with."""
         return self._ratings(TEST)
 
     @cached_property
     def customers(self) -> pa.Table:
-        """One row a customer, in order of the user index."""
+        """One row for each customer, in order of the user index."""
         return pq.read_table(self.path / CUSTOMERS, schema=CUSTOMERS_SCHEMA)
 
     @cached_property
     def products(self) -> pa.Table:
-        """One row a product, in order of the item index."""
+        """One row for each product, in order of the item index."""
         return pq.read_table(self.path / PRODUCTS, schema=PRODUCTS_SCHEMA)
 
     def _ratings(self, name: str) -> Ratings:

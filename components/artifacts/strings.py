@@ -1,4 +1,4 @@
-"""A table of strings in two flat arrays, so that a memory map serves it without a copy."""
+"""A table of strings in two flat arrays, which can be mapped into memory without a copy."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-# Offsets that are made Python's integers at a time.
+# The number of offsets to convert to Python's integers at a time.
 _BLOCK = 4096
 
 
 @dataclass(frozen=True)
 class StringTable:
-    """Strings as one run of UTF-8 bytes and the places where each ends.
+    """Strings as their UTF-8 bytes and the positions where they begin.
 
     Attributes:
-        blob: the strings end to end, uint8.
-        offsets: where string i begins, int64, one longer than the table.
+        blob: the bytes of all strings, uint8.
+        offsets: int64 [n + 1]; string i is blob[offsets[i]:offsets[i + 1]].
     """
 
     blob: npt.NDArray[np.uint8]
@@ -25,7 +25,7 @@ class StringTable:
 
     @classmethod
     def of(cls, strings: Iterable[str]) -> "StringTable":
-        """Pack strings in the order given."""
+        """Pack strings, in the given order."""
         encoded = [string.encode() for string in strings]
         offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
         np.cumsum([len(string) for string in encoded], out=offsets[1:])
@@ -41,7 +41,7 @@ class StringTable:
         return (encoded.decode() for encoded in self.encoded())
 
     def encoded(self) -> Iterator[bytes]:
-        """The UTF-8 bytes of every string, in order, without an object for each at a time."""
+        """The UTF-8 bytes of every string, in order, one at a time."""
         data = self.blob.tobytes()
         for start in range(0, len(self), _BLOCK):
             for begin, end in pairwise(self.offsets[start : start + _BLOCK + 1].tolist()):
@@ -52,7 +52,7 @@ class StringTable:
         return list(self)
 
     def places(self, strings: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Where each of these strings stands in the table, -1 if it is not there."""
+        """The positions of strings in the table, -1 for those that are not in it."""
         places = {encoded: place for place, encoded in enumerate(self.encoded())}
         return np.array([places.get(string.encode(), -1) for string in strings], dtype=np.int64)
 

@@ -1,7 +1,7 @@
-"""Arrays in safetensors files: written, mapped into memory whole, or read a few rows at a time.
+"""Write safetensors files, map them into memory, or read some of their rows.
 
-The format is an unsigned 64-bit length, that many bytes of JSON, then the arrays' bytes
-(https://huggingface.co/docs/safetensors).
+The format is the length of a header as an unsigned 64-bit integer, the header in JSON, then the
+bytes of the arrays (https://huggingface.co/docs/safetensors).
 """
 
 import json
@@ -25,9 +25,9 @@ _DTYPES = {"U8": "u1", "I32": "<i4", "I64": "<i8", "F32": "<f4"}
 
 
 def write_tensors(arrays: Mapping[str, npt.NDArray[Any]], file: Path) -> None:
-    """Write arrays, contiguous in memory, to a file that is as open to others as any new file.
+    """Write contiguous arrays to a file with the usual permissions of a new file.
 
-    By itself the library closes it to all but its owner, and a server runs as another user.
+    The library itself makes files that only their owner can read, but servers run as another user.
     """
     file.touch()
     mode = file.stat().st_mode
@@ -39,27 +39,27 @@ def map_tensors(file: Path) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a safetensors file as read-only views of one memory map.
 
     Raises:
-        UserError: if the file is not a whole safetensors file.
+        UserError: if the file is not a complete safetensors file.
     """
     try:
-        # A plain array: every slice of a memmap object would cost microseconds.
+        # A plain array, because slicing a memmap object takes microseconds more.
         mapped = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
         start, header = _header(mapped)
         return {name: _view(mapped[start:], entry) for name, entry in header.items()}
     except _NOT_SAFETENSORS as error:
-        raise UserError(f"{file} is no safetensors file: {error}") from None
+        raise UserError(f"{file} is not a safetensors file: {error}") from None
 
 
 class Rows:
-    """One array of a safetensors file whose rows are read when they are asked for.
+    """An array of a safetensors file whose rows are read from the file on request.
 
-    A process keeps every page of a map that it ever touched, and of an array with a row a customer
-    it touches all in time. Rows that are read stay in the system's page cache alone, for a
-    microsecond more each.
+    A process keeps every page of a memory map that it has touched, and in time a server would touch
+    all pages of an array with a row for each customer. Rows that are read from the file are only in
+    the page cache of the system, at the cost of a microsecond for each read.
     """
 
     def __init__(self, file: Path, name: str) -> None:
-        """Open an array of a file that `map_tensors` takes."""
+        """Open an array of a file that `map_tensors` accepts."""
         start, header = _header(np.memmap(file, dtype=np.uint8, mode="r"))
         entry = header[name]
         self._dtype = np.dtype(_DTYPES[entry["dtype"]])
@@ -70,7 +70,7 @@ class Rows:
         weakref.finalize(self, os.close, self._descriptor)
 
     def between(self, start: int, stop: int) -> npt.NDArray[Any]:
-        """The rows from `start` to before `stop`, which the array must have.
+        """Read the rows from `start` to before `stop`, which must be in the array.
 
         Raises:
             OSError: if they cannot be read.
@@ -78,12 +78,12 @@ class Rows:
         rows = np.empty((stop - start, *self._row_shape), self._dtype)
         place = self._begin + start * self._row_bytes
         if os.preadv(self._descriptor, [rows.data], place) != rows.nbytes:
-            raise OSError("a file of arrays was cut while it was open")
+            raise OSError("the file has become shorter since it was opened")
         return rows
 
 
 def _header(mapped: npt.NDArray[np.uint8]) -> tuple[int, dict[str, Any]]:
-    """Where the arrays' bytes start, and each array's entry."""
+    """The position where the bytes of the arrays start, and the header's entry of each array."""
     start = 8 + int(mapped[:8].view("<u8")[0])
     header: dict[str, Any] = json.loads(mapped[8:start].tobytes())
     header.pop("__metadata__", None)
@@ -95,5 +95,5 @@ def _view(data: npt.NDArray[np.uint8], entry: Mapping[str, Any]) -> npt.NDArray[
     if end > len(data):
         raise ValueError("it is cut short")
     array = data[begin:end].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    # The format asks for no alignment, and a `memoryview` is read by values that have it.
+    # The format does not align arrays, but reading a `memoryview` by values needs alignment.
     return np.require(array, requirements="A")

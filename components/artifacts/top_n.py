@@ -1,4 +1,4 @@
-"""The best products for customers, exactly, one customer at a time or many in one product."""
+"""Exact top-N lists, for one customer at a time or for many in one matrix product."""
 
 from collections.abc import Sequence
 
@@ -10,18 +10,18 @@ from components.artifacts.model import Floats, Integers, RankingFactors
 Ranked = tuple[Integers, Floats]
 """Item indices, best first, and their scores."""
 
-# OpenBLAS multiplies fewer vectors than this faster one by one, two of them five times so.
+# Fewer vectors than this are multiplied faster one by one in OpenBLAS, two of them five times.
 _FEW = 16
-# Each group's largest score is a lower bound of one of the best; more groups, a closer bound.
+# The largest scores of so many groups give a lower bound; more groups give a closer one.
 _GROUPS = 1024
 
 
 class Ranker:
-    """Finds the best products under one model's ranking.
+    """Finds the products with the best scores by the factors of a model.
 
-    Answers do not depend on how many customers are computed at once, though the order of the
-    sums inside a matrix product does: whatever might be among the best within the rounding error
-    of float32 is scored again in float64. Equal scores are in order of index.
+    The result does not depend on how many customers are computed at once, although the rounding of
+    a matrix product does: all products that may be among the best within the rounding error of
+    float32 are scored again in float64. Equal scores are in order of index.
     """
 
     def __init__(self, factors: RankingFactors) -> None:
@@ -37,8 +37,8 @@ class Ranker:
 
         Args:
             vectors: float32 [n, k].
-            left_out: for each vector, what not to recommend: item indices, or a mask of all items.
-            counts: how many to find for each; fewer come back where fewer remain.
+            left_out: the items not to recommend to each: indices, or a mask of all items.
+            counts: the number of products to find for each vector; fewer if fewer are left.
         """
         table = self._scores(vectors)
         ranked = []
@@ -49,7 +49,7 @@ class Ranker:
         return ranked
 
     def similar(self, item: int, count: int) -> Ranked:
-        """The items whose vectors have the largest cosine with this one's, itself left out."""
+        """The other items whose vectors have the largest cosine with that of this item."""
         lengths = np.maximum(self.norms, np.finfo(np.float32).tiny)
         cosines = self.factors.items @ (self.factors.items[item] / lengths[item]) / lengths
         cosines[item] = -np.inf
@@ -68,7 +68,7 @@ class Ranker:
         return table
 
     def _rounding(self, vector: Floats) -> float:
-        """How far apart two scores may be computed that are equal (Higham 2002, section 3.1)."""
+        """The largest difference between computed scores that are equal (Higham 2002, 3.1)."""
         magnitude = float(np.linalg.norm(vector)) * self._longest + self._largest_bias
         return (len(vector) + 2) * float(np.finfo(np.float32).eps) * magnitude
 
@@ -80,9 +80,12 @@ class Ranker:
 
 
 def candidates(scores: Floats, count: int, margin: float) -> Integers:
-    """Indices, ascending, that hold the `count` largest scores and all within `margin` below.
+    """The indices, ascending, of the largest scores and of those at most `margin` below them.
 
-    A score of minus infinity is never among them.
+    Args:
+        scores: float32 [n]; minus infinity for items to leave out.
+        count: how many of the largest scores are needed.
+        margin: how much smaller the other scores may be.
     """
     bound = _lower_bound(scores, count) - margin
     lowest = float(np.finfo(np.float32).min)

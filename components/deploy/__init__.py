@@ -1,1 +1,1 @@
-"""Deploy: bundle a model that passed, prove that it serves, and make it the current one."""
+"""Deploy: bundle a model that has passed, test that it serves, and make it the current one."""

@@ -27,7 +27,7 @@ class DeployCommand(  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    interrupt_on_termination()  # so that neither a server nor a temporary bundle is left
+    interrupt_on_termination()  # so that no server and no temporary bundle is left behind
     try:
         with step("deploy"):
             command = CliApp.run(DeployCommand)

@@ -1,4 +1,4 @@
-"""The bundle: the model's files, its golden requests and, on request, lists computed ahead."""
+"""The bundle: the files of a model, golden requests and, if configured, precomputed lists."""
 
 import json
 import shutil
@@ -11,12 +11,12 @@ from components.deploy.golden import GOLDEN, golden_requests
 
 
 def write_bundle(bundle: Path, model: Path, precompute_top_n: int = 0) -> None:
-    """Write what a server serves.
+    """Write the bundle of a model.
 
     Args:
         bundle: the folder to write.
         model: the folder of the model artifact.
-        precompute_top_n: length of a list for every customer; 0 for no lists.
+        precompute_top_n: the length of the list of each customer; 0 for no lists.
 
     Raises:
         UserError: if the model is damaged.

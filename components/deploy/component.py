@@ -12,12 +12,12 @@ from components.deploy.settings import DeploySettings
 def deploy(
     settings: DeploySettings, model: dsl.Input[dsl.Model], endpoint: dsl.Output[dsl.Artifact]
 ) -> None:
-    """Store a model that passed as a version, prove that it serves, and let it serve.
+    """Store a model as a version, test that it serves, and make it the current one.
 
     Args:
-        settings: Where the model goes, and what it must show first.
+        settings: Where to deploy the model, and the tests that it must pass.
         model: The model that passed the gate.
-        endpoint: Which version serves, and where.
+        endpoint: The version that serves, and where.
     """
     from components.deploy.deploy import deploy
 

@@ -1,4 +1,4 @@
-"""The deployment step: bundle a model, store it as a version, roll that out."""
+"""The deployment step: bundle a model, store it as a version, and roll it out."""
 
 import json
 import logging
@@ -22,11 +22,16 @@ log = logging.getLogger(__name__)
 
 
 def deploy(settings: DeploySettings, model: Path, output: Path) -> dict[str, Any]:
-    """Store a model as a new version and let it serve; whatever fails, the old one stays.
+    """Store a model as a new version and roll it out; if this fails, the old version serves on.
+
+    Args:
+        settings: where to deploy the model, and the tests that it must pass.
+        model: the folder of the model artifact.
+        output: where to write the `endpoint` artifact.
 
     Returns:
-        What `endpoint.json` in `output` holds: target, version, location, the share of the
-        requests that go to the version, and the previous version where another one served.
+        The content of its `endpoint.json`: target, version, location, the share of the requests
+        for this version, and the previous version if there was another one.
 
     Raises:
         UserError: if the model is damaged, the store cannot be written, or the rollout fails.
@@ -39,7 +44,7 @@ def deploy(settings: DeploySettings, model: Path, output: Path) -> dict[str, Any
         manifest = read_manifest(bundle, KIND, SCHEMA_VERSION)
         version = store.add(bundle)
         log.info("version %s is stored at %s", version, store.location)
-        # What is stored is what is tested.
+        # Test the stored bundle, not the one it was made from.
         stored = store.fetch(version, Path(work))
         release = Release(version, stored, store.location_of(version))
         if settings.model_registry:
@@ -51,7 +56,7 @@ def deploy(settings: DeploySettings, model: Path, output: Path) -> dict[str, Any
         "location": store.location,
         "traffic_percent": settings.canary_percent,
     }
-    # Left out where there is none: Kubeflow fails a step whose artifact says null of anything.
+    # Kubeflow fails a step whose artifact has a null in its metadata.
     if previous not in (None, version):
         endpoint["previous"] = previous
     with write_artifact(output, ENDPOINT, ENDPOINT_VERSION, {KIND: manifest}) as writer:
@@ -60,7 +65,7 @@ def deploy(settings: DeploySettings, model: Path, output: Path) -> dict[str, Any
 
 
 def deploy_stored(settings: DeploySettings, version: str) -> None:
-    """Let a version that is in the store serve, by the same rollout as a new one.
+    """Roll out a version that is in the store, like a new one.
 
     Raises:
         UserError: if the store does not have it, or the rollout fails.

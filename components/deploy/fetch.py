@@ -1,6 +1,6 @@
 """Copy a version out of a bundle store: `python -m components.deploy.fetch STORE VERSION FOLDER`.
 
-What a server's pod does first, so that the server itself needs no keys to the store.
+The pod of a server does this first, so that the server itself needs no access to the store.
 """
 
 import logging

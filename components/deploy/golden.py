@@ -1,4 +1,4 @@
-"""Golden requests: what a model answers, computed beside the server, to check servers by."""
+"""Golden requests: requests with the answers of the model, to test servers with."""
 
 import json
 from typing import Any, TypedDict
@@ -21,7 +21,7 @@ _STRANGER = "a customer whom no model knows"
 
 
 class Golden(TypedDict):
-    """A request and its answer, of which a server may give more; without a body it is a GET."""
+    """A request and its answer; a GET if it has no body. A server's answer may have more fields."""
 
     path: str
     body: Any
@@ -29,7 +29,7 @@ class Golden(TypedDict):
 
 
 def golden_requests(model: Model) -> list[Golden]:
-    """Requests with their answers, for a stranger and customers spread over the catalogue."""
+    """Make requests for an unknown customer, and for customers from the whole catalogue."""
     customers = _spread(len(model.catalogue.customers), _CUSTOMERS)
     requests = [_recommendation(_STRANGER, {"cold_start": True})]
     if model.rating is not None:
@@ -41,17 +41,21 @@ def golden_requests(model: Model) -> list[Golden]:
 
 
 def check_golden(requests: list[Golden], ask: Ask) -> None:
-    """Ask a server golden requests of the bundle that it serves.
+    """Send the golden requests of a bundle to the server that serves it.
+
+    Args:
+        requests: the requests with their answers.
+        ask: sends a request to the server.
 
     Raises:
         UserError: if an answer differs by more than 1e-5.
-        OSError: if the server gives none.
+        OSError: if the server does not answer.
     """
     for request in requests:
         answer = ask(request["path"], request["body"])
         if not _agrees(request["answer"], answer):
             raise UserError(
-                f"{request['path']} is answered {json.dumps(answer)[:300]} where the model says "
+                f"{request['path']}: the server answers {json.dumps(answer)[:300]}, the model "
                 f"{json.dumps(request['answer'])[:300]}"
             )
 
@@ -100,7 +104,7 @@ def _spread(count: int, wanted: int) -> Integers:
 
 
 def _agrees(expected: Any, answer: Any) -> bool:
-    """Whether everything expected is in the answer, numbers within the tolerance."""
+    """Whether the answer has everything that is expected, numbers within the tolerance."""
     if isinstance(expected, dict):
         return isinstance(answer, dict) and all(
             name in answer and _agrees(value, answer[name]) for name, value in expected.items()

@@ -1,4 +1,4 @@
-"""Ask a server in JSON."""
+"""A client of the server, in JSON."""
 
 import json
 from collections.abc import Callable
@@ -11,19 +11,19 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 _REQUEST_SECONDS = 10
 
 Ask = Callable[[str, Any], Any]
-"""Sends a body, or None for a GET, to a path of a server and returns what it answers.
+"""Sends a body to a path of a server, or None for a GET, and returns the answer.
 
-Raises `OSError` if it gives no answer, or answers with an error's status.
+Raises `OSError` if there is no answer, or it has the status of an error.
 """
 
 
 def client(address: str) -> Ask:
-    """Ask the server at an address."""
+    """A client of the server at an address."""
     return partial(_ask, _opener(address), address.rstrip("/"))
 
 
 def is_ready(address: str) -> bool:
-    """Whether a server answers at the address and takes requests."""
+    """Whether a server at the address is ready for requests."""
     try:
         client(address)("/v2/health/ready", None)
     except OSError:
@@ -32,7 +32,7 @@ def is_ready(address: str) -> bool:
 
 
 def _opener(address: str) -> OpenerDirector:
-    """What opens an address, without a proxy where that could not reach it."""
+    """An opener for an address; without a proxy if the address is local or within the cluster."""
     host = urlsplit(address).hostname or ""
     near = host in ("127.0.0.1", "localhost") or host.endswith((".svc", ".svc.cluster.local"))
     return build_opener(*([ProxyHandler({})] if near else []))

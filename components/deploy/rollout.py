@@ -1,4 +1,4 @@
-"""The rollout of a stored version: brought up beside the old one, proved, and only then used."""
+"""The rollout: start a stored version beside the old one, test it, then switch to it."""
 
 import logging
 
@@ -13,9 +13,14 @@ log = logging.getLogger(__name__)
 
 
 def roll_out(settings: DeploySettings, store: BundleStore, release: Release) -> None:
-    """Let a stored version serve and, unless it is a canary, make it the current one.
+    """Roll out a stored version and, unless it is a canary, make it the current one.
 
-    Whatever goes wrong on the way, the version that served before serves on.
+    If anything fails, the version that served before serves on.
+
+    Args:
+        settings: of the deployment step.
+        store: the store of the version.
+        release: the version.
 
     Raises:
         UserError: if the target refuses it, it is not ready in time, or the smoke test fails.
@@ -39,7 +44,7 @@ def roll_out(settings: DeploySettings, store: BundleStore, release: Release) -> 
 
 
 def _roll_back(target: Target, release: Release) -> None:
-    """Undo the rollout, without hiding why."""
+    """Undo the rollout, without hiding its error."""
     try:
         target.rollback(release)
     except UserError as error:

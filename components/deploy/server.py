@@ -1,4 +1,4 @@
-"""The server in a process of its own, as production runs it, for as long as it is asked."""
+"""Run the server in a process of its own, as production does, for tests of a bundle."""
 
 import os
 import socket
@@ -17,10 +17,10 @@ _POLL_SECONDS = 0.05
 
 
 class Server:
-    """A server on a bundle, on a free port of loopback; it ends with this process at the latest.
+    """A server of a bundle on a free port of loopback; it ends with this process at the latest.
 
     Attributes:
-        address: the URL it answers at.
+        address: its URL.
     """
 
     def __init__(self, bundle: Path) -> None:
@@ -38,7 +38,7 @@ class Server:
             self._stack = stack.pop_all()
 
     def wait(self, seconds: float) -> None:
-        """Wait until it is ready.
+        """Wait until the server is ready.
 
         Raises:
             UserError: if it ends, or is not ready in time.
@@ -52,7 +52,7 @@ class Server:
             time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:
-        """End it, and wait until it has ended."""
+        """Stop the server, and wait until it has ended."""
         self._stack.close()
 
     def _last_line(self) -> str:
@@ -62,7 +62,7 @@ class Server:
 
 @contextmanager
 def serving(bundle: Path, seconds: float) -> Iterator[Ask]:
-    """Run a server on a bundle until the block ends, once it is ready.
+    """Run a server of a bundle while the block lasts, which starts when the server is ready.
 
     Raises:
         UserError: if it is not ready in time.
@@ -76,7 +76,7 @@ def serving(bundle: Path, seconds: float) -> Iterator[Ask]:
 
 
 def free_port() -> int:
-    """A port of loopback that nothing listens on."""
+    """A free port of loopback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

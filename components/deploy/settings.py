@@ -1,4 +1,4 @@
-"""What a user can set for the deployment step."""
+"""The settings of the deployment step."""
 
 from typing import Literal, Self
 

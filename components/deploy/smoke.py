@@ -1,4 +1,4 @@
-"""The test that a new version passes before it takes requests: right answers, fast, no errors."""
+"""The smoke test of a new version: it must answer correctly, fast and without errors."""
 
 import json
 import logging
@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 
 
 def smoke_test(settings: DeploySettings, address: str, version: str, bundle: Path) -> None:
-    """Ask the golden requests of a bundle, then measure error rate and latency.
+    """Send the golden requests of a bundle, then measure error rate and latency.
 
     Args:
         settings: the bounds.
-        address: URL of the new version alone.
+        address: a URL that only the new version answers.
         version: the version that must answer there.
-        bundle: the bundle, for its golden requests.
+        bundle: the folder of the bundle, for its golden requests.
 
     Raises:
         UserError: if another version answers, an answer is wrong, or a bound is exceeded.
@@ -33,10 +33,10 @@ def smoke_test(settings: DeploySettings, address: str, version: str, bundle: Pat
         check_golden(golden, ask)
     except OSError as error:
         raise UserError(
-            f"version {version} gives no answer at {address}: {error}: set probe_address if it is "
-            f"reached elsewhere from here"
+            f"version {version} does not answer at {address}: {error}: set probe_address if it "
+            f"has another address from here"
         ) from None
-    log.info("version %s answered %d golden requests as it should", version, len(golden))
+    log.info("version %s answered %d golden requests correctly", version, len(golden))
     error_rate, latency_ms = _measure(ask, golden, settings.smoke_requests)
     log.info(
         "of %d requests %.1f %% failed, 95 in 100 took at most %.1f ms",
@@ -44,13 +44,13 @@ def smoke_test(settings: DeploySettings, address: str, version: str, bundle: Pat
     )
     if error_rate > settings.max_error_rate:
         raise UserError(
-            f"version {version} failed {error_rate:.1%} of its requests where "
-            f"max_error_rate={settings.max_error_rate:g} is allowed"
+            f"version {version} failed {error_rate:.1%} of its requests, more than "
+            f"max_error_rate={settings.max_error_rate:g}"
         )
     if latency_ms > settings.max_latency_ms:
         raise UserError(
-            f"version {version} takes {latency_ms:.0f} ms for 95 in 100 requests where "
-            f"max_latency_ms={settings.max_latency_ms:g} is allowed"
+            f"version {version} takes up to {latency_ms:.0f} ms for 95 in 100 requests, more than "
+            f"max_latency_ms={settings.max_latency_ms:g}"
         )
 
 
@@ -58,11 +58,11 @@ def _check_version(ask: Ask, address: str, version: str) -> None:
     metadata = ask("/v2/models/recommender", None)
     served = metadata.get("versions", []) if isinstance(metadata, dict) else []
     if version not in served:
-        raise UserError(f"{address} serves version {', '.join(served)} where {version} is tested")
+        raise UserError(f"{address} serves version {', '.join(served)}, not {version}")
 
 
 def _measure(ask: Ask, golden: list[Golden], count: int) -> tuple[float, float]:
-    """The share of requests that fail, and the milliseconds within which 95 in 100 end."""
+    """The share of requests that fail, and the 95th percentile of the latency in milliseconds."""
     failures = 0
     seconds = []
     for request in islice(cycle(golden), count):

@@ -26,8 +26,8 @@ def evaluate(
 
     Args:
         settings: How to measure, and what the model must reach.
-        ratings: What was ingested.
-        splits: What the model was trained on, with the test ratings.
+        ratings: The ratings that were ingested.
+        splits: The ratings that the model was trained on, and the test ratings.
         model: The model to evaluate.
         report: The HTML page for people.
         verdict: Every check with its value and threshold, and every metric.

@@ -7,7 +7,8 @@ from components.evaluate.data import EvaluationData
 from components.evaluate.results import LISTED, EvaluationResults
 from components.evaluate.settings import MODEL, Degeneracy
 
-# A fraction of the scale. People who rate a product twice differ by more (Amatriain et al. 2009).
+# A fraction of the scale. The same person rates a product twice with a larger difference
+# (Amatriain et al. 2009).
 _MIN_ERROR = 0.05
 # The NDCG@10 of random lists in a catalogue of about 20 products.
 _MOST_RANDOM = 0.2

@@ -79,7 +79,7 @@ def open_inputs(ratings: Path, splits: Path, model: Path, store: str) -> Inputs:
     opened = Splits.open(splits)
     ingested = RatingsFolder.open(ratings).manifest
     if opened.manifest.made_from.get(ratings_format.KIND) != ingested.digest:
-        raise UserError(f"{splits} was not made from {ratings}: give the ratings that it was")
+        raise UserError(f"{splits} was not made from {ratings}: give the ratings it was made from")
     trained, manifest = open_model(model)
     if manifest.made_from.get(splits_format.KIND) != opened.manifest.digest:
         raise UserError(f"{model} was not trained on {splits}: train a model on these splits")

@@ -15,7 +15,7 @@ LENGTH = 20
 
 # The number of scores in a block: 32 MB for any size of the catalogue.
 _BLOCK = 1 << 23
-# Each group's largest score is a lower bound of one of the best; more groups, a closer bound.
+# The largest scores of so many groups give a lower bound; more groups give a closer one.
 _GROUPS = 1024
 # A row with more candidates has many equal scores, and is sorted on its own.
 _CROWD = 8 * LENGTH

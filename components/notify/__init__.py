@@ -1,1 +1,1 @@
-"""Notify: say how a run ended, whatever happened in it."""
+"""Notify: report how a run ended, whether it succeeded or not."""

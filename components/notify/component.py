@@ -8,10 +8,10 @@ from kfp import dsl
 
 
 def notify(status: dsl.PipelineTaskFinalStatus, run_id: str, ui: str = "") -> None:
-    """Say how the run ended; post it to the webhook that ALSOLIKE_WEBHOOK_URL names, if any.
+    """Log how the run ended, and post it to the webhook in ALSOLIKE_WEBHOOK_URL, if it is set.
 
     Args:
-        status: How the run ended, as far as Kubeflow tells it to a step of the run itself.
+        status: The end of the run, as far as Kubeflow knows it in a step of the same run.
         run_id: Id of the run.
         ui: Address of the UI, for a link to the run; empty for none.
     """

@@ -1,4 +1,4 @@
-"""The exit handler: log a run's outcome and, on request, post it to a webhook."""
+"""The exit handler: log the outcome of a run, and post it to a webhook if there is one."""
 
 import json
 import logging
@@ -19,10 +19,10 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        state: SUCCEEDED, FAILED or ENDED, where it is not known how.
-        run: the run's resource name.
-        link: where a person looks at it; may be empty.
-        error: what went wrong, empty if nothing did.
+        state: SUCCEEDED, FAILED, or ENDED if it is not known how.
+        run: the resource name of the run.
+        link: the URL of its page; may be empty.
+        error: the error message; empty if there is none.
     """
 
     state: str
@@ -32,10 +32,10 @@ class Outcome:
 
 
 def known_state(state: str) -> str:
-    """The state of a run by what Kubeflow tells its exit handler.
+    """The state of a run, given the one that Kubeflow passes to its exit handler.
 
-    On a cluster the driver passes on what the metadata store last knew, such as COMPLETE or
-    RUNNING, also of a run that failed or succeeded. Only these two mean what they say.
+    On a cluster the driver passes the last state in the metadata store, which may be COMPLETE or
+    RUNNING for a run that has failed or succeeded. Only SUCCEEDED and FAILED can be relied on.
     """
     return state if state in ("SUCCEEDED", "FAILED") else "ENDED"
 
@@ -44,7 +44,7 @@ def notify(outcome: Outcome, webhook: str) -> None:
     """Log an outcome and post it as JSON unless `webhook` is empty.
 
     Raises:
-        UserError: if the webhook does not take it.
+        UserError: if the webhook does not accept it.
     """
     log.info("the run %s: %s", outcome.state.lower(), outcome.link or outcome.run)
     if not webhook:
@@ -53,7 +53,7 @@ def notify(outcome: Outcome, webhook: str) -> None:
     text = f"alsolike: {outcome.run} {outcome.state.lower()} {outcome.link}".strip()
     try:
         _post(webhook, {"text": text, **asdict(outcome)})
-    # Not the URL itself, nor words that may quote it: webhooks carry their secret in it.
+    # The URL of a webhook is a secret, so no message may contain it.
     except (InvalidURL, ValueError):
         raise UserError("the webhook is no URL of http or https: check its secret") from None
     except HTTPError as error:
@@ -69,7 +69,8 @@ def _post(url: str, content: dict[str, str]) -> None:
     """Post JSON.
 
     Raises:
-        ValueError, InvalidURL: if the URL is none. OSError, HTTPException: if it is not taken.
+        ValueError, InvalidURL: if the URL is not valid.
+        OSError, HTTPException: if the webhook does not accept it.
     """
     if not url.lower().startswith(("http://", "https://")):
         raise ValueError
@@ -81,7 +82,7 @@ def _post(url: str, content: dict[str, str]) -> None:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for a refusal: what is posted does not arrive where it leads."""
+    """Treats a redirect as an error, because it would not repeat the POST."""
 
     def redirect_request(self, *_: object) -> None:
-        """No request follows."""
+        """Do not follow the redirect."""

@@ -1,1 +1,1 @@
-"""What all pages share: a base template, a style sheet, and plots in its colours."""
+"""The parts that all pages share: a base template, a style sheet, and the look of plots."""

@@ -1,4 +1,4 @@
-"""Pages that are one file: rendered from a template, with no need of a network."""
+"""Render and write pages that are a single file and need no network."""
 
 import os
 from pathlib import Path
@@ -8,12 +8,12 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 
 def render_page(package: str, template: str, **content: Any) -> str:
-    """HTML from a template that extends `base.html.jinja`; all content is escaped.
+    """Render a template that extends `base.html.jinja` to HTML; all content is escaped.
 
     Args:
-        package: where the template is.
+        package: the package with the template.
         template: its file name.
-        content: what the template asks for.
+        content: the variables of the template.
     """
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("components.pages", "")]),
@@ -26,7 +26,7 @@ def render_page(package: str, template: str, **content: Any) -> str:
 
 
 def write_page(file: Path, html: str) -> None:
-    """Write a page under a temporary name first, so that it is never seen in part."""
+    """Write a page under a temporary name first, so that readers never see a part of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     partial.write_text(html, encoding="utf-8")

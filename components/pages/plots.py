@@ -1,11 +1,11 @@
-"""The look of plots: vectors in colours that the style sheet of the page decides."""
+"""The look of plots, as SVG with colours from the style sheet of the page."""
 
 import io
 import re
 
 from matplotlib.figure import Figure
 
-# Stand-ins, each replaced in the SVG by a variable of the style sheet: light or dark.
+# Placeholders that are replaced in the SVG by variables of the style sheet, for light and dark.
 INK, MUTED, GRID = "#010101", "#020202", "#030303"
 OURS, THEIRS, OTHERS = "#040404", "#050505", "#060606"
 _VARIABLES = {
@@ -40,7 +40,7 @@ STYLE = {
 
 
 def to_svg(figure: Figure) -> str:
-    """A figure, drawn in `STYLE`, as an SVG element; equal figures make equal text."""
+    """Convert a figure, drawn in `STYLE`, to an SVG element; equal figures give equal text."""
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)

@@ -1,1 +1,1 @@
-"""Tune: search the settings of the training step, a batch of trials at a time."""
+"""Tune: search the settings of the training step, in batches of trials."""

@@ -1,4 +1,4 @@
-"""The search as Kubeflow runs it: what to try next, and what came out."""
+"""The search as Kubeflow runs it: propose trials, collect their results, choose the best."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def ask(
     told: list[dict[str, Any]] = [],  # noqa: B006 - KFP reads the default, nothing changes it
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Propose the next trials from the results of all before.
+    """Propose the next trials, given the results of all earlier ones.
 
     Args:
         settings: What to tune, and how much the search may take.
@@ -24,7 +24,7 @@ def ask(
         seed: Seed of the search.
 
     Returns:
-        The trials to run; one that is empty once the budget is used.
+        The trials to run; a single empty one when the budget is used up.
     """
     from components.tune.study import next_batch
 
@@ -35,11 +35,11 @@ def tell(
     results: list[dict[str, Any]],
     told: list[dict[str, Any]] = [],  # noqa: B006
 ) -> list[dict[str, Any]]:
-    """Add the results of a batch to those before.
+    """Add the results of a batch to the earlier ones.
 
     Args:
-        results: Of the trials of the batch; empty ones tell nothing.
-        told: Results of all trials before.
+        results: Results of the batch; empty ones are left out.
+        told: Results of all earlier trials.
 
     Returns:
         The results of all trials.
@@ -50,15 +50,15 @@ def tell(
 def conclude(
     settings: TuneSettings, report: dsl.Output[dsl.HTML], told: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Name the best trial's settings and draw all trials.
+    """Choose the best trial, and write the page of all trials.
 
     Args:
         settings: What was tuned.
-        report: The page with the table and the plot of the trials.
+        report: The page with a table and plots of the trials.
         told: Results of all trials.
 
     Returns:
-        The settings of the training step.
+        The settings of the best trial.
     """
     from components.tune.page import render
     from components.tune.study import best_of

@@ -1,4 +1,4 @@
-"""One page about a search: its best trial, every trial in a table, and what each setting did."""
+"""The page of a search: its best trial, a table of all trials, and a plot for each setting."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _SIZE = (4.6, 2.6)
 
 
 def render(objective: Objective, results: list[Result]) -> str:
-    """A self-contained HTML page.
+    """Render the page as self-contained HTML.
 
     Raises:
         UserError: if no trial succeeded.
@@ -43,7 +43,7 @@ def render(objective: Objective, results: list[Result]) -> str:
 
 
 def _plots(objective: Objective, results: list[Result], names: list[str]) -> dict[str, str]:
-    """SVG by title: the figure by trial with the best so far, then by every setting."""
+    """The plots by title, as SVG: the metric by trial, then by each setting."""
     done = [result for result in results if value_of(objective, result) is not None]
     values = np.array([value_of(objective, result) for result in done], dtype=float)
     plots = {"trial": _by_trial(objective, [result["number"] for result in done], values)}
@@ -87,7 +87,7 @@ def _new(label: str, objective: Objective) -> tuple[Figure, Axes]:
 
 
 def _shown(result: Result) -> dict[str, Any]:
-    """What a trial was given; of the one that was given nothing, what it took."""
+    """The parameters of a trial; for the trial without any, the settings that it used."""
     shown: dict[str, Any] = result["parameters"] or result.get("settings", {})
     return shown
 

@@ -1,4 +1,4 @@
-"""What a user can set for the search of `alsolike tune`."""
+"""The settings of the search."""
 
 import math
 from typing import Literal
@@ -23,5 +23,5 @@ class TuneSettings(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def rounds(self) -> int:
-        """Batches that all trials take."""
+        """The number of batches for all trials."""
         return math.ceil(self.trials / self.batch)

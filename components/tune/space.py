@@ -1,4 +1,4 @@
-"""Which settings of the training step are worth searching, and where."""
+"""The search space: settings of the training step and their ranges."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -11,7 +11,7 @@ Parameters = dict[str, Any]
 
 
 def suggest_rating(trial: BaseTrial) -> Parameters:
-    """Models of the stars: `bayes` looks for its own settings, the others have rates and widths."""
+    """Suggest a rating model; `bayes` chooses its own settings, the others have more to search."""
     model = trial.suggest_categorical("rating_model", ["bayes", "mf", "mlp"])
     parameters: Parameters = {"rating_model": model}
     if model == "bayes":
@@ -29,10 +29,10 @@ def suggest_rating(trial: BaseTrial) -> Parameters:
 
 
 def suggest_ranking(trial: BaseTrial) -> Parameters:
-    """Models of the ranking, whose widths and regularizations are on scales of their own."""
+    """Suggest a ranking model, with the range of regularizations for this model."""
     model = trial.suggest_categorical("ranking_model", ["ridge", "autoencoder", "als"])
     lowest, highest = {"ridge": (10, 1e6), "autoencoder": (1, 1e5), "als": (1e-4, 1)}[model]
-    # als learns no more than 32 whatever it is given.
+    # als uses at most 32 dimensions.
     width = ("als.ranking_dimensions", 8, 32) if model == "als" else ("ranking_dimensions", 16, 512)
     return {
         "ranking_model": model,

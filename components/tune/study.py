@@ -1,7 +1,7 @@
-"""A search that holds no state of its own: every batch is proposed from the results so far.
+"""A search without state: every batch is proposed from the results so far.
 
-The first trial takes the training step's settings as they come, so that a search never ends with
-anything that did worse on validation.
+The first trial has the default settings of training, so the best trial is never worse on validation
+than the defaults.
 """
 
 import math
@@ -17,26 +17,26 @@ from components.tune.space import DIRECTIONS, METRICS, SPACES, Objective
 Proposal = dict[str, Any]
 """A trial to run.
 
-`number`, `parameters` to train with, `search` (what Optuna drew them from, by its names) and
-`proposed_at` (seconds since 1970, UTC). An empty proposal is no trial.
+It has a `number`, `parameters` to train with, `search` (the parameters by their names in Optuna)
+and `proposed_at` (seconds since 1970, UTC). An empty proposal is no trial.
 """
 Result = dict[str, Any]
-"""A proposal, with the `figures` and the `settings` of its training, or the `error` it met."""
+"""A proposal with the `figures` and `settings` of its training, or with the `error` it caused."""
 
 
 def next_batch(
     settings: TuneSettings, results: list[Result], seed: int, now: float
 ) -> list[Proposal]:
-    """The next trials within the budget, or one empty proposal once it is used.
+    """Propose the next trials within the budget; one empty proposal when it is used up.
 
-    The time of the first batch counts as the start of the search. An empty list would say the same
-    more simply, but kfp.local fails to collect from a loop over nothing.
+    The search starts with its first batch. An empty list would be simpler than an empty proposal,
+    but kfp.local cannot collect the results of a loop without iterations.
 
     Args:
         settings: what to tune, and the budget.
         results: of all trials so far.
         seed: of the search.
-        now: seconds since 1970, UTC.
+        now: the current time, in seconds since 1970, UTC.
     """
     started = results[0]["proposed_at"] if results else now
     late = settings.minutes and now - started >= 60 * settings.minutes
@@ -48,7 +48,14 @@ def next_batch(
 
 
 def propose(objective: Objective, results: list[Result], count: int, seed: int) -> list[Proposal]:
-    """The next trials, by Optuna's tree-structured Parzen estimator, after some by chance."""
+    """Propose trials: some at random, then by Optuna's tree-structured Parzen estimator.
+
+    Args:
+        objective: what to optimize.
+        results: of all trials so far.
+        count: the number of trials to propose.
+        seed: of the search.
+    """
     study = _study(objective, results, seed)
     first, end = len(results), len(results) + count
     proposals: list[Proposal] = [] if first else [{"number": 0, "parameters": {}, "search": {}}]
@@ -60,7 +67,7 @@ def propose(objective: Objective, results: list[Result], count: int, seed: int) 
 
 
 def value_of(objective: Objective, result: Result) -> float | None:
-    """What a trial reached, or None if it failed."""
+    """The metric of a trial, or None if it failed."""
     value = result.get("figures", {}).get(METRICS[objective])
     return value if value is not None and math.isfinite(value) else None
 
@@ -81,7 +88,7 @@ def best_of(objective: Objective, results: list[Result]) -> Result:
 
 def _study(objective: Objective, results: list[Result], seed: int) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # Trials of a batch do not know of each other's results: assume bad ones, to spread them.
+    # The trials of a batch run at the same time. Assuming bad results for them spreads them out.
     sampler = optuna.samplers.TPESampler(
         seed=seed + len(results), n_startup_trials=8, constant_liar=True
     )

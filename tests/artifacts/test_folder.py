@@ -110,7 +110,7 @@ def come_from_a_newer_release(folder: Path) -> None:
         (cut, "was cut or edited: run the step that wrote it again"),
         (edit, "was cut or edited"),
         (remove, "file is missing"),
-        (lose_the_manifest, "is no ratings artifact: it has no manifest.json"),
+        (lose_the_manifest, "is not a ratings artifact: it has no manifest.json"),
         (damage_the_manifest, "is damaged: run the step"),
         (come_from_a_newer_release, "has version 2 of the ratings format, this program reads"),
     ],

@@ -95,7 +95,7 @@ def _check_failures(
     with stand.namespace.proxy() as address_of:
         wrong = deployments("promote", three, probe_address=address_of(SERVICE[target]))
     assert wrong.code == 1
-    assert f"serves version {two} where {three} is tested" in wrong.output
+    assert f"serves version {two}, not {three}" in wrong.output
     assert stand.served(target) == [two]
 
 

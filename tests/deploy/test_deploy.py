@@ -124,7 +124,7 @@ def test_a_slow_version_leaves_the_old_one(
     slow = DeploySettings(destination=destination, max_latency_ms=1e-6)
     with (
         caplog.at_level(logging.ERROR),
-        pytest.raises(UserError, match="for 95 in 100 requests where max_latency_ms=1e-06"),
+        pytest.raises(UserError, match="for 95 in 100 requests, more than max_latency_ms=1e-06"),
     ):
         deploy(slow, models[1], tmp_path / "out")
     assert len(FolderStore(Path(destination)).history()) == 1

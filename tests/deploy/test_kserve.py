@@ -205,7 +205,7 @@ def test_a_wrong_answer_changes_nothing_and_is_told(
     prediction["answer"]["predictions"][0] += 2e-4
     (tmp_path / "golden.json").write_text(json.dumps(golden))
     release = Release(new.release.version, tmp_path, new.release.location)
-    with pytest.raises(UserError, match=":predict is answered"):
+    with pytest.raises(UserError, match=":predict: the server answers"):
         roll_out(settings(new, kserve_mode=mode), store, release)
     assert cluster.shares() == {old.release.version: 100}
     assert current_version(store) == old.release.version

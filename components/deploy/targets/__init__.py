@@ -1,12 +1,12 @@
-"""What serves a model: one small module a target."""
+"""The targets of a deployment, one module for each."""
 
 from components.deploy.settings import DeploySettings
 from components.deploy.targets.target import Target
 
 
 def open_target(settings: DeploySettings) -> Target:
-    """The target that the settings name."""
-    # The libraries of the other targets need not be there.
+    """The target in the settings."""
+    # Imports only the library of this target.
     match settings.target:
         case "local":
             from components.deploy.targets.local import LocalTarget

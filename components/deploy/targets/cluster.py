@@ -1,4 +1,4 @@
-"""Kubernetes objects as plain dicts: read, and applied by the server's own merge."""
+"""Read and change Kubernetes objects, as plain dicts, by server-side apply."""
 
 import os
 import tempfile
@@ -43,13 +43,19 @@ class Cluster:
         self.namespace = namespace
         with (
             _explained("reach", "the cluster", namespace),
-            # Else the client would believe a file in /tmp that an earlier run, or anyone, wrote.
+            # By default the client trusts a file in /tmp that anyone may have written.
             tempfile.TemporaryDirectory(prefix="alsolike-cluster-") as folder,
         ):
             self._client = DynamicClient(_connect(), cache_file=f"{folder}/kinds.json")
 
     def get(self, api_version: str, kind: str, name: str) -> Object | None:
-        """An object, or None if there is none of that name."""
+        """Read an object, or None if there is no such object.
+
+        Args:
+            api_version: such as `apps/v1`.
+            kind: such as `Deployment`.
+            name: of the object.
+        """
         with _explained("get", f"{kind} {name}", self.namespace):
             try:
                 found = self._resource(api_version, kind).get(name=name, namespace=self.namespace)
@@ -59,7 +65,7 @@ class Cluster:
             return fields
 
     def apply(self, manifest: Object) -> None:
-        """Make an object as the manifest says; fields that others own and it lacks stay."""
+        """Create or change an object to match a manifest; fields that it does not name stay."""
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         with _explained("apply", f"{kind} {name}", self.namespace):
             self._resource(manifest["apiVersion"], kind).server_side_apply(
@@ -71,12 +77,25 @@ class Cluster:
             )
 
     def delete(self, api_version: str, kind: str, name: str) -> None:
-        """Ask for an object to be deleted; it may stay for a while."""
+        """Request the deletion of an object, which may still exist for a while.
+
+        Args:
+            api_version: such as `apps/v1`.
+            kind: such as `Deployment`.
+            name: of the object.
+        """
         with _explained("delete", f"{kind} {name}", self.namespace):
             self._resource(api_version, kind).delete(name=name, namespace=self.namespace)
 
     def merge(self, api_version: str, kind: str, name: str, fields: Object) -> None:
-        """Set some fields of an object and leave the others."""
+        """Set some fields of an object, and keep the others.
+
+        Args:
+            api_version: such as `apps/v1`.
+            kind: such as `Deployment`.
+            name: of the object.
+            fields: the fields to set.
+        """
         with _explained("change", f"{kind} {name}", self.namespace):
             self._resource(api_version, kind).patch(
                 body=fields,
@@ -87,10 +106,13 @@ class Cluster:
             )
 
     def complain_about_pods(self, labels: dict[str, str]) -> None:
-        """See whether a pod waits for something that will not come.
+        """Check that no pod waits for something that will not happen.
+
+        Args:
+            labels: of the pods.
 
         Raises:
-            UserError: with the pod's reason.
+            UserError: with the reason of the pod.
         """
         selector = ",".join(f"{name}={value}" for name, value in labels.items())
         with _explained("list", "pods", self.namespace):
@@ -112,12 +134,12 @@ class Cluster:
 
 
 def poll(look: Callable[[], Result | None], explain: Callable[[], str], seconds: float) -> Result:
-    """Look again and again until there is something.
+    """Call a function repeatedly until it returns something, and return that.
 
     Args:
-        look: returns None as long as there is nothing; what it raises ends the wait.
-        explain: says, when the time is up, what was missing.
-        seconds: how long to look.
+        look: returns None to be called again; its exceptions end the wait.
+        explain: returns the beginning of the error message when the time is up.
+        seconds: the longest wait.
 
     Raises:
         UserError: when the time is up.
@@ -131,13 +153,13 @@ def poll(look: Callable[[], Result | None], explain: Callable[[], str], seconds:
 
 
 def condition(fields: Object, kind: str) -> Object:
-    """An object's condition of a kind; empty if it has none."""
+    """The condition of a kind in an object's status; empty if it has none."""
     conditions = fields.get("status", {}).get("conditions", [])
     return next((each for each in conditions if each["type"] == kind), {})
 
 
 def is_observed(fields: Object) -> bool:
-    """Whether an object's status speaks of its present specification, not of an earlier one."""
+    """Whether the status of an object is about its current specification, not an earlier one."""
     observed: int = fields.get("status", {}).get("observedGeneration", 0)
     generation: int = fields["metadata"]["generation"]
     return observed >= generation
@@ -151,7 +173,7 @@ def _waiting(pod: Object) -> Iterator[Object]:
 
 
 def _connect() -> client.ApiClient:
-    """By the pod's own account, or by the user's kubeconfig."""
+    """Connect by the account of the pod, or outside of a pod by the user's kubeconfig."""
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         configuration = client.Configuration()
         config.load_incluster_config(client_configuration=configuration)
@@ -161,7 +183,7 @@ def _connect() -> client.ApiClient:
 
 @contextmanager
 def _explained(verb: str, thing: str, namespace: str) -> Iterator[None]:
-    """Turn what the cluster refuses into one line."""
+    """Turn an error of the cluster into a `UserError` of one line."""
     try:
         yield
     except ForbiddenError as error:

@@ -1,4 +1,4 @@
-"""One container on a Docker engine, replaced when a candidate beside it has passed.
+"""Docker: one container, which is replaced after a candidate beside it has passed.
 
 The bundle is copied into the container, so the engine may be on another machine than the store.
 Docker cannot move a published port to another container: at promotion the old container stops
@@ -31,7 +31,7 @@ _VERSION = "alsolike.version"
 
 
 class DockerTarget:
-    """The container named by the endpoint, its candidate, and the one it replaced."""
+    """The container with the name of the endpoint, its candidate, and the one that it replaced."""
 
     def __init__(self, settings: DeploySettings) -> None:
         self._settings = settings
@@ -78,7 +78,7 @@ class DockerTarget:
                 self._restore()
 
     def _restore(self) -> None:
-        """Put the old container, if there was one, in the new one's place."""
+        """Put the old container, if there was one, in the place of the new one."""
         new = self._find(self._name)
         if new and new != self._old:
             new.remove(force=True)
@@ -114,12 +114,12 @@ class DockerTarget:
         container.start()
 
     def _wait(self, name: str) -> str:
-        """The address of a container, once it is ready."""
+        """Wait until a container is ready, and return its address."""
         container = self._engine.containers.get(name)
         deadline = time.monotonic() + self._settings.ready_seconds
         while True:
             container.reload()
-            # A container that ends is restarted, and its status may be either.
+            # A container that ends is restarted, so its status alone does not show the end.
             if container.attrs["RestartCount"] or container.status == "exited":
                 last = container.logs(tail=1).decode(errors="replace").strip()
                 raise UserError(f"container {name} ended: {last}")
@@ -149,14 +149,14 @@ def _nano_cpus(cpu: str) -> int:
 
 
 def _readable(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Readable for whoever the server runs as, who is not the one who deploys."""
+    """Make a file readable for the server, which runs as another user."""
     info.mode |= 0o555 if info.isdir() else 0o444
     return info
 
 
 @contextmanager
 def _explained() -> Iterator[Any]:
-    """Turn what the engine refuses into one line."""
+    """Turn an error of the engine into a `UserError` of one line."""
     try:
         yield
     except (DockerException, RequestException) as error:

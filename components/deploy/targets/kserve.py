@@ -1,13 +1,13 @@
 """KServe: an InferenceService.
 
-In Knative mode a new version is a new revision, which gets no requests until it is promoted and
-has an address of its own. Standard mode has no revisions: the new version is proved in a second
-InferenceService, the candidate, and the candidate is deleted once the first serves that version.
+In Knative mode a new version is a new revision, which has an address of its own and gets no
+requests until it is promoted. Standard mode has no revisions: the new version is tested in a second
+InferenceService, the candidate, which is deleted when the first one serves that version.
 
-KServe's status may still describe an earlier specification, and its `observedGeneration` counts
-the changes of the object that KServe made, not of the InferenceService. So in Knative mode a new
-version counts as ready when a newer revision than before is, and in Standard mode when all pods
-of the Deployment are of that version.
+The status of an InferenceService may describe an earlier specification, and its
+`observedGeneration` does not count the changes of the InferenceService. So in Knative mode a new
+version is ready when a newer revision than before is ready, and in Standard mode when all pods of
+the Deployment have that version.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ _OWN = {
 
 
 class KServeTarget:
-    """The InferenceService named by the endpoint and, in Standard mode, its candidate."""
+    """The InferenceService with the name of the endpoint, and in Standard mode its candidate."""
 
     def __init__(self, settings: DeploySettings) -> None:
         self._settings = settings
@@ -108,9 +108,9 @@ class KServeTarget:
         self._applied.append(name)
 
     def _serves(self, release: Release) -> bool:
-        """Whether there is nothing to bring up.
+        """Whether this release serves already.
 
-        KServe would read a share of 0 for the revision that serves as a rollback to the one before.
+        KServe would take a share of 0 for the serving revision as a rollback to the one before it.
         """
         wanted = _as_it_was(self._manifest(self._name, release, None))
         return self._former is not None and _includes(_as_it_was(self._former), wanted)
@@ -119,8 +119,8 @@ class KServeTarget:
         present = self._get(self._name)
         manifest = _in_recorded_mode(_as_it_was(former), present)
         if self._knative:
-            # Knative sends what is not held back to the newest revision that is ready, and until
-            # the old specification has one again, that is the one that failed.
+            # Knative sends requests to the newest ready revision. Until the old specification has
+            # a new revision, that is the one that failed, unless its share is 0.
             failed = _newest(present)
             held_back = {**former["spec"]["predictor"], "canaryTrafficPercent": 0}
             self._cluster.apply(manifest | {"spec": {"predictor": held_back}})
@@ -134,7 +134,7 @@ class KServeTarget:
         if found is None:
             return
         if mode := _recorded_mode(found):
-            # Under another name of the mode its own webhook keeps KServe from letting go.
+            # KServe cannot delete a service whose mode has another name than the recorded one.
             annotations = {"annotations": {DEPLOYMENT_MODE: mode}}
             self._cluster.merge(SERVING, _KIND, name, {"metadata": annotations})
         self._cluster.delete(SERVING, _KIND, name)
@@ -145,7 +145,7 @@ class KServeTarget:
         )
 
     def _wait(self, name: str, version: str, stale: str | None) -> None:
-        """Wait until a version is ready, in Knative mode in another revision than the stale one."""
+        """Wait until a version is ready; in Knative mode in a revision other than the stale one."""
         seconds = self._settings.ready_seconds
         labels = {_POD_LABEL: name, VERSION: version}
         seen: Object = {}
@@ -165,7 +165,7 @@ class KServeTarget:
 
 
 def _as_it_was(service: Object) -> Object:
-    """The manifest that makes a service again what it was."""
+    """The manifest that restores a service."""
     metadata = service["metadata"]
     annotations = metadata.get("annotations", {})
     return {
@@ -181,10 +181,10 @@ def _as_it_was(service: Object) -> Object:
 
 
 def _in_recorded_mode(manifest: Object, present: Object | None) -> Object:
-    """A manifest with the mode that KServe has recorded for the service, if it has.
+    """A manifest with the name of the mode that KServe has recorded for the service, if any.
 
-    KServe 0.16 records `Knative` for `Serverless` and `Standard` for `RawDeployment`, the names
-    that every version takes for a new service, and refuses every update under another name.
+    KServe 0.16 records `Serverless` as `Knative` and `RawDeployment` as `Standard`, and refuses
+    updates with another name. For a new service every version accepts the older names.
     """
     mode = _recorded_mode(present)
     if not mode:
@@ -200,7 +200,7 @@ def _recorded_mode(service: Object | None) -> str | None:
 
 
 def _includes(actual: Any, wanted: Any) -> bool:
-    """Whether every field that is wanted is there; an object may have others beside them."""
+    """Whether an object has every wanted field; it may have others too."""
     if isinstance(wanted, dict):
         return isinstance(actual, dict) and all(
             name in actual and _includes(actual[name], value) for name, value in wanted.items()

@@ -1,8 +1,8 @@
-"""Plain Kubernetes: two slots, blue and green, and a Service that leads to one of them.
+"""Plain Kubernetes: two slots, blue and green, and a Service that selects one of them.
 
-A new version goes into the slot that does not serve, where a Service of its own reaches it. At
-promotion the endpoint's Service, autoscaler and disruption budget turn to that slot in place, and
-the old slot is scaled to none. Nothing is ever deleted.
+A new version is started in the slot that does not serve, and has a Service of its own for tests.
+Promotion switches the Service, autoscaler and disruption budget of the endpoint to that slot, and
+scales the old slot to 0. Nothing is ever deleted.
 """
 
 from components.deploy.settings import DeploySettings
@@ -24,7 +24,7 @@ _API = "apps/v1"
 
 
 class KubernetesTarget:
-    """A Deployment a slot, and what leads to the one that serves."""
+    """A Deployment for each slot, and the objects that select the one that serves."""
 
     def __init__(self, settings: DeploySettings) -> None:
         self._settings = settings
@@ -66,7 +66,7 @@ class KubernetesTarget:
 
     def rollback(self, release: Release) -> None:  # noqa: ARG002
         if self._is_moved and self._serving:
-            # It may have been scaled to none; the new version serves until it is back.
+            # The old slot may have been scaled to 0; the new one serves until it is back.
             self._scale(self._serving, _replicas_of(self._served))
             labels = endpoint_labels(self._settings) | {SLOT: self._serving}
             name, seconds = f"{self._name}-{self._serving}", self._settings.ready_seconds
@@ -94,23 +94,23 @@ class KubernetesTarget:
         return self._cluster.get(_API, "Deployment", f"{self._name}-{slot}")
 
     def _replicas(self) -> int:
-        """As many as serve now: the new version takes their load at once."""
+        """The number of servers now, because the new version takes over their load at once."""
         return max(_replicas_of(self._served), self._settings.min_replicas)
 
 
 def wait_for_deployment(
     cluster: Cluster, name: str, labels: dict[str, str], seconds: float
 ) -> None:
-    """Wait until all pods of a Deployment are of its present specification, and ready.
+    """Wait until all pods of a Deployment have its current specification and are ready.
 
     Args:
-        cluster: where it is.
-        name: its name.
-        labels: what its new pods are found by; a Deployment without them is an earlier one.
-        seconds: how long to wait.
+        cluster: where the Deployment is.
+        name: of the Deployment.
+        labels: of its new pods; a Deployment without them is an earlier one.
+        seconds: the longest wait.
 
     Raises:
-        UserError: if a pod is refused or waits for what will not come, or the time is up.
+        UserError: if a pod is refused or cannot start, or the time is up.
     """
     seen: Object = {}
 
@@ -127,7 +127,7 @@ def wait_for_deployment(
 
 
 def _complain(deployment: Object, name: str) -> None:
-    """See whether Kubernetes has given up, or cannot even create the pods."""
+    """Raise a `UserError` if Kubernetes has given up, or cannot create the pods."""
     refused = condition(deployment, "ReplicaFailure")
     if refused.get("status") == "True":
         raise UserError(f"Deployment {name}: its pods are refused: {refused.get('message')}")

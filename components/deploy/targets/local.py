@@ -1,6 +1,6 @@
-"""This machine: whatever reads the store's current bundle serves, and takes up a new one by itself.
+"""This machine: servers read the current bundle of the store, and load a new one by themselves.
 
-So the new version is proved by a server of its own, and the store's pointer moves the traffic.
+So a new version is tested by a temporary server, and becoming the current one makes it serve.
 """
 
 from components.deploy.server import Server
@@ -9,7 +9,7 @@ from components.deploy.targets.target import Release
 
 
 class LocalTarget:
-    """A server of a moment on the new version."""
+    """A temporary server of the new version."""
 
     def __init__(self, settings: DeploySettings) -> None:
         self._settings = settings

@@ -17,16 +17,16 @@ DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
 STOP = "serving.kserve.io/stop"
 PROGRESS_DEADLINE = "serving.knative.dev/progress-deadline"
 
-# Not secret, and the same for the step and for the servers: where the store is.
+# The address of the store, which is the same for the step and for the servers.
 _STORE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION")
-# A Service forgets a pod that ends some seconds after its SIGTERM.
+# A Service still sends requests to a pod for some seconds after its SIGTERM.
 _DRAIN_SECONDS = 10
 _BUSY_PERCENT = 70
 _USUAL_DEADLINE = 600
 
 
 def endpoint_labels(settings: DeploySettings) -> dict[str, str]:
-    """What all objects of an endpoint are found by."""
+    """The labels of all objects of an endpoint."""
     return {
         "app.kubernetes.io/name": "alsolike",
         "app.kubernetes.io/instance": settings.endpoint_name,
@@ -34,7 +34,14 @@ def endpoint_labels(settings: DeploySettings) -> dict[str, str]:
 
 
 def deployment(settings: DeploySettings, slot: str, release: Release, replicas: int) -> Object:
-    """Servers of a release in a slot; a first container fetches the bundle for each."""
+    """The Deployment of a slot; an init container of each pod fetches the bundle.
+
+    Args:
+        settings: of the deployment step.
+        slot: blue or green.
+        release: the version to serve.
+        replicas: the number of servers.
+    """
     name = f"{settings.endpoint_name}-{slot}"
     labels = endpoint_labels(settings) | {SLOT: slot}
     volume = {"name": "bundle", "mountPath": "/bundle"}
@@ -80,7 +87,13 @@ def deployment(settings: DeploySettings, slot: str, release: Release, replicas: 
 
 
 def service(settings: DeploySettings, name: str, slot: str) -> Object:
-    """An address inside the cluster that leads to a slot."""
+    """A Service within the cluster that selects a slot.
+
+    Args:
+        settings: of the deployment step.
+        name: of the Service.
+        slot: blue or green.
+    """
     labels = endpoint_labels(settings)
     return {
         "apiVersion": "v1",
@@ -94,7 +107,7 @@ def service(settings: DeploySettings, name: str, slot: str) -> Object:
 
 
 def autoscaler(settings: DeploySettings, slot: str) -> Object:
-    """As many servers in a slot as their processors' load asks for."""
+    """The autoscaler of a slot, by the load of the processors."""
     name = settings.endpoint_name
     target = {"type": "Utilization", "averageUtilization": _BUSY_PERCENT}
     return {
@@ -115,7 +128,7 @@ def autoscaler(settings: DeploySettings, slot: str) -> Object:
 
 
 def disruption_budget(settings: DeploySettings, slot: str) -> Object:
-    """One server of a slot at a time may be moved to another node."""
+    """The disruption budget of a slot: at most one server at a time may be moved away."""
     labels = endpoint_labels(settings)
     return {
         "apiVersion": "policy/v1",
@@ -128,16 +141,16 @@ def disruption_budget(settings: DeploySettings, slot: str) -> Object:
 def inference_service(
     settings: DeploySettings, name: str, release: Release, traffic_percent: int | None
 ) -> Object:
-    """A KServe service of a release; KServe fetches the bundle to `/mnt/models`.
+    """The InferenceService of a release; KServe fetches the bundle to `/mnt/models`.
 
     Args:
-        settings: the endpoint's.
-        name: the object's name.
-        release: what it serves.
-        traffic_percent: the new version's share, the rest going to the last that had all; None
-            for all.
+        settings: of the deployment step.
+        name: of the InferenceService.
+        release: the version to serve.
+        traffic_percent: the share of the new version; the rest goes to the last version that had
+            all requests. None for all requests.
     """
-    # The names that every version of KServe takes for a new service.
+    # These names are accepted by every version of KServe for a new service.
     mode = {"knative": "Serverless", "standard": "RawDeployment"}[settings.kserve_mode]
     server = _server(settings, "/mnt/models")
     server["env"] = [{"name": "STORAGE_URI", "value": release.location}]
@@ -153,10 +166,10 @@ def inference_service(
         predictor["canaryTrafficPercent"] = traffic_percent
     annotations = {
         DEPLOYMENT_MODE: mode,
-        # Gives the newest revision an address of its own, to be asked before it takes requests.
+        # Gives the newest revision an address of its own, for tests before it gets requests.
         "serving.kserve.io/enable-tag-routing": "true",
         PROGRESS_DEADLINE: f"{_deadline(settings)}s",
-        STOP: "false",  # starts again a service that a person has stopped
+        STOP: "false",  # starts a service that somebody has stopped
     }
     if settings.s3_secret:
         annotations["serving.kserve.io/storageSecretName"] = settings.s3_secret
@@ -184,7 +197,7 @@ _SCRATCH_MOUNT = {"name": "scratch", "mountPath": "/tmp"}
 
 
 def _pod_labels(settings: DeploySettings, release: Release) -> dict[str, str]:
-    """The version of a server's pod, and whether Istio may put its proxy into it."""
+    """The labels of a server's pod: its version, and whether Istio may add its proxy."""
     sidecar = {} if settings.istio_sidecar else {"sidecar.istio.io/inject": "false"}
     return {VERSION: release.version, **sidecar}
 
@@ -205,7 +218,7 @@ def _server(settings: DeploySettings, bundle: str) -> Object:
             "httpGet": {"path": "/v2/health/ready", "port": PORT},
             "periodSeconds": 2,
         },
-        # Nothing is answered until every byte of the bundle is checked; the others count from then.
+        # The server answers only after it has verified the bundle; other probes start after that.
         "startupProbe": {
             **live,
             "periodSeconds": 1,
@@ -216,7 +229,7 @@ def _server(settings: DeploySettings, bundle: str) -> Object:
 
 
 def _deadline(settings: DeploySettings) -> int:
-    """After how many seconds without progress Kubernetes and Knative give a version up."""
+    """The number of seconds without progress after which a version counts as failed."""
     return max(ceil(settings.ready_seconds), _USUAL_DEADLINE)
 
 

@@ -1,4 +1,4 @@
-"""The interface of what serves a model, and the release that it is to serve."""
+"""The interface of a deployment target, and the release that it serves."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Release:
-    """A stored version that is to serve.
+    """A stored version to serve.
 
     Attributes:
         version: its version.
@@ -21,22 +21,22 @@ class Release:
 
 
 class Target(Protocol):
-    """Something that serves a version, and brings up another beside it.
+    """A service of one version, which can start another version beside it.
 
     All methods raise `UserError` with the reason if the target refuses.
     """
 
     def plan(self, release: Release) -> list[str]:
-        """What `apply` and `promote` would change, a line each; changes nothing."""
+        """Describe what `apply` and `promote` would change, one line for each change."""
 
     def apply(self, release: Release) -> None:
-        """Bring up the new version; no request goes to it yet."""
+        """Start the new version, without sending requests to it."""
 
     def wait(self, release: Release) -> str:
-        """Wait until the new version is ready, and return the URL of it alone."""
+        """Wait until the new version is ready, and return a URL that only it answers."""
 
     def promote(self, release: Release) -> None:
-        """Let requests go to the new version."""
+        """Send requests to the new version."""
 
     def rollback(self, release: Release) -> None:
-        """Let the old version serve as before `apply`, and take the new one down."""
+        """Restore the old version as it was before `apply`, and stop the new one."""

@@ -96,7 +96,7 @@ def render(
 
 
 def _tiles(results: EvaluationResults, tested: int) -> list[tuple[str, str, str]]:
-    """The most important numbers: a name, a value and what it means."""
+    """The most important numbers: name, value and meaning."""
     tiles = []
     for metric, baseline in _BASELINES.items():
         ours, theirs = results.of(MODEL, metric), results.of(baseline, metric)

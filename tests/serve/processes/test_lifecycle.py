@@ -111,11 +111,11 @@ def model(changed: Model) -> Callable[[Path], object]:
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "other bytes": (edit(FACTORS, b"Caf", b"Tea"), "it was cut or edited"),
     "damaged manifest": (edit("manifest.json", b"{", b"["), "damaged"),
-    "not whole arrays": (vouched(b"\0" * 100), "no safetensors file"),
-    "arrays that are a list": (vouched(b"\2" + b"\0" * 7 + b"[]"), "no safetensors file"),
+    "not whole arrays": (vouched(b"\0" * 100), "not a safetensors file"),
+    "arrays that are a list": (vouched(b"\2" + b"\0" * 7 + b"[]"), "not a safetensors file"),
     "a header nested too deeply": (
         vouched((40_000).to_bytes(8, "little") + b"[" * 40_000),
-        "no safetensors file",
+        "not a safetensors file",
     ),
     "nan in stars": (model(with_item("rating", "users", (3, 0), np.nan)), "NaN"),
     "infinite bias": (model(with_item("rating", "item_biases", 3, np.inf)), "NaN or infinity"),
