@@ -1,1 +1,1 @@
-"""The steps put together: the pipeline, its runners and the `alsolike` command."""
+"""The pipelines, what runs them, and the `alsolike` command."""

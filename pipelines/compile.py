@@ -1,4 +1,4 @@
-"""The pipeline as YAML: the same bytes for the same code."""
+"""Compile a pipeline to YAML: the same code gives the same bytes."""
 
 import contextlib
 import io
@@ -13,23 +13,23 @@ from pipelines.definition.environment import Environment
 from pipelines.training import training_pipeline
 
 Build = Callable[[Environment | None], Any]
-"""Gives a pipeline, with the platform settings of an environment if any."""
+"""Returns a pipeline, with the platform settings of an environment if there is one."""
 
 
 def compile_pipeline(
     output: Path, environment: Environment | None = None, build: Build = training_pipeline
 ) -> None:
-    """Write a pipeline's YAML, whole or not at all.
+    """Write the YAML of a pipeline, completely or not at all.
 
     Args:
         output: the file to write.
-        environment: the cluster to compile for; None for the pipeline that ships.
-        build: gives the pipeline.
+        environment: the cluster to compile for; None for the shipped pipeline.
+        build: returns the pipeline.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         partial = Path(folder) / output.name
-        # kfp prints what it wrote, and where.
+        # kfp prints messages of its own.
         with contextlib.redirect_stdout(io.StringIO()):
             compiler.Compiler().compile(
                 build(environment),

@@ -1,12 +1,12 @@
 """The training pipeline: star ratings in S3 to a live recommendation endpoint.
 
-1. resolve: which objects the source has, and which version of each; never cached.
-2. ingest: read the ratings of that version, keep what could not be read apart.
-3. prepare: one rating a pair, leave out the long tail, hold out the latest ratings.
+1. resolve: find the objects of the source and their versions; never cached.
+2. ingest: read the ratings of that version, and keep the rows that are not ratings apart.
+3. prepare: keep one rating for each pair, filter out the long tail, hold out the latest ratings.
 4. train: learn to predict stars and to rank products.
-5. evaluate: measure both against baselines and the deployed model, write the report, judge.
-6. deploy, if the verdict says so: prove that the bundle serves, make it current; never cached.
-7. notify, however it ended: say so.
+5. evaluate: compare both with baselines and the deployed model, write the report, decide.
+6. deploy, if the verdict allows it: test that the bundle serves, make it current; never cached.
+7. notify: report how the run ended, whether it succeeded or not.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,13 +29,13 @@ from pipelines.definition.parameters import training_parameters, with_parameters
 from pipelines.definition.platform import StepName, apply_platform
 
 Place = Callable[[dsl.PipelineTask, StepName, str], dsl.PipelineTask]
-"""Gives a task its title and whatever else it has as that step."""
+"""Sets the title of a task, and the platform settings of its step."""
 Given = Mapping[str, Any]
-"""The parameters of a pipeline by name, as it passes them on."""
+"""The parameters of a pipeline by name, as it passes them to the steps."""
 
 
 def training_pipeline(environment: Environment | None = None) -> Any:
-    """The pipeline, as plain Kubeflow or with the platform settings of an environment."""
+    """The training pipeline, with the platform settings of an environment if there is one."""
     parameters = training_parameters()
 
     def training(*values: Any) -> None:
@@ -53,7 +53,7 @@ def training_pipeline(environment: Environment | None = None) -> Any:
 
 
 def placing(environment: Environment | None) -> Place:
-    """What gives the tasks of a pipeline their titles, and the settings of a platform if any."""
+    """The function that sets the titles of tasks, and their platform settings if there are any."""
 
     def place(task: dsl.PipelineTask, name: StepName, title: str) -> dsl.PipelineTask:
         if environment is not None:
@@ -65,7 +65,7 @@ def placing(environment: Environment | None) -> Place:
 
 @contextmanager
 def told_how_it_ended(place: Place, environment: Environment | None) -> Iterator[None]:
-    """Put what the block adds to a pipeline before its last step, which says how that ended."""
+    """Add the exit handler, which runs after everything that the block adds to the pipeline."""
     ui = environment.ui if environment else ""
     told = notify(run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, ui=ui)
     outcome = place(told, "notify", "Say how it ended")
@@ -75,7 +75,7 @@ def told_how_it_ended(place: Place, environment: Environment | None) -> Iterator
 
 
 def read_and_split(place: Place, given: Given) -> tuple[Any, Any]:
-    """Add resolve, ingest and prepare; the ratings and the splits, as the pipeline passes them."""
+    """Add resolve, ingest and prepare, and return the ratings and the splits."""
     version = place(resolve(**own(resolve, given)), "resolve", "Resolve the source's version")
     version.set_caching_options(False)
     read = own(ingest, given) | {"source_version": version.output}
@@ -89,8 +89,8 @@ def train_and_deploy(place: Place, given: Given, ratings: Any, splits: Any) -> N
     """Add train, evaluate and deploy.
 
     Args:
-        place: gives the tasks their place.
-        given: the parameters by name, those of the training step among them.
+        place: sets the titles and platform settings of the tasks.
+        given: the parameters by name, including those of the training step.
         ratings: the output of ingest.
         splits: the output of prepare.
     """
@@ -102,7 +102,7 @@ def train_and_deploy(place: Place, given: Given, ratings: Any, splits: Any) -> N
         "evaluate",
         "Evaluate and judge",
     )
-    # The champion that it is measured against may have changed.
+    # Another model may have been deployed since.
     judged.set_caching_options(False)
     with dsl.If(judged.outputs["Output"] == True, name="passed"):  # noqa: E712
         deployed = place(deploy(model=model, **own(deploy, given)), "deploy", "Deploy")
@@ -110,7 +110,7 @@ def train_and_deploy(place: Place, given: Given, ratings: Any, splits: Any) -> N
 
 
 def own(component: Any, given: Given) -> dict[str, Any]:
-    """Of what a pipeline is given, what this component asks for."""
+    """The parameters of the pipeline that this component has too."""
     asked = component.component_spec.inputs
     return {name: given[name] for name in asked if name in given}
 

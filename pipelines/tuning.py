@@ -1,13 +1,13 @@
 """The tuning pipeline: search the settings of the training step, then train with the best.
 
 1. resolve, ingest, prepare: as in the training pipeline.
-2. ask: the search proposes a batch of trials.
-3. trial, once for each of the batch and at the same time: train, and measure on validation.
-4. tell the search what they reached, and ask again, in rounds, until its budget is used.
-5. conclude: the best trial, with a table and a plot of all.
-6. train with the best trial's settings, evaluate, deploy, notify: as in the training pipeline.
+2. ask: propose a batch of trials.
+3. trial, for each of the batch at the same time: train, and measure on validation.
+4. tell: add their results to the earlier ones; then ask again, until the budget is used up.
+5. conclude: choose the best trial, and write the page of all trials.
+6. train with the settings of the best trial, evaluate, deploy, notify: as in the training pipeline.
 
-It takes the parameters of the training pipeline, but for those that it finds itself.
+It has the parameters of the training pipeline, except those that it searches.
 """
 
 from collections.abc import Mapping
@@ -33,11 +33,11 @@ _DESCRIPTION = "Search settings of the training step on validation, then train w
 
 
 def tuning_pipeline(rounds: int, environment: Environment | None = None) -> Any:
-    """The pipeline, as plain Kubeflow or with the platform settings of an environment.
+    """The tuning pipeline, with the platform settings of an environment if there is one.
 
     Args:
-        rounds: batches of trials at most, as the pipeline's graph has to have them.
-        environment: where it runs; each trial has the resources of the training step.
+        rounds: the largest number of batches, which is fixed in the graph of the pipeline.
+        environment: the cluster; each trial has the resources of the training step.
     """
     shared = {name: known for name, known in training_parameters().items() if name not in SEARCHED}
     parameters = shared | declare(TuneSettings)
@@ -58,7 +58,7 @@ def tuning_pipeline(rounds: int, environment: Environment | None = None) -> Any:
 
 
 def rounds_of(given: Mapping[str, Any]) -> int:
-    """The rounds that the search needs for the trials among these parameters.
+    """The number of rounds that the search needs with these parameters.
 
     Raises:
         ValidationError: if the settings of the search are wrong.
@@ -68,7 +68,7 @@ def rounds_of(given: Mapping[str, Any]) -> int:
 
 
 def for_tuning(environment: Environment) -> Environment:
-    """The environment under the tuning pipeline's name, without parameters that it searches."""
+    """The environment with the name of the tuning pipeline, without parameters that it searches."""
     fixed = {name: value for name, value in environment.parameters.items() if name not in SEARCHED}
     return environment.model_copy(
         update={"pipeline": environment.tuning_pipeline, "parameters": fixed}
@@ -76,16 +76,16 @@ def for_tuning(environment: Environment) -> Environment:
 
 
 def _search(place: Place, splits: Any, rounds: int, given: Given) -> dict[str, Any]:
-    """Add rounds of trials, each proposed when those before it are done.
+    """Add rounds of trials, each proposed after the round before it.
 
     Args:
-        place: gives the tasks their place.
+        place: sets the titles and platform settings of the tasks.
         splits: the output of prepare.
-        rounds: how many.
+        rounds: the number of rounds.
         given: the parameters by name.
 
     Returns:
-        What all of them told, as an argument of `conclude`.
+        The results of all trials, as an argument of `conclude`.
     """
     told: dict[str, Any] = {}
     shared = own(trial, given) | {"objectives": given["objective"]}

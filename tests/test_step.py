@@ -94,7 +94,7 @@ def test_a_command_whose_folder_cannot_be_written_says_so_in_one_line(tmp_path: 
     )
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"error: cannot write to {tmp_path}/runs (File exists): name another folder for the runs, "
+        f"error: cannot write to {tmp_path}/runs (File exists): choose another folder "
         f"by --runs or make run RUNS=…\n"
     )
 

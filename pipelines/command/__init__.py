@@ -1,1 +1,1 @@
-"""The `alsolike` command: options and words, one module for each group of commands."""
+"""The `alsolike` command, one module for each group of commands."""

@@ -1,4 +1,4 @@
-"""The commands on what is deployed: list, verify and prune the versions, go back, let one serve."""
+"""The commands for deployed versions: list, verify, prune, rollback, promote."""
 
 import logging
 import os
@@ -127,7 +127,7 @@ def promote(
 
 
 def _columns(stored: StoredVersion) -> list[str]:
-    """Date, MSE, NDCG@10 and source; empty where the model does not have it."""
+    """Date, MSE, NDCG@10 and source; a value that the model does not have is empty."""
     description = stored.description
     mse = description.get("rating", {}).get("validation_mse")
     ndcg = description.get("ranking", {}).get("ndcg_at_10")
@@ -149,7 +149,7 @@ def _let_serve(settings: DeploySettings, version: str) -> None:
 
 
 def _settings(environment: str, param: list[str] | None) -> DeploySettings:
-    """The deploy step's settings there; all requests go to the version unless it is said."""
+    """The settings of the deploy step in an environment, by default with all requests."""
     given = parse_assignments(param or [])
     for name in given.keys() - DeploySettings.model_fields.keys():
         raise unknown_parameter("the deploy step", name, DeploySettings.model_fields)
@@ -157,7 +157,7 @@ def _settings(environment: str, param: list[str] | None) -> DeploySettings:
     if environment:
         there = load_environment(environment)
         known = there.defaults()
-        # As the deploy step has them, for the store, and for the servers that it brings up.
+        # The deploy step has them too, for the store and for the servers that it starts.
         for variable, value in there.store_variables().items():
             os.environ.setdefault(variable, value)
     own = {name: known[name] for name in known.keys() & DeploySettings.model_fields.keys()}

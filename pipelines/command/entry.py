@@ -1,4 +1,4 @@
-"""The entry of the `alsolike` command, which ends in one line however early it is interrupted."""
+"""The entry point of the `alsolike` command, which ends with one line on an early interrupt."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ from types import FrameType
 
 
 def main() -> None:
-    """Load the command, which takes a moment, and run it."""
+    """Load the command, which takes some time, and run it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     from pipelines.command.main import main as run_command
@@ -15,6 +15,6 @@ def main() -> None:
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
-    # Nothing has begun that has to be undone, and not every import lets an exception through.
+    # Nothing has to be undone yet, and some imports swallow exceptions.
     os.write(2, b"interrupted\n")
     os._exit(130)

@@ -160,7 +160,7 @@ def apply_schedules(
 def _compiled(
     environment: Environment, package: Path | None, build: Build = training_pipeline
 ) -> Iterator[Package]:
-    """The given package, or one that is compiled for the environment now."""
+    """The given package, or one that is compiled now for the environment."""
     if package is not None:
         yield read_package(package)
         return

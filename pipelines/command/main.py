@@ -27,10 +27,10 @@ from pipelines.local.summary import SUMMARY, TRIALS
 
 
 class _Commands(TyperGroup):
-    """Commands that an interrupt ends with a line, where Typer says nothing."""
+    """Commands that end with one line on an interrupt."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run one of them."""
+        """Run a command."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
@@ -98,7 +98,7 @@ def tune(
 
 
 def _show_end(summary: Mapping[str, Any]) -> None:
-    """Say where a run left what it made, and what to do next."""
+    """Print the places of a run's results, and the next command."""
     typer.echo(f"Report   {summary['report']}")
     typer.echo(f"Summary  {Path(summary['folder']) / SUMMARY}")
     endpoint = summary["endpoint"]
@@ -109,7 +109,7 @@ def _show_end(summary: Mapping[str, Any]) -> None:
 
 
 def _how_to_serve(destination: str, version: str) -> str:
-    """The command that serves a version that was deployed to a folder or to S3."""
+    """The command to serve a version that was deployed to a folder or to S3."""
     if Path(destination) == ENDPOINT.resolve():
         return "make serve"
     if "://" in destination:
@@ -224,7 +224,7 @@ app.command()(diff)
 
 
 def main() -> None:
-    """Run the command; a person's mistake ends it with one line."""
+    """Run the command; an error of the user ends it with one line."""
     interrupt_on_termination()
     try:
         with mistakes_in_one_line("error"):

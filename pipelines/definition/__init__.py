@@ -1,1 +1,1 @@
-"""What defines a run: its parameters, the compiled pipeline, and the cluster that it is for."""
+"""The definition of a run: its parameters, the compiled pipeline, and the cluster."""

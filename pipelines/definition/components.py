@@ -1,7 +1,8 @@
-"""The steps as Kubeflow components, which take the fields of a step's settings one by one.
+"""The steps as Kubeflow components, whose parameters are the fields of the steps' settings.
 
-Kubeflow runs the text of a component's function, parameters included. The functions in
-`components/*/component.py` take their settings as one argument, so the text is written here.
+Kubeflow runs the source of a component's function, including its parameters. The functions in
+`components/*/component.py` take their settings as one argument, so this module generates a function
+with one parameter for each field.
 """
 
 import inspect
@@ -39,12 +40,13 @@ def {name}(
 def component(
     image: str, function: Callable[..., Any], outputs: Mapping[str, Declared] | None = None
 ) -> Any:
-    """A lightweight component that runs a step's function.
+    """A lightweight component that runs the function of a step.
 
     Args:
-        image: what it runs in.
-        function: of a `component.py`; its `settings`, if it takes any, are given field by field.
-        outputs: of a function that returns a dictionary, the values that become outputs.
+        image: the image that it runs in.
+        function: of a `component.py`; each field of its `settings` becomes a parameter.
+        outputs: the values of the returned dictionary that become outputs; None for a function
+            that returns something else.
     """
     takes = inspect.signature(function)
     settings = get_type_hints(function).get("settings")
@@ -76,13 +78,13 @@ def _named_tuple(outputs: Mapping[str, Declared]) -> str:
 
 
 def _values(outputs: Mapping[str, Declared]) -> str:
-    # A whole number comes back from Kubeflow as a float.
+    # Kubeflow returns whole numbers as floats.
     values = (f'{known.type.__name__}(result["{name}"])' for name, known in outputs.items())
     return f"({', '.join(values)},)"
 
 
 def _define(name: str, text: str) -> Callable[..., Any]:
-    """The function of a text that `inspect.getsource`, which KFP calls, finds in linecache."""
+    """Define the function of a source text, and put the text where `inspect.getsource` finds it."""
     file = f"<component {name}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     namespace: dict[str, Any] = {"Any": Any, "NamedTuple": NamedTuple, "dsl": dsl}
@@ -109,7 +111,7 @@ SEARCHED = {
     for name, known in declare(TrainSettings).items()
     if name not in ("objectives", "epochs", "device", "seed")
 }
-"""Settings of training as the best trial has them; the others are the same for all trials."""
+"""The settings of training that differ between trials."""
 
 ask = component(images.DATA, tune_step.ask)
 trial = component(images.TRAIN, train_step.trial)

@@ -1,4 +1,4 @@
-"""What changed between two compiled pipelines, in lines that a reviewer reads."""
+"""The difference between two compiled pipelines, in lines for a reviewer."""
 
 import difflib
 import json
@@ -12,12 +12,12 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType, PipelineTaskSpec
 
 from pipelines.definition.package import Package, read_package
 
-# What kfp writes a second time in an older spelling.
+# Fields that kfp writes a second time under an older name.
 _OLDER = {"cpuRequest", "memoryRequest", "memoryLimit", "count", "type", "secretNameParameter"}
 
 
 def difference(before: Package, after: Package) -> str:
-    """The outlines of two pipelines as a unified diff; empty where they say the same."""
+    """The unified diff of the outlines of two pipelines; empty if they are equal."""
     lines = difflib.unified_diff(
         list(outline(before)), list(outline(after)), "before", "after", lineterm="", n=1
     )
@@ -28,12 +28,12 @@ def diff(
     before: Annotated[Path, typer.Argument(help="A compiled pipeline.")],
     after: Annotated[Path, typer.Argument(help="Another one.")],
 ) -> None:
-    """Show what changed between two compiled pipelines, their steps' code left out."""
+    """Show what changed between two compiled pipelines, without the code of the steps."""
     typer.echo(difference(read_package(before), read_package(after)) or "The DAG is the same.")
 
 
 def outline(package: Package) -> Iterator[str]:
-    """The parameters and steps of a pipeline, a fact a line; the steps' code is left out."""
+    """The parameters and steps of a pipeline, one fact in each line, without the steps' code."""
     for name, parameter in sorted(package.pipeline.root.input_definitions.parameters.items()):
         kind = ParameterType.ParameterTypeEnum.Name(parameter.parameter_type).lower()
         default = json.dumps(json_format.MessageToDict(parameter.default_value))

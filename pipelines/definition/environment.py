@@ -1,4 +1,4 @@
-"""Where the pipeline runs: everything that differs between one cluster and another, validated."""
+"""Environments: everything that differs between clusters, validated."""
 
 import json
 from enum import StrEnum
@@ -59,7 +59,7 @@ Parameter = str | int | float | bool
 
 
 class Access(StrEnum):
-    """How a client of Kubeflow Pipelines says who it is."""
+    """How a client signs in to Kubeflow Pipelines."""
 
     ANONYMOUS = "anonymous"
     SERVICE_ACCOUNT = "service-account"
@@ -84,7 +84,7 @@ class Toleration(BaseModel, frozen=True, extra="forbid"):
 
 
 class Gpu(BaseModel, frozen=True, extra="forbid"):
-    """The accelerator of the training step, and how its pod finds a node that has one."""
+    """The accelerator of the training step, and the nodes that have it."""
 
     resource: str = Field(
         default="nvidia.com/gpu", description="resource that the device plugin offers"
@@ -99,10 +99,10 @@ class Gpu(BaseModel, frozen=True, extra="forbid"):
 
 
 class Resources(BaseModel, frozen=True, extra="forbid"):
-    """What one step's pod gets, and what happens when it is slow or dies.
+    """The resources of a step's pod, its time limit and its retries.
 
-    A pod that may use more memory than it requests is the first to be killed when its node runs
-    short, so the request is the limit as well. Processor time can be shared: it has no limit.
+    When a node runs out of memory, the first pods to be killed are those that use more than they
+    have requested, so the request is the limit as well. Processor time has no limit.
     """
 
     cpu: Cpu = Field(description="processors requested")
@@ -143,7 +143,7 @@ class SecretKeys(BaseModel, frozen=True, extra="forbid"):
 
 
 class Kubeflow(BaseModel, frozen=True, extra="forbid"):
-    """The installation of Kubeflow Pipelines, and whose part of it is used."""
+    """The installation of Kubeflow Pipelines, and the profile in it."""
 
     endpoint: Url | None = Field(
         default=None,
@@ -174,12 +174,12 @@ class Kubeflow(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def namespace(self) -> str:
-        """The namespace that the pods of the runs live in."""
+        """The namespace of the runs' pods."""
         return self.profile or self.system_namespace
 
 
 class Environment(BaseModel, frozen=True, extra="forbid"):
-    """One cluster, seen from this product."""
+    """One cluster, with everything that the pipeline needs to know of it."""
 
     pipeline: str = Field(default="alsolike-training", min_length=1, description="name in the UI")
     tuning_pipeline: str = Field(
@@ -214,7 +214,7 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
     )
 
     def image(self, name: str) -> str:
-        """Where the image with this local name is pulled from: by digest once images are locked.
+        """The reference to pull an image by, with its digest if images are locked.
 
         Raises:
             UserError: if images are locked, and this one is not among them.
@@ -226,11 +226,11 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
         return f"{self.registry}/{name.partition(':')[0]}@{self.digests[name]}"
 
     def defaults(self) -> dict[str, Parameter]:
-        """The defaults of the pipeline's parameters, the place of the server's image among them."""
+        """The defaults of the pipeline's parameters, including the image of the server."""
         return {"serve_image": self.image(images.SERVE), **self.parameters}
 
     def store_variables(self) -> dict[str, str]:
-        """The variables by which every client of S3 finds the store."""
+        """The environment variables by which clients of S3 find the store."""
         endpoint = {"AWS_ENDPOINT_URL": self.s3_endpoint} if self.s3_endpoint else {}
         return {"AWS_DEFAULT_REGION": self.region, **endpoint}
 
@@ -243,12 +243,12 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
 def load_environment(
     name: str, *, endpoint: str | None = None, access: Access | None = None
 ) -> Environment:
-    """Read an environment: the name of one that ships, or the path of a YAML file.
+    """Read an environment.
 
     Args:
-        name: The name or the path.
-        endpoint: URL of the API, in place of the file's.
-        access: How the client says who it is, in place of the file's.
+        name: the name of a shipped environment, or the path of a YAML file.
+        endpoint: URL of the API, in place of the one in the file.
+        access: how the client signs in, in place of the one in the file.
 
     Raises:
         UserError: if there is no such file, or it does not validate; each wrong setting is named.
@@ -279,4 +279,4 @@ def _locked() -> Any:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise UserError(f"{LOCK} is no JSON ({error}): push the images again") from None
+        raise UserError(f"{LOCK} is not JSON ({error}): push the images again") from None

@@ -1,6 +1,6 @@
-"""The private parts of kfp that this package relies on; an upgrade of kfp may move each of them.
+"""The private parts of kfp that this package uses; an upgrade of kfp may change any of them.
 
-`tests/pipelines/definition/test_kfp_internals.py` fails when one has moved.
+`tests/pipelines/definition/test_kfp_internals.py` fails if one has changed.
 """
 
 import re
@@ -11,24 +11,24 @@ from kfp.client import Client
 from kfp.local import docker_task_handler, subprocess_task_handler
 
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
-"""The colors in these lines."""
+"""A color in the log of kfp.local."""
 TASK_STARTED = re.compile(r"INFO - Executing task '([^']+)'")
-"""The line by which kfp.local says that a task starts, without its colors."""
+"""The start of a task in that log, without colors."""
 TASK_FINISHED = re.compile(r"Task '([^']+)' finished with status (\w+)")
-"""The line by which kfp.local says that a task has ended, and how."""
+"""The end of a task in that log, without colors, with its status."""
 
 
 def replace_python_by(function: Callable[[list[str], str], list[str]]) -> None:
-    """Have SubprocessRunner call a function to put the path of Python into a task's command."""
+    """Replace the function by which SubprocessRunner puts the path of Python into a command."""
     subprocess_task_handler.replace_python_executable = function
 
 
 def run_containers_by(function: Callable[..., int]) -> None:
-    """Have DockerRunner call a function to run a task's container to its end.
+    """Replace the function by which DockerRunner runs a container to its end.
 
     Args:
-        function: takes the Docker client, the image, the command, the volumes and, by name, what
-            DockerRunner was given; returns the exit status.
+        function: takes the Docker client, the image, the command, the volumes and, by name, the
+            arguments of DockerRunner; returns the exit status.
     """
     docker_task_handler.run_docker_container = function
 
@@ -39,5 +39,5 @@ def set_namespace(client: Client, namespace: str) -> None:
 
 
 def connection_pool(client: Client) -> Any:
-    """The urllib3 pool that a client sends its requests by."""
+    """The urllib3 pool by which a client sends its requests."""
     return client._run_api.api_client.rest_client.pool_manager

@@ -1,4 +1,4 @@
-"""A compiled pipeline read back from its YAML: its steps, its parameters, its identity."""
+"""Read a compiled pipeline: its steps, its parameters, its digest."""
 
 import hashlib
 import json
@@ -24,12 +24,12 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import (
 from components.errors import UserError
 
 SHIPPED = Path(__file__).parents[1] / "training.yaml"
-"""The compiled training pipeline without platform settings, which runs anywhere."""
+"""The compiled training pipeline without platform settings."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """What a compiled file says."""
+    """The content of a compiled pipeline."""
 
     path: Path
     pipeline: PipelineSpec
@@ -38,7 +38,7 @@ class Package:
     """SHA-256 of the file, in hexadecimal."""
 
     def steps(self) -> dict[str, PipelineTaskSpec]:
-        """The tasks that run a container, by name, from every level of the DAG, in its order."""
+        """The tasks that run containers, by name, from all levels of the DAG, in its order."""
         return dict(self._tasks(self.pipeline.root))
 
     def images(self) -> set[str]:
@@ -58,11 +58,11 @@ class Package:
                 yield name, task
 
     def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values as the pipeline's parameters take them; text is read as their type.
+        """Convert values to the types of the pipeline's parameters.
 
         Raises:
-            UserError: if there is no such parameter, the value is not of its type, or one that has
-                no default is missing.
+            UserError: if there is no such parameter, a value does not have its type, or a
+                parameter without a default is missing.
         """
         declared = self.pipeline.root.input_definitions.parameters
         for name in values:
@@ -81,10 +81,10 @@ class Package:
 
 
 def read_package(path: Path) -> Package:
-    """Read a compiled pipeline; its second YAML document, if any, is for Kubernetes.
+    """Read a compiled pipeline, whose optional second YAML document is for Kubernetes.
 
     Raises:
-        UserError: if the file is missing, or is no compiled pipeline.
+        UserError: if the file is missing, or is not a compiled pipeline.
     """
     try:
         content = path.read_bytes()
@@ -99,11 +99,17 @@ def read_package(path: Path) -> Package:
         raise UserError(f"there is no {path}: compile the pipeline first") from None
     except (ValueError, yaml.YAMLError, json_format.ParseError) as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"{path} is no compiled pipeline ({reason}): compile it again") from None
+        raise UserError(f"{path} is not a compiled pipeline ({reason}): compile it again") from None
 
 
 def unknown_parameter(owner: str, name: str, known: Iterable[str]) -> UserError:
-    """The mistake of a name that is none of those known, with those and the ones like it."""
+    """The error for an unknown name, with the known names and the most similar ones.
+
+    Args:
+        owner: what has the parameters, for the message.
+        name: the unknown name.
+        known: the known names.
+    """
     names = sorted(known)
     near = get_close_matches(name, names)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
@@ -121,7 +127,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
         name, equals, value = assignment.partition("=")
         if not equals or not name:
             raise UserError(
-                f"{assignment!r} is no parameter: write name=value, without spaces around ="
+                f"{assignment!r} is not a parameter: write name=value, without spaces around ="
             )
         if name in pairs:
             raise UserError(f"parameter {name} is given twice, as {pairs[name]!r} and as {value!r}")
@@ -134,7 +140,7 @@ def _truth(text: str) -> bool:
 
 
 class _Kind(NamedTuple):
-    """How a parameter's text is read, and what it may be where it comes as more than text."""
+    """How to read the text of a parameter, and the types of a value that is not text."""
 
     read: Callable[[str], Any]
     types: tuple[type, ...]
@@ -153,7 +159,7 @@ _KINDS: dict[int, _Kind] = {
 
 def _typed(name: str, value: Any, number: int) -> Any:
     kind = _KINDS.get(number, _TEXT)
-    # YAML makes a date of what looks like one, and a number of a column that is named by one.
+    # YAML reads text that looks like a date or a number, such as the name of a column, as one.
     if isinstance(value, date):
         value = value.isoformat()
     elif kind is _TEXT and type(value) in (int, float):

@@ -1,4 +1,4 @@
-"""Pipeline parameters as a person gives them, on a line or in a file, and what steps take."""
+"""The parameters of the pipelines: from the settings of the steps, and as the user gives them."""
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -29,14 +29,14 @@ SETTINGS: dict[str, type[BaseModel]] = {
     "evaluate": EvaluateSettings,
     "deploy": DeploySettings,
 }
-"""What the parameters of the training pipeline set, by step."""
+"""The settings that have the parameters of the training pipeline, by step."""
 
-# In place of ratings that have their URI only later.
+# In place of a source whose URI is not known yet.
 _SOME_SOURCE = "s3://bucket/key"
 
 
-# Types of Kubeflow's parameters by those of JSON Schema. A union, such as a number or
-# nothing, is text whose empty value is nothing: kfp.local takes no parameter without a value.
+# The types of Kubeflow's parameters, by those of JSON Schema. A union, such as a number or None, is
+# text that is empty for None, because kfp.local needs a value for every parameter.
 _TYPES: dict[str, type] = {"integer": int, "number": float, "boolean": bool, "array": list}
 
 
@@ -50,7 +50,7 @@ class Declared:
 
 
 def declare(settings: type[BaseModel]) -> dict[str, Declared]:
-    """The fields of a settings class as parameters; one that must be given has no default."""
+    """The fields of a settings class as parameters; a required one has no default."""
     return {
         name: _declared(field) for name, field in settings.model_json_schema()["properties"].items()
     }
@@ -82,7 +82,7 @@ def training_parameters() -> dict[str, Declared]:
 def with_parameters(
     function: Callable[..., None], description: str, parameters: Mapping[str, Declared]
 ) -> Callable[..., None]:
-    """Give a pipeline's function the signature and the docstring that KFP reads.
+    """Set the signature and the docstring of a pipeline's function, which KFP reads.
 
     Args:
         function: takes the parameters by position.
@@ -103,7 +103,11 @@ def with_parameters(
 
 
 def read_given(source: str | None, given: str) -> tuple[str | None, dict[str, Any]]:
-    """Where the ratings are, and the other parameters, as a run on this machine is given them.
+    """Read the source of the ratings and the other parameters of a run on this machine.
+
+    Args:
+        source: where the ratings are, if that is not among the parameters.
+        given: as `read_parameters` accepts them.
 
     Raises:
         UserError: if the parameters cannot be read, or name another source.
@@ -118,7 +122,7 @@ def read_given(source: str | None, given: str) -> tuple[str | None, dict[str, An
 
 
 def describe(package: Package) -> Iterator[tuple[str, str, str]]:
-    """Name, default as it would be given, and description of every parameter, by step."""
+    """Name, default and description of every parameter, in the order of the steps."""
     declared = package.pipeline.root.input_definitions.parameters
     every: tuple[type[BaseModel], ...] = (TuneSettings, *SETTINGS.values())
     by_step = [name for settings in every for name in settings.model_fields]
@@ -136,10 +140,10 @@ def _as_given(value: Value) -> str:
 
 
 def read_parameters(given: str) -> dict[str, Any]:
-    """Parameters by name, from `epochs=10 format=csv` or the path of a YAML file.
+    """Read parameters from a text such as `epochs=10 format=csv`, or from a YAML file.
 
     Raises:
-        UserError: if neither can be made of it.
+        UserError: if the text or the file cannot be read.
     """
     if given.endswith((".yaml", ".yml")):
         return _from_file(Path(given))
@@ -151,13 +155,13 @@ def read_parameters(given: str) -> dict[str, Any]:
 
 
 def check_settings(parameters: Mapping[str, Any]) -> None:
-    """Look at the values as each step will when its turn comes, which may be hours later.
+    """Validate the parameters of every step, some of which would run hours later.
 
     Args:
         parameters: of the training pipeline or of one that ends with it; `source` may be empty.
 
     Raises:
-        UserError: if a step would refuse its own.
+        UserError: if a step would refuse its parameters.
     """
     given = dict(parameters)
     given["source"] = given.get("source") or _SOME_SOURCE
@@ -175,7 +179,7 @@ def _from_file(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"cannot read the parameters from {file}: {error.strerror}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(parameters, dict):
         raise UserError(f"{file} must hold parameters by name, such as epochs: 10")
     return parameters

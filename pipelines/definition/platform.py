@@ -1,4 +1,4 @@
-"""What a step asks of Kubernetes: the one module that knows the platform."""
+"""The platform settings of the steps on Kubernetes."""
 
 from typing import Literal
 
@@ -16,16 +16,21 @@ _USES_S3 = ("resolve", "ingest", "train", "evaluate", "deploy")
 
 
 def apply_platform(task: PipelineTask, step: StepName, environment: Environment) -> None:
-    """Give a step's pod its image, resources, accelerator, secrets, time-out and retries.
+    """Set the image, resources, accelerator, secrets, time limit and retries of a step's pod.
+
+    Args:
+        task: the task of the step.
+        step: its name.
+        environment: the cluster.
 
     Raises:
-        UserError: if images are locked, and the step's is not.
+        UserError: if images are locked, but not that of the step.
     """
     on_gpu = step == "train" and environment.gpu is not None
     task.set_container_image(
         environment.image(images.TRAIN_GPU if on_gpu else task.container_spec.image)
     )
-    # Without it no step starts in a namespace of the pod security level `restricted`.
+    # Required in namespaces that enforce the pod security level `restricted`.
     kubernetes.set_security_context(task, run_as_non_root=True)
     _apply_resources(task, getattr(environment.steps, step))
     if environment.image_pull_secrets:

@@ -1,4 +1,4 @@
-"""Known vulnerabilities of what the images hold, held against the written exceptions."""
+"""Look up known vulnerabilities of the packages in the images, less the written exceptions."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parents[2] / "images"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a database knows about a package of an image."""
+    """A known vulnerability of a package in an image."""
 
     package: str
     version: str
@@ -34,9 +34,8 @@ def audit(names: Iterable[str], osv_url: str | None = None) -> set[Finding]:
 
     Args:
         names: the images' short names.
-        osv_url: where queries go, in the protocol of https://osv.dev; the public server of OSV
-            if not given. It has what PyPA and GitHub advise, and a package index does not stand
-            in between.
+        osv_url: the server to ask, in the protocol of https://osv.dev; None for OSV's public
+            server, which has the advisories of PyPA and GitHub.
 
     Raises:
         UserError: if a package cannot be looked up.
@@ -66,7 +65,7 @@ def parse(answer: str) -> set[Finding]:
     """Read the JSON of pip-audit.
 
     Raises:
-        UserError: if it left packages out: what was not looked up is not clean.
+        UserError: if packages were left out, because nothing is known about them.
     """
     packages: list[dict[str, Any]] = json.loads(answer)["dependencies"]
     skipped = [package["name"] for package in packages if "skip_reason" in package]
@@ -88,7 +87,7 @@ def parse(answer: str) -> set[Finding]:
 
 
 def judge(findings: Iterable[Finding], exceptions: Sequence[KnownFinding]) -> list[str]:
-    """What is wrong, a line each: findings without an exception, exceptions without a finding."""
+    """The problems, one line for each: findings without an exception, and outdated exceptions."""
     found = sorted(findings, key=str)
     excepted = [
         {finding for finding in found if one.package == finding.package and one.id in finding.names}

@@ -17,7 +17,7 @@ from components.errors import UserError
 from pipelines.kubeflow.versions import git_revision, git_source
 
 NAMES = {image.partition("/")[2].partition(":")[0]: image for image in images.ALL}
-"""The images by their short names, as the folders of `images/` are called."""
+"""The images by their short names, which are the names of the folders in `images/`."""
 
 BASE_IMAGE = "python:3.11-slim-bookworm"
 
@@ -60,9 +60,9 @@ def build(
         name: its short name.
         base_image: what it is built on, a Debian with Python 3.11.
         platform: such as linux/arm64; None for the engine's own.
-        network: that the build reaches the package index by, such as host; None for the default.
-        no_cache: whether to do every step again, for what Debian has mended since.
-        say: told how it goes, a line a step.
+        network: the network of the build, such as host; None for the default.
+        no_cache: whether to repeat every step, to get the latest security updates of Debian.
+        say: prints a line for each step.
 
     Raises:
         UserError: if it cannot be built.
@@ -95,24 +95,29 @@ def build(
 
 
 def check_platform(engine: docker.DockerClient, name: str, platform: str | None) -> None:
-    """Refuse to build an image for a platform that its packages are not made for.
+    """Check that the packages of an image exist for a platform.
+
+    Args:
+        engine: where to build the image.
+        name: its short name.
+        platform: such as linux/arm64; None for the engine's own.
 
     Raises:
-        UserError: if it is one of training, and the platform, or else the engine's, not MXNet's.
+        UserError: if the image has MXNet, and the platform is not linux/amd64.
     """
     target = platform or f"linux/{engine.version()['Arch']}"
     if name.startswith("train") and target != "linux/amd64":
         raise UserError(
-            f"image {name} cannot be built for {target}, MXNet is there for linux/amd64 alone: "
-            "give --platform linux/amd64"
+            f"image {name} cannot be built for {target}, because MXNet exists for linux/amd64 "
+            "only: give --platform linux/amd64"
         )
 
 
 def open_context() -> IO[bytes]:
-    """What the build is given: the checkout, less what .dockerignore says, and certificates.
+    """The build context: the checkout without the files in .dockerignore, and certificates.
 
     Raises:
-        UserError: if this is an installed package, and no checkout.
+        UserError: if this is an installed package, not a checkout.
     """
     if not (_ROOT / _DOCKERFILE).exists():
         raise UserError(f"images are built in a checkout, and there is no {_ROOT / _DOCKERFILE}")
@@ -125,9 +130,9 @@ def open_context() -> IO[bytes]:
 
 
 def _certificates(environment: Mapping[str, str]) -> list[Path]:
-    """The bundle that pip on this machine trusts, such as that of a proxy, if it was told of one.
+    """The certificates that pip on this machine trusts, such as those of a proxy, if configured.
 
-    The stages that are thrown away see it, and the image does not.
+    Only the build stages have them, not the image.
     """
     named = environment.get("PIP_CERT") or environment.get("REQUESTS_CA_BUNDLE")
     return [Path(named)] if named and Path(named).is_file() else []
@@ -142,12 +147,12 @@ def _labels() -> dict[str, str]:
 
 
 def follow(name: str, output: Iterable[dict[str, Any]], say: Callable[[str], None]) -> None:
-    """Tell what the engine does until it is done.
+    """Print the steps of a build until its end.
 
     Args:
         name: of the image.
-        output: the engine's messages.
-        say: told each step, and before an error the last lines of its output.
+        output: the messages of the engine.
+        say: prints each step, and before an error the last lines of its output.
 
     Raises:
         UserError: if a step fails.

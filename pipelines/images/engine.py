@@ -16,10 +16,10 @@ _HOW_TO_START = (
 
 
 def connect() -> docker.DockerClient:
-    """A client of the engine that DOCKER_HOST names, or of this machine's.
+    """A client of the engine in DOCKER_HOST, by default of the engine of this machine.
 
     Raises:
-        UserError: if none answers.
+        UserError: if no engine answers.
     """
     try:
         return docker.from_env()
@@ -29,10 +29,10 @@ def connect() -> docker.DockerClient:
 
 
 def require_images(engine: docker.DockerClient, names: Iterable[str]) -> None:
-    """See that the engine has these images.
+    """Check that the engine has these images.
 
     Raises:
-        UserError: if it lacks any.
+        UserError: if any is missing.
     """
     if missing := sorted(name for name in set(names) if not _has(engine, name)):
         raise UserError(f"the Docker engine has no {', '.join(missing)}: build first (make images)")

@@ -1,4 +1,4 @@
-"""What is known to be weak in the images and stays, with the reasons (`images/exceptions.yaml`)."""
+"""Known vulnerabilities that the images keep, with reasons (`images/exceptions.yaml`)."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ FILE = Path(__file__).parents[2] / "images" / "exceptions.yaml"
 
 
 class KnownFinding(BaseModel, frozen=True, extra="forbid"):
-    """A finding of the audit that stays, and why that is bearable."""
+    """A finding of the audit that is accepted, with the reasons."""
 
     id: str = Field(min_length=1, description="as pip-audit names it, or one of its aliases")
     package: str = Field(min_length=1, description="name of the package")
@@ -21,7 +21,7 @@ class KnownFinding(BaseModel, frozen=True, extra="forbid"):
 
 
 class LinkedLibrary(BaseModel, frozen=True, extra="forbid"):
-    """A library that came with MXNet, which no look-up of packages shows."""
+    """A library linked into MXNet, which an audit of packages cannot find."""
 
     library: str = Field(min_length=1, description="its name")
     version: str = Field(pattern=r"^\d+(\.\d+)+$", description="its version")
@@ -31,14 +31,14 @@ class LinkedLibrary(BaseModel, frozen=True, extra="forbid"):
 
 
 class Exceptions(BaseModel, frozen=True, extra="forbid"):
-    """All that stays."""
+    """All accepted vulnerabilities."""
 
     findings: tuple[KnownFinding, ...]
     linked_into_mxnet: tuple[LinkedLibrary, ...]
 
 
 def read_exceptions(file: Path = FILE) -> Exceptions:
-    """Read what stays.
+    """Read the accepted vulnerabilities.
 
     Raises:
         UserError: if an entry lacks its reasons.

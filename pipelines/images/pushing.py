@@ -1,4 +1,4 @@
-"""Push images to a registry, and lock the pipeline to what lies there."""
+"""Push images to a registry, and lock the pipeline to their digests."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -18,11 +18,11 @@ def push(engine: docker.DockerClient, image: str, registry: str, say: Callable[[
     Args:
         engine: where the image is.
         image: its local name.
-        registry: the registry and path that it goes to.
-        say: told how it goes.
+        registry: the registry and path to push to.
+        say: prints the progress.
 
     Raises:
-        UserError: if the engine has no such image, or the registry does not take it.
+        UserError: if the engine has no such image, or the registry refuses it.
     """
     repository, _, tag = f"{registry}/{image}".rpartition(":")
     require_images(engine, [image])
@@ -43,10 +43,15 @@ def push(engine: docker.DockerClient, image: str, registry: str, say: Callable[[
 
 
 def find_digest(engine: docker.DockerClient, image: str, registry: str) -> str:
-    """The digest that the registry has an image under.
+    """The digest of an image in a registry.
+
+    Args:
+        engine: asks the registry.
+        image: the local name of the image.
+        registry: the registry and path.
 
     Raises:
-        UserError: if the registry has no such image, or does not say.
+        UserError: if the registry has no such image, or does not answer.
     """
     try:
         digest: str = engine.images.get_registry_data(f"{registry}/{image}").id
@@ -57,11 +62,11 @@ def find_digest(engine: docker.DockerClient, image: str, registry: str) -> str:
 
 
 def write_lock(lock: Path, digests: Mapping[str, str]) -> None:
-    """Add digests to a lock; those of other versions of the images leave it.
+    """Add digests to a lock file atomically, and remove those of other versions of the images.
 
     Args:
-        lock: the file, whole at any time.
-        digests: by the images' local names.
+        lock: the file.
+        digests: by the local names of the images.
     """
     before = json.loads(lock.read_text()) if lock.exists() else {}
     after = {**before, **digests}

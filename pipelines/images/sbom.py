@@ -1,4 +1,4 @@
-"""What an image is made of, as a CycloneDX bill of materials."""
+"""Write the bill of materials of an image in CycloneDX."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from packageurl import PackageURL
 from pipelines.images.engine import require_images
 from pipelines.images.exceptions import read_exceptions
 
-# The image itself is asked, so that nothing is listed that is not in it, and nothing left out.
+# These run in the image itself, so that the list has exactly the packages in it.
 _PYTHON = """
 import json
 from importlib.metadata import distributions

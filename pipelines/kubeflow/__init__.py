@@ -1,1 +1,1 @@
-"""The pipeline on Kubeflow: uploaded, run, scheduled, and checked beforehand."""
+"""The pipelines on Kubeflow: upload, runs, schedules, and checks beforehand."""

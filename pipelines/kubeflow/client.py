@@ -1,4 +1,4 @@
-"""A signed-in client of Kubeflow Pipelines whose errors a person can act on."""
+"""A signed-in client of Kubeflow Pipelines, whose errors tell the user what to do."""
 
 import json
 import logging
@@ -38,43 +38,43 @@ logger = logging.getLogger(__name__)
 
 
 class CredentialsError(UserError):
-    """Kubeflow Pipelines does not know who asks."""
+    """Kubeflow Pipelines does not accept the credentials."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """A signed-in client, and where it is signed in."""
+    """A signed-in client and its endpoint."""
 
     client: Client
     settings: Kubeflow
     endpoint: str
 
     def run_url(self, run_id: str) -> str:
-        """The page of a run in the UI."""
+        """The URL of a run's page in the UI."""
         return f"{self.settings.ui or self.endpoint}/#/runs/details/{run_id}"
 
     def ask(self, what: str, request: Callable[[], T]) -> T:
-        """Make a request that may be repeated, until it is answered.
+        """Send a request, and repeat it if there is no answer.
 
         Args:
-            what: The request in words that follow "cannot", for the error.
-            request: Calls the client once.
+            what: the request in words that follow "cannot", for the error.
+            request: calls the client once.
 
         Raises:
-            UserError: if the answer is a refusal, or there is none after some tries.
+            UserError: if the request is refused, or there is no answer after some tries.
         """
         return self.create(what, request, find=lambda: None)
 
     def create(self, what: str, make: Callable[[], T], find: Callable[[], T | None]) -> T:
-        """Make something exactly once, although an answer may be lost on its way.
+        """Create something exactly once, even if an answer is lost.
 
         Args:
-            what: The request in words that follow "cannot", for the error.
-            make: Calls the client once.
-            find: Looks for what an unanswered call may have made, or another client before us.
+            what: the request in words that follow "cannot", for the error.
+            make: calls the client once.
+            find: returns what an earlier call has created whose answer was lost, or None.
 
         Raises:
-            UserError: if the answer is a refusal, or there is none after some tries.
+            UserError: if the request is refused, or there is no answer after some tries.
         """
         for pause in (*_RETRY_PAUSES, None):
             try:
@@ -92,7 +92,7 @@ class Session:
 
     def _refusal(self, what: str, error: Exception) -> UserError:
         if not isinstance(error, ApiException) or not error.status:
-            # Of many tries urllib3 tells the URL at length, and apart from it what went wrong.
+            # The message of urllib3 is long; its `reason` is the error itself.
             cause = getattr(error, "reason", None) or error
             return UserError(
                 f"cannot {what}: {self.endpoint} does not answer ({_first_line(cause)}): "
@@ -110,7 +110,7 @@ class Session:
                 f"cannot {what}: not allowed in namespace {self.settings.namespace} ({said}): "
                 "bind the role alsolike-submit of pipelines/manifests to your account"
             )
-        # An upload that is not allowed and one that is damaged get the same answer.
+        # Kubeflow gives the same answer to a forbidden upload as to a damaged one.
         hint = ": check that your account has the role alsolike-submit of pipelines/manifests"
         return UserError(
             f"cannot {what}: {self.endpoint} answers {error.status} ({said})"
@@ -132,7 +132,7 @@ def connect(settings: Kubeflow) -> Iterator[Session]:
             warnings.simplefilter("ignore", FutureWarning)  # about servers older than 2.0
             client = Client(
                 host=endpoint,
-                # With the namespace "kubeflow" it would ask the API, with long pauses, for its own.
+                # With the namespace "kubeflow" it would look for one by slow requests.
                 namespace=settings.profile or "none",
                 ssl_ca_cert=str(settings.ca_certificate) if settings.ca_certificate else None,
                 **credentials,
@@ -168,7 +168,7 @@ def _secret(variable: str, access: Access) -> str:
 
 @contextmanager
 def _port_forward(settings: Kubeflow) -> Iterator[str]:
-    """Reach the API through the kubeconfig that kubectl uses; yields the URL."""
+    """Forward a port to the API by kubectl while the block lasts, and yield the URL."""
     command = ["kubectl", f"--namespace={settings.system_namespace}", "port-forward"]
     command += ["--address=127.0.0.1", "service/ml-pipeline", ":8888"]
     with tempfile.NamedTemporaryFile(prefix="alsolike-port-forward-") as log:
@@ -195,9 +195,9 @@ def _forwarded_port(log: Path, exit_status: Callable[[], int | None]) -> int:
 
 
 def _guard(client: Client) -> None:
-    """Bound the wait for an answer, and take no login page for one.
+    """Limit the wait for an answer, and treat a login page as an error.
 
-    The generated client waits for ever, follows redirects to a login page, and reads the page
+    The generated client waits without limit, follows redirects to a login page, and reads the page
     as an empty list.
     """
     pool = connection_pool(client)
@@ -222,7 +222,7 @@ def _is_transient(error: Exception) -> bool:
 
 
 def _server_message(error: ApiException) -> str:
-    """The message within the server's answer, whichever of its services wrote it."""
+    """The message in the server's answer, whose field depends on the service that wrote it."""
     try:
         body = json.loads(error.body or "")
     except ValueError:

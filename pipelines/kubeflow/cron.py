@@ -1,6 +1,6 @@
-"""Cron expressions of six fields, moved from a person's time zone to the scheduler's.
+"""Convert cron expressions of six fields from the user's time zone to the scheduler's.
 
-Kubeflow knows no time zone for one schedule: its controller reads every expression in one zone.
+Kubeflow's controller reads the expressions of all schedules in a single time zone.
 """
 
 import re
@@ -22,7 +22,7 @@ def check_cron(expression: str) -> str:
     """Return the expression: second, minute, hour, day of month, month, day of week.
 
     Raises:
-        ValueError: if it is not what Kubeflow's scheduler reads.
+        ValueError: if Kubeflow's scheduler does not accept it.
     """
     fields = expression.split()
     if len(fields) != 6:
@@ -37,17 +37,29 @@ def check_cron(expression: str) -> str:
 
 
 def next_time(expression: str, zone: ZoneInfo, after: datetime) -> datetime:
-    """When the expression of a time zone comes due next."""
+    """The next time of an expression.
+
+    Args:
+        expression: six fields.
+        zone: the time zone of the expression.
+        after: the time to begin at.
+    """
     times = croniter(expression, after.astimezone(zone), second_at_beginning=True)
     due: datetime = times.get_next(datetime)
     return due
 
 
 def move_cron(expression: str, zone: ZoneInfo, target: ZoneInfo, at: datetime) -> str:
-    """Write an expression in another time zone, with the clocks as they stand at a moment.
+    """Convert an expression to another time zone.
+
+    Args:
+        expression: six fields.
+        zone: the time zone of the expression.
+        target: the time zone to convert to.
+        at: the moment at which the difference between the zones is taken.
 
     Raises:
-        UserError: if no single expression says the same there.
+        UserError: if no single expression has the same times there.
     """
     offset = (_offset(target, at) - _offset(zone, at)) // timedelta(minutes=1)
     if offset == 0:
@@ -65,7 +77,7 @@ def move_cron(expression: str, zone: ZoneInfo, target: ZoneInfo, at: datetime) -
     same_days = any_day or shifts == {0} or (len(shifts) == 1 and {day, month} <= _ANY)
     if len(hours) * len(minutes) != len(moved) or not same_days:
         raise UserError(
-            f"cron {expression!r} in {zone} cannot be said in the scheduler's time zone {target}: "
+            f"cron {expression!r} in {zone} has no equivalent in the scheduler's zone {target}: "
             "choose an hour that falls on the same day in both, or set CRON_SCHEDULE_TIMEZONE of "
             "ml-pipeline-scheduledworkflow"
         )

@@ -1,4 +1,4 @@
-"""Is everything there that a run on Kubeflow needs? One check each, and what to do if it fails."""
+"""Check everything that a run on Kubeflow needs, and say what to do if something is missing."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
@@ -39,12 +39,12 @@ Check = tuple[str, Callable[[], str]]
 
 
 class UnseenError(UserError):
-    """What a check looks for may be there, but cannot be seen from here."""
+    """A check cannot see from here whether something exists."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found."""
+    """The result of a check."""
 
     check: str
     state: Literal["ok", "failed", "unseen"]
@@ -52,7 +52,7 @@ class Finding:
 
 
 def examine(environment: Environment, package: Package) -> Iterator[Finding]:
-    """Run every check; those that cannot reach what they look at do not stop the others."""
+    """Run all checks, whatever their results."""
     yield from _run(kubeflow_checks(environment))
     yield from _run(cluster_checks(environment))
     yield from _run(
@@ -64,7 +64,7 @@ def examine(environment: Environment, package: Package) -> Iterator[Finding]:
 
 
 def kubeflow_checks(environment: Environment) -> Iterator[Check]:
-    """Endpoint, release and access."""
+    """The checks of the API: endpoint, release and access."""
 
     def through_a_connection(check: Callable[[Session], str]) -> str:
         with connect(environment.kubeflow) as session:
@@ -76,7 +76,7 @@ def kubeflow_checks(environment: Environment) -> Iterator[Check]:
 
 
 def cluster_checks(environment: Environment) -> Iterator[Check]:
-    """What the namespace and the nodes must have, through the kubeconfig or the pod's account."""
+    """The checks of the namespace and the nodes, by the kubeconfig or the account of the pod."""
     yield "namespace", partial(check_namespace, environment)
     if environment.kubeflow.service_account:
         yield "service account", partial(check_service_account, environment)
@@ -95,7 +95,7 @@ def cluster_checks(environment: Environment) -> Iterator[Check]:
 
 
 def check_endpoint(session: Session) -> str:
-    """The API answers, and serves as many users as the environment says."""
+    """The API answers, and is for several users or for one, as the environment says."""
     healthz = session.client.healthzs.healthz_service_get_healthz
     health = session.ask("look at the API's health", healthz)
     if health.multi_user and not session.settings.profile:
@@ -153,7 +153,7 @@ def check_service_account(environment: Environment) -> str:
 
 
 def check_secret(environment: Environment, secret: SecretKeys) -> str:
-    """A secret exists and has its keys; an optional one may be missing whole."""
+    """A secret exists and has its keys; an optional secret may be missing."""
     try:
         found = _read_secret(environment.kubeflow.namespace, secret.secret)
     except UnseenError:
@@ -161,7 +161,7 @@ def check_secret(environment: Environment, secret: SecretKeys) -> str:
     except UserError:
         if not secret.optional:
             raise
-        return "not there, and optional: the pods' own identity is used"
+        return "missing, but optional: the pods' own identity is used"
     if missing := sorted(secret.variables.keys() - (found.data or {}).keys()):
         raise UserError(
             f"secret {secret.secret} lacks {', '.join(missing)}: "
@@ -171,7 +171,7 @@ def check_secret(environment: Environment, secret: SecretKeys) -> str:
 
 
 def check_servers_keys(environment: Environment) -> str:
-    """The secret by which the servers read the store exists, without which none starts."""
+    """The secret by which the servers read the store exists; without it no server starts."""
     name = _deploy_parameter(environment, "s3_secret")
     try:
         _read_secret(_deploy_parameter(environment, "namespace"), name)
@@ -186,7 +186,7 @@ def check_servers_keys(environment: Environment) -> str:
 
 
 def check_pull_secret(environment: Environment, name: str) -> str:
-    """A secret for the registry exists and is one."""
+    """A secret for the registry exists and has the right type."""
     found = _read_secret(environment.kubeflow.namespace, name)
     if found.type != "kubernetes.io/dockerconfigjson":
         raise UserError(
@@ -197,7 +197,7 @@ def check_pull_secret(environment: Environment, name: str) -> str:
 
 
 def check_gpu_nodes(gpu: Gpu) -> str:
-    """A node has enough GPUs, the labels that are selected, and no taint beyond the tolerated."""
+    """A node has enough GPUs, the selected labels, and only tolerated taints."""
     selector = ",".join(f"{label}={value}" for label, value in gpu.node_selector.items())
     core = kubernetes.client.CoreV1Api
     nodes = _cluster(
@@ -237,7 +237,7 @@ def check_kserve() -> str:
 
 
 def check_kserve_store(environment: Environment) -> str:
-    """KServe, which fetches the model by itself, knows a store that is not AWS S3."""
+    """KServe, which fetches the model itself, has the address of a store that is not AWS S3."""
     namespace = _deploy_parameter(environment, "namespace")
     name = _deploy_parameter(environment, "s3_secret")
     if not name:
@@ -257,7 +257,7 @@ def check_kserve_store(environment: Environment) -> str:
 
 
 def check_bucket(environment: Environment) -> str:
-    """The bucket opens to the keys that boto3 finds here."""
+    """The bucket can be read with the keys that boto3 finds on this machine."""
     s3 = boto3.Session().client(
         "s3",
         region_name=environment.region,
@@ -304,9 +304,14 @@ def _run(checks: Iterable[Check]) -> Iterator[Finding]:
 
 
 def _cluster(remedy: str, read: Callable[[], T]) -> T:
-    """Read from the cluster; `remedy` is said where there is nothing to read."""
+    """Read from the cluster.
+
+    Raises:
+        UserError: with the remedy, if the object does not exist.
+        UnseenError: if the cluster does not answer or refuses.
+    """
     try:
-        with redirect_stdout(StringIO()):  # it prints where it looked
+        with redirect_stdout(StringIO()):  # the client prints messages of its own
             kubernetes.config.load_config()
         return read()
     except kubernetes.config.ConfigException:
@@ -315,14 +320,14 @@ def _cluster(remedy: str, read: Callable[[], T]) -> T:
         if error.status == 404:
             raise UserError(remedy) from None
         raise UnseenError(
-            f"the cluster answers {error.status} {error.reason}: ask its keeper"
+            f"the cluster answers {error.status} {error.reason}: ask its administrator"
         ) from None
     except urllib3.exceptions.HTTPError as error:
         raise UnseenError(f"the cluster does not answer ({type(error).__name__})") from None
 
 
 def _deploy_parameter(environment: Environment, name: str) -> str:
-    """What a parameter of the deploy step is, unless a run says otherwise."""
+    """The value of a parameter of the deploy step in this environment."""
     return str(environment.parameters.get(name, DeploySettings.model_fields[name].default))
 
 
@@ -335,7 +340,7 @@ def _read_secret(namespace: str, name: str) -> Any:
 
 
 def _kserve_annotations(environment: Environment) -> dict[str, str]:
-    """How KServe wants to be told of the environment's store."""
+    """The annotations of a secret that give KServe the environment's store."""
     scheme, _, place = str(environment.s3_endpoint).partition("://")
     told = {
         "s3-endpoint": place,
@@ -346,7 +351,7 @@ def _kserve_annotations(environment: Environment) -> dict[str, str]:
 
 
 def _repelling(node: Any, gpu: Gpu) -> list[Any]:
-    """The node's taints that keep the pod away."""
+    """The taints of the node that the pod does not tolerate."""
     return [
         taint
         for taint in node.spec.taints or []

@@ -1,4 +1,4 @@
-"""The release of Kubeflow Pipelines that answers, and what the project needs of it."""
+"""The release of a Kubeflow Pipelines server, and the oldest releases that work."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from pipelines.kubeflow.client import Session
 
 
 class Release(NamedTuple):
-    """A release, by its first two numbers."""
+    """The first two numbers of a release."""
 
     major: int
     minor: int
@@ -26,7 +26,7 @@ SCHEDULES_HAVE_ACCOUNTS = Release(2, 17)
 
 
 def read_release(session: Session) -> Release | None:
-    """The release of the server; None if it does not tell, as one that was built by hand."""
+    """The release of the server; None if it does not tell, such as one that was built by hand."""
     # The client's own answer leaves the tag out.
     health = partial(session.client.healthzs.healthz_service_get_healthz, _preload_content=False)
     answer = session.ask("look at the API's health", health)
@@ -35,7 +35,7 @@ def read_release(session: Session) -> Release | None:
 
 
 def require_accounts_of_schedules(release: Release | None) -> None:
-    """See that a scheduled run would have the account that its schedule names.
+    """Check that a scheduled run would have the account of its schedule.
 
     Raises:
         UserError: if the server is known to ignore it.

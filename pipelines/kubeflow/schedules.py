@@ -1,9 +1,10 @@
-"""Schedules as code: the difference between schedules.yaml and Kubeflow, shown and made.
+"""Schedules as code: show and apply the difference between schedules.yaml and Kubeflow.
 
-A schedule on Kubeflow cannot be edited, so a changed one gives way to a copy: the copy is made
-asleep, the old one is put to sleep, the copy is woken, the old one is deleted. A tick while both
-sleep is not lost, for a schedule that wakes makes up for the latest tick since it was made. A tick
-while the copy is made would come twice, so an exchange waits until none is near.
+A schedule on Kubeflow cannot be edited, so a changed one is replaced: a disabled copy is created,
+the old one is disabled, the copy is enabled, and the old one is deleted. A tick while both are
+disabled is not lost, because an enabled schedule makes up for the latest tick since it was created.
+A tick while the copy is being created would start two runs, so a replacement waits until no tick is
+near.
 """
 
 import time
@@ -42,8 +43,8 @@ MARK = "Kept by alsolike schedules: change the file, not this."
 
 _PAGE = 100
 _QUIET = timedelta(seconds=30)
-_SCHEDULED_TIME = "[[ScheduledTime]]"  # Kubeflow puts the moment of the tick here
-_SOME_DAY = "2000-01-01"  # in its place, to check the rest
+_SCHEDULED_TIME = "[[ScheduledTime]]"  # Kubeflow replaces it by the time of the tick
+_SOME_DAY = "2000-01-01"  # in its place, to check the other parameters
 
 Say = Callable[[str], None]
 
@@ -79,13 +80,13 @@ class Schedules(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Change:
-    """What is to be done about the schedules of one name."""
+    """The change to the schedules of one name."""
 
     kind: Literal["create", "replace", "wake", "sleep", "tidy", "delete", "keep"]
     name: str
     wanted: RecurringRun | None
     copies: tuple[RecurringRun, ...]
-    """The schedules of this name on Kubeflow; more than one where an exchange was cut short."""
+    """The schedules of this name on Kubeflow; several if a replacement was interrupted."""
     reasons: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -93,7 +94,7 @@ class Change:
 
 
 def read_schedules(path: Path) -> dict[str, Schedule]:
-    """Read the file, by name.
+    """Read the schedules of a file, by name.
 
     Raises:
         UserError: if it is missing or does not validate.
@@ -118,14 +119,14 @@ def plan(
     """Compare the file with the schedules of the environment's experiment.
 
     Args:
-        session: The client.
-        environment: Names the pipeline and the experiment, and gives defaults.
-        package: The pipeline of this checkout, to check the parameters against.
-        schedules: The file.
-        pinned: The version with the package's content; none if it is still to be uploaded.
+        session: the client.
+        environment: has the pipeline, the experiment and defaults of parameters.
+        package: the pipeline of this checkout, to check the parameters against.
+        schedules: the content of the file.
+        pinned: the version with the content of the package; None if it is not uploaded yet.
 
     Raises:
-        UserError: if a schedule states a version, a parameter or a time that cannot be had, or
+        UserError: if the version, a parameter or the time of a schedule is not possible, or
             Kubeflow is too old for the account of the runs.
     """
     if environment.kubeflow.service_account:
@@ -145,14 +146,14 @@ def wanted_runs(
     references: Mapping[str, Reference],
     now: datetime,
 ) -> dict[str, RecurringRun]:
-    """The schedules as Kubeflow would hold them, by name.
+    """The schedules in the form of Kubeflow, by name.
 
     Args:
-        schedules: The file.
-        environment: Gives parameters, the account, and the scheduler's time zone.
-        package: The pipeline, to check the parameters against.
-        references: What each `version` that the schedules state stands for.
-        now: The moment whose clocks count.
+        schedules: the content of the file.
+        environment: has parameters, the account, and the scheduler's time zone.
+        package: the pipeline, to check the parameters against.
+        references: the pipeline version of each `version` in the schedules.
+        now: the time at which the difference between time zones is taken.
 
     Raises:
         UserError: if a parameter does not exist, or an expression cannot be moved between zones.
@@ -183,7 +184,7 @@ def wanted_runs(
 
 
 def plan_changes(wanted: Mapping[str, RecurringRun], existing: list[RecurringRun]) -> list[Change]:
-    """What makes Kubeflow's schedules the wanted ones; those that a person made are left alone."""
+    """The changes to Kubeflow's schedules; those that were not made by this command are kept."""
     ours = [run for run in existing if MARK in (run.description or "")]
     names = sorted(wanted.keys() | {run.display_name for run in ours})
     return [
@@ -193,7 +194,13 @@ def plan_changes(wanted: Mapping[str, RecurringRun], existing: list[RecurringRun
 
 
 def apply_change(session: Session, experiment_id: str, change: Change, say: Say) -> None:
-    """Carry out a change; one that was cut short is carried on by the next plan.
+    """Apply a change; if it is interrupted, the next plan completes it.
+
+    Args:
+        session: the client.
+        experiment_id: the experiment of the schedules.
+        change: the change.
+        say: prints a line when it waits.
 
     Raises:
         UserError: if Kubeflow refuses.
@@ -255,7 +262,7 @@ def _parameters(
     if "run_date" in schedule.parameters:
         raise UserError(f"schedule {name} sets run_date: leave it out, each tick is its own date")
     values = environment.parameters | schedule.parameters
-    # A date that nothing depends on would only keep Kubeflow from taking steps from its cache.
+    # A date that is not needed would only prevent Kubeflow from using its cache.
     is_dated = bool(values.get("window_days"))
     if is_dated and schedule.version == "latest":
         raise UserError(
@@ -283,7 +290,7 @@ def _plan(name: str, wanted: RecurringRun | None, copies: tuple[RecurringRun, ..
 
 
 def _best(wanted: RecurringRun, copies: tuple[RecurringRun, ...]) -> RecurringRun | None:
-    """The copy that is as wanted; among several one that is awake."""
+    """The copy that equals the wanted schedule; among several, one that is enabled."""
     same = [run for run in copies if not _differences(wanted, run)]
     return max(same, key=_awake, default=None)
 
@@ -313,13 +320,13 @@ def _differences(wanted: RecurringRun, run: RecurringRun) -> tuple[str, ...]:
 
 
 def _awake(run: RecurringRun) -> bool:
-    if run.status:  # Kubeflow's answer; what we ask for has a mode only
+    if run.status:  # only schedules from Kubeflow have a status
         return bool(run.status == "ENABLED")
     return bool(run.mode == RecurringRunMode.ENABLE)
 
 
 def _await_quiet(session: Session, change: Change, say: Say) -> None:
-    """Wait until no tick is near, so that an exchange neither doubles nor misses one."""
+    """Wait until no tick is near, so that a replacement neither repeats nor misses one."""
     zone = ZoneInfo(session.settings.scheduler_time_zone)
     now = datetime.now(UTC)
     awake = [run for run in change.copies if _awake(run) and run.trigger.cron_schedule]
@@ -359,8 +366,8 @@ def _delete(session: Session, experiment_id: str, run: RecurringRun) -> None:
         left = list_recurring_runs(session, experiment_id)
         return None if run.recurring_run_id in {r.recurring_run_id for r in left} else True
 
-    # Without this policy the runs that the schedule has started, which it owns, are deleted too,
-    # a retraining under way among them. The client's own delete_recurring_run has no such option.
+    # Without this policy Kubeflow also deletes the runs that the schedule has started, even those
+    # that are still running. The client's own delete_recurring_run has no such option.
     recurring_runs = session.client.recurring_runs
     delete = partial(
         recurring_runs.recurring_run_service_delete_recurring_run,

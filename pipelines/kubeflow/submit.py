@@ -1,4 +1,4 @@
-"""One run of the pipeline on Kubeflow: uploaded, started, followed to its end."""
+"""Start a run of the pipeline on Kubeflow, and follow it to its end."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +29,16 @@ def describe(
     parameters: Mapping[str, Any],
     say: Say,
 ) -> None:
-    """Say what `start` would do; nothing on Kubeflow is changed."""
+    """Print what `start` would do, and change nothing on Kubeflow.
+
+    Args:
+        session: the client.
+        environment: has the pipeline and the experiment.
+        package: the pipeline.
+        revision: the name of a new version.
+        parameters: of the run, by name.
+        say: prints a line.
+    """
     existing = find_version(session, environment, package)
     version = f"{existing.name} (uploaded before)" if existing else f"{revision} (to be uploaded)"
     say(f"version      {version}")
@@ -47,10 +56,18 @@ def start(
     parameters: Mapping[str, Any],
     say: Say,
 ) -> str:
-    """Upload the package unless it is there, and start a run.
+    """Upload the package, unless it has been uploaded before, and start a run.
+
+    Args:
+        session: the client.
+        environment: has the pipeline and the experiment.
+        package: the pipeline.
+        revision: the name of a new version.
+        parameters: of the run, by name.
+        say: prints a line.
 
     Returns:
-        The run's id.
+        The id of the run.
     """
     version, uploaded = publish(session, environment, package, revision)
     say(f"version  {version.name} ({'uploaded' if uploaded else 'unchanged, uploaded before'})")
@@ -77,13 +94,19 @@ def start(
 
 
 def follow(session: Session, run_id: str, package: Package, say: Say) -> bool:
-    """Say each change of a step's state until the run ends.
+    """Print each change of a step's state until the run ends.
+
+    Args:
+        session: the client.
+        run_id: the id of the run.
+        package: the pipeline of the run.
+        say: prints a line.
 
     Returns:
         Whether the run succeeded.
 
     Raises:
-        UserError: if the API stops answering; the run goes on.
+        UserError: if the API stops answering; the run itself continues.
     """
     shown: dict[str, str] = {}
     while True:
@@ -102,18 +125,18 @@ def follow(session: Session, run_id: str, package: Package, say: Say) -> bool:
 
 
 def _look_at(session: Session, run_id: str) -> V2beta1Run:
-    """A run as it is now."""
+    """The current state of a run."""
     look = partial(session.ask, "look at the run", partial(session.client.get_run, run_id))
     try:
         return look()
     except CredentialsError:
-        # While Kubeflow cannot ask Kubernetes whose token it is, it refuses every token.
+        # Kubeflow refuses all tokens while Kubernetes does not answer it, so try once more.
         time.sleep(_POLL_SECONDS)
         return look()
 
 
 def find_experiment(session: Session) -> str | None:
-    """The id of the environment's experiment, if there is one."""
+    """The id of the environment's experiment, or None if it does not exist."""
     found = session.ask(
         "list the experiments",
         partial(
@@ -126,7 +149,7 @@ def find_experiment(session: Session) -> str | None:
 
 
 def ensure_experiment(session: Session) -> str:
-    """The id of the environment's experiment, made if it is missing."""
+    """The id of the environment's experiment, which is created if it does not exist."""
     name = session.settings.experiment
     client, profile = session.client, session.settings.profile
     return find_experiment(session) or session.create(
@@ -143,7 +166,7 @@ def _find_run(session: Session, experiment_id: str, name: str) -> V2beta1Run | N
 
 
 def _step_states(run: V2beta1Run, package: Package) -> Iterator[tuple[str, str, str]]:
-    """Name, state and reason of each step that has begun; drivers and DAGs are left out."""
+    """Name, state and reason of each step that has started, without drivers and DAGs."""
     steps = package.steps()
     names = {name: name for name in steps} | {s.task_info.name: n for n, s in steps.items()}
     details = run.run_details.task_details if run.run_details else None

@@ -1,4 +1,4 @@
-"""The pipeline's versions on Kubeflow: uploaded once for each content, named by git revision."""
+"""The versions of a pipeline on Kubeflow: one for each content, named by git revision."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ _PAGE = 100
 
 @dataclass(frozen=True)
 class Version:
-    """A version of the pipeline that Kubeflow has."""
+    """A version of a pipeline on Kubeflow."""
 
     pipeline_id: str
     version_id: str
@@ -28,10 +28,10 @@ class Version:
 
 
 def git_revision() -> str:
-    """The commit that is checked out, in short; `-dirty` behind it where files differ.
+    """The abbreviated commit of the checkout, with `-dirty` appended if files differ from it.
 
     Raises:
-        UserError: if this is no git checkout.
+        UserError: if this is not a git checkout.
     """
     try:
         revision = _git("rev-parse", "--short=12", "HEAD")
@@ -42,12 +42,12 @@ def git_revision() -> str:
         )
     except (FileNotFoundError, subprocess.CalledProcessError):
         raise UserError(
-            "a version is named by git revision, and this is no git checkout: give --revision"
+            "a version is named by git revision, but this is not a git checkout: give --revision"
         ) from None
 
 
 def git_source() -> str:
-    """Where this checkout was cloned from, without a user's name or key; empty if unknown."""
+    """The URL that this checkout was cloned from, without credentials; empty if unknown."""
     try:
         url = urlsplit(_git("remote", "get-url", "origin"))
     except (FileNotFoundError, subprocess.CalledProcessError):
@@ -56,14 +56,26 @@ def git_source() -> str:
 
 
 def find_version(session: Session, environment: Environment, package: Package) -> Version | None:
-    """The version with the very content of the package, if it was uploaded."""
+    """The version with the content of the package, or None if it was not uploaded.
+
+    Args:
+        session: the client.
+        environment: has the name of the pipeline.
+        package: the compiled pipeline.
+    """
     versions = _list_versions(session, find_pipeline(session, environment))
     same = (version for version in versions if _mark(package) in (version.description or ""))
     return next(map(_version, same), None)
 
 
 def find_version_named(session: Session, environment: Environment, name: str) -> Version | None:
-    """The version with this name."""
+    """The version with a name, or None.
+
+    Args:
+        session: the client.
+        environment: has the name of the pipeline.
+        name: of the version.
+    """
     versions = _list_versions(session, find_pipeline(session, environment))
     same = (version for version in versions if version.display_name == name)
     return next(map(_version, same), None)
@@ -72,9 +84,15 @@ def find_version_named(session: Session, environment: Environment, name: str) ->
 def publish(
     session: Session, environment: Environment, package: Package, revision: str
 ) -> tuple[Version, bool]:
-    """Upload the package as a version named by the revision, unless its content is there.
+    """Upload the package as a version named by the revision, unless its content is uploaded.
 
-    A name that another content took already gets the start of the digest behind it.
+    If another content has this name already, the start of the digest is appended to it.
+
+    Args:
+        session: the client.
+        environment: has the name of the pipeline.
+        package: the compiled pipeline.
+        revision: the name of a new version.
 
     Returns:
         The version, and whether it was uploaded now.
@@ -84,7 +102,7 @@ def publish(
     pipeline = _ensure_pipeline(session, environment, package)
     taken = find_version_named(session, environment, revision)
     name = f"{revision}-{package.digest[:8]}" if taken else revision
-    # Kubeflow takes tags of up to 63 characters, and ignores them before 2.17.
+    # Kubeflow accepts tags of up to 63 characters, and ignores them before release 2.17.
     tags = {"revision": revision[:63], "sha256": package.digest[:12], "alsolike": images.VERSION}
     upload = partial(
         PipelineUploadServiceApi(session.client.pipelines.api_client).upload_pipeline_version,
@@ -103,7 +121,7 @@ def publish(
 
 
 def find_pipeline(session: Session, environment: Environment) -> V2beta1Pipeline | None:
-    """The environment's pipeline, if it was uploaded."""
+    """The environment's pipeline, or None if it was not uploaded."""
     found = session.ask(
         "list the pipelines",
         partial(
@@ -117,7 +135,7 @@ def find_pipeline(session: Session, environment: Environment) -> V2beta1Pipeline
 
 
 def named(name: str) -> str:
-    """The API's filter for things with this display name."""
+    """The API's filter for a display name."""
     predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
     return json.dumps({"predicates": [predicate]})
 
@@ -139,7 +157,7 @@ def _ensure_pipeline(
 def _list_versions(
     session: Session, pipeline: V2beta1Pipeline | None
 ) -> Iterator[V2beta1PipelineVersion]:
-    """Every version, the newest first."""
+    """All versions, the newest first."""
     token = ""
     while pipeline is not None:
         page = session.ask(

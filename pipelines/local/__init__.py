@@ -1,1 +1,1 @@
-"""The pipeline on this machine: a real S3 server, the shipped YAML, a served answer."""
+"""Runs of the pipelines on this machine."""

@@ -1,4 +1,4 @@
-"""What differs between two runs: their settings, their metrics and their verdicts."""
+"""Compare two runs: their settings, their metrics and their verdicts."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from components.errors import UserError
 from pipelines.local.summary import SUMMARY
 
 _Pair = tuple[dict[str, Any], dict[str, Any]]
-"""The same of the first and of the second run."""
+"""The same values of the first and of the second run."""
 
 _OTHER_TEST_SET = (
     "The runs have different test sets, so their metrics cannot be compared: the data, or the "
@@ -25,10 +25,10 @@ _PIPELINE = "pipeline.yaml"
 
 
 def compare(first: Path, second: Path) -> RenderableType:
-    """Tables of the settings that differ and of every metric of two run folders.
+    """Make tables of the differing settings, the metrics and the verdicts of two runs.
 
     Raises:
-        UserError: if a folder holds no run.
+        UserError: if a folder is not that of a run.
     """
     summaries = _read(first, SUMMARY), _read(second, SUMMARY)
     names = first.resolve().name, second.resolve().name
@@ -44,14 +44,14 @@ def _read(run: Path, name: str) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads((run / name).read_text())
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{run} holds no run, it has no {name}: name a folder in runs/") from None
+        raise UserError(f"{run} is not a run, it has no {name}: name a folder in runs/") from None
     except ValueError:
         raise UserError(f"{run / name} is damaged: run the pipeline again") from None
     return content
 
 
 def _parameters(run: Path) -> dict[str, Any]:
-    """Every parameter of a run: what was given, and else the default of its pipeline."""
+    """Every parameter of a run: the given value, or the default of its pipeline."""
     with (run / _PIPELINE).open() as file:
         pipeline, *_ = yaml.safe_load_all(file)
     declared = pipeline["root"]["inputDefinitions"]["parameters"]
@@ -62,7 +62,7 @@ def _parameters(run: Path) -> dict[str, Any]:
 def _share_test_set(summaries: _Pair) -> bool:
     """Whether both runs were measured on the same ratings, by the digest of their splits.
 
-    A run that was not evaluated has no metrics that one could compare wrongly.
+    A run that was not evaluated has no metrics, so it is comparable with every other run.
     """
     digests = {summary["splits"] for summary in summaries if summary["metrics"]}
     return len(digests) < 2
@@ -81,7 +81,7 @@ def _settings(names: tuple[str, str], parameters: _Pair) -> Table:
 
 
 def _metrics(names: tuple[str, str], summaries: _Pair) -> Table:
-    """Every metric of both runs, and the difference where they have the same test set."""
+    """Every metric of both runs, and the differences if they have the same test set."""
     comparable = _share_test_set(summaries)
     table = Table(title="Metrics")
     table.add_column("metric", no_wrap=True)
@@ -105,7 +105,7 @@ def _verdicts(names: tuple[str, str], summaries: _Pair) -> Table:
 
 
 def _difference(metric: str, before: float | None, after: float | None) -> Text:
-    """The change, green where it is for the better; nothing where a figure is missing."""
+    """The change, green if it is an improvement; empty if a value is missing."""
     if before is None or after is None:
         return Text()
     change = after - before

@@ -1,4 +1,4 @@
-"""The steps of a local run, and its server, in containers that do not outlive the run."""
+"""Run the steps of a local run, and its server, in containers that end with the run."""
 
 import codecs
 import os
@@ -34,13 +34,13 @@ _POLL_SECONDS = 0.1
 
 @contextmanager
 def run_of_containers(needed: Iterable[str]) -> Iterator[str]:
-    """The id of a run, which its containers bear as a label; at the end none of them is left.
+    """Yield the id of a run, which is a label of its containers, and remove them at the end.
 
     Args:
         needed: the images that the run needs.
 
     Raises:
-        UserError: if no engine answers, or it lacks one of the images.
+        UserError: if no engine answers, or any of the images is missing.
     """
     engine = connect()
     require_images(engine, needed)
@@ -48,7 +48,7 @@ def run_of_containers(needed: Iterable[str]) -> Iterator[str]:
     try:
         yield run_id
     finally:
-        # Each is removed by whoever started it; here is what one who was killed left behind.
+        # Every container is removed by the process that started it, unless that was killed.
         mine = {"label": f"{LABEL}={run_id}"}
         for container in engine.containers.list(all=True, filters=mine, ignore_removed=True):
             with suppress(NotFound):
@@ -56,10 +56,12 @@ def run_of_containers(needed: Iterable[str]) -> Iterator[str]:
 
 
 def docker_runner(run_id: str, parameters: Mapping[str, Any]) -> local.DockerRunner:
-    """What has kfp.local run steps in containers, which see S3 and the folders of the parameters.
+    """The runner by which kfp.local runs steps in containers.
+
+    The containers can reach S3 and the folders that parameters name.
 
     Args:
-        run_id: the run's.
+        run_id: the id of the run.
         parameters: of the pipeline, by name.
     """
     run_containers_by(run_container)
@@ -78,11 +80,18 @@ def run_container(
     volumes: Mapping[str, Any],
     **arguments: Any,
 ) -> int:
-    """Run a step's container until it ends; its exit status.
+    """Run the container of a step until it ends, and return its exit status.
 
-    In the place of kfp.local's own function, which has the engine remove the container as it ends
-    and, where that is quicker than the question for the exit status, takes a failure for a success
-    (kubeflow/pipelines, 13332).
+    This replaces kfp.local's own function, in which the engine removes the container when it ends.
+    If that is faster than the request for the exit status, the function takes a failure for a
+    success (kubeflow/pipelines, 13332).
+
+    Args:
+        client: of the engine.
+        image: the image of the step.
+        command: the program and its arguments.
+        volumes: as the engine's API takes them.
+        arguments: more arguments of the engine's API.
     """
     with _started(client, image, command, volumes=volumes, **arguments) as container:
         for text in codecs.iterdecode(container.logs(stream=True), "utf-8", errors="replace"):
@@ -92,7 +101,12 @@ def run_container(
 
 @contextmanager
 def serving(run_id: str, bundle: Path, seconds: float) -> Iterator[Ask]:
-    """Run the server's container on a bundle until the block ends, once it is ready.
+    """Run a server of a bundle in a container while the block lasts, once it is ready.
+
+    Args:
+        run_id: the id of the run.
+        bundle: the folder of the bundle.
+        seconds: the longest wait.
 
     Raises:
         UserError: if it ends, or is not ready in time.
@@ -108,9 +122,9 @@ def serving(run_id: str, bundle: Path, seconds: float) -> Iterator[Ask]:
 
 
 def _confined(run_id: str, mounts: Sequence[Mount]) -> dict[str, Any]:
-    """How every container runs: as the user who started the run, and with no more rights.
+    """The arguments of every container, which runs as the current user and without more rights.
 
-    It shares the network of this machine, on whose loopback the S3 server listens.
+    It shares the network of this machine, because the S3 server listens on its loopback.
     """
     return {
         "labels": {LABEL: run_id},
@@ -119,7 +133,7 @@ def _confined(run_id: str, mounts: Sequence[Mount]) -> dict[str, Any]:
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
-        # A volume that goes with the container: on disk, writable for everyone as the image's is.
+        # A volume that is removed with the container: on disk, and writable for every user.
         "mounts": [*mounts, Mount("/tmp", None, type="volume")],
     }
 
@@ -130,7 +144,7 @@ def _started(
 ) -> Iterator[Container]:
     """A container that is removed at the end, whatever happens."""
     with ExitStack() as stack:
-        # Before it has an id, it could not be removed.
+        # An interrupt before the container has an id would leave it behind.
         with _interrupts_held():
             container = engine.containers.create(image, list(command), **arguments)
             stack.callback(container.remove, force=True, v=True)

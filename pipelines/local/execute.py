@@ -1,6 +1,6 @@
 """Run a compiled pipeline: `python -m pipelines.local.execute PIPELINE PARAMETERS ROOT [RUN_ID]`.
 
-A process of its own, because kfp.local keeps its state in globals and prints as it likes.
+It is a process of its own, because kfp.local keeps its state in globals and prints to stdout.
 """
 
 import json
@@ -22,8 +22,8 @@ def execute(pipeline: Path, parameters: Path, root: Path, run_id: str = "") -> N
     Args:
         pipeline: the compiled YAML.
         parameters: a JSON file of parameters by name.
-        root: the folder that takes the artifacts.
-        run_id: of the containers to run the steps in; without one, they run in subprocesses.
+        root: the folder for the artifacts.
+        run_id: the id of the run, to run the steps in containers; empty for subprocesses.
 
     Raises:
         RuntimeError: if a step fails.
@@ -31,7 +31,7 @@ def execute(pipeline: Path, parameters: Path, root: Path, run_id: str = "") -> N
     given = json.loads(parameters.read_text())
     workspace = root / "workspace"
     workspace.mkdir(parents=True)
-    # kfp.local doubts every image whose name does not hold "python".
+    # kfp.local warns about every image whose name does not contain "python".
     warnings.simplefilter("ignore", RuntimeWarning)
     if run_id:
         from pipelines.local.containers import docker_runner
@@ -40,19 +40,19 @@ def execute(pipeline: Path, parameters: Path, root: Path, run_id: str = "") -> N
     else:
         replace_python_by(with_python)
         runner = local.SubprocessRunner(use_venv=False)
-    # Its own choice of a workspace is below /tmp, where an interrupt would leave it.
+    # The default workspace is in /tmp, where an interrupt would leave it behind.
     local.init(runner, pipeline_root=str(root), workspace_root=str(workspace))
     components.load_component_from_file(str(pipeline))(**given)
 
 
 def with_python(command: Sequence[str], python: str) -> list[str]:
-    """A step's command with the Python to run it, whatever stands in that one's path.
+    """Put the path of Python, quoted, into the command of a step.
 
-    In the place of kfp.local's own function, which does not quote the path, and also puts it where
-    the value of a parameter says "python3".
+    This replaces kfp.local's own function, which does not quote the path, and also replaces
+    "python3" in the values of parameters.
 
     Args:
-        command: `sh -ec SCRIPT` and the script's arguments.
+        command: `sh -ec SCRIPT` and the arguments of the script.
         python: the path.
     """
     shell, options, script, *arguments = command
@@ -62,7 +62,7 @@ def with_python(command: Sequence[str], python: str) -> list[str]:
 if __name__ == "__main__":
     _pipeline, _parameters, _root, *_run_id = sys.argv[1:]
     if _run_id:
-        # Containers end with who started them only if that one unwinds.
+        # Containers are removed only if this process unwinds.
         interrupt_on_termination()
     else:
         terminate_session_on_termination()

@@ -1,4 +1,4 @@
-"""The page over all runs, `index.html` in their folder, with a link to each report."""
+"""The page of all runs, `index.html` in their folder, with a link to each report."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pipelines.local.summary import LOG, REPORT, SUMMARY, TRIALS
 
 INDEX = "index.html"
 
-# What a run may have for people to read.
+# The files of a run that the page links to, if they exist.
 _LINKS = {"report": REPORT, "trials": TRIALS, "log": LOG}
 
 
@@ -26,7 +26,7 @@ def write_index(runs: Path) -> None:
 
 
 def _summaries(runs: Path) -> Iterator[Path]:
-    """The summary of every run, the newest first: folders are named by time."""
+    """The summary of every run, the newest first, because folders are named by time."""
     for folder in sorted(runs.iterdir(), reverse=True):
         if not folder.is_symlink() and (folder / SUMMARY).is_file():
             yield folder / SUMMARY
@@ -51,7 +51,7 @@ def _describe(file: Path) -> dict[str, Any]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """A summary; a damaged one must not keep later runs from the page."""
+    """Read a summary; a damaged one must not break the page for other runs."""
     try:
         summary = json.loads(file.read_text())
     except ValueError:
@@ -62,7 +62,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _outcome(summary: dict[str, Any]) -> tuple[str, str]:
-    """How a run ended, in a few words, and why it did not deploy."""
+    """The end of a run in a few words, and the reason if it did not deploy."""
     if error := summary.get("error"):
         state = f"failed in {error['step']}" if error["step"] else "failed"
         return state, error["message"].removeprefix("error: ")

@@ -1,4 +1,4 @@
-"""A real S3 server on loopback, for runs on a laptop and for tests."""
+"""Run a real S3 server on loopback, for runs on this machine and for tests."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from urllib.request import ProxyHandler, build_opener
 from components.errors import UserError
 from components.processes import child_process
 
-# SeaweedFS opens these; for each port it also opens the one 10000 above, for gRPC.
+# The ports of SeaweedFS. For each it also opens the port 10000 above it, for gRPC.
 _PORTED = ("master", "filer", "volume", "admin", "s3")
 _GRPC = 10000
 _START_SECONDS = 30
@@ -27,7 +27,7 @@ _START_SECONDS = 30
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """Where a running S3 server is, and the keys that open it."""
+    """The address of a running S3 server, and its keys."""
 
     endpoint: str
     access_key: str
@@ -35,7 +35,7 @@ class ObjectStore:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which boto3, and so every step, finds this server."""
+        """The environment variables by which boto3, and so every step, finds this server."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -47,10 +47,10 @@ class ObjectStore:
 
 
 def direct_loopback(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that keep the surroundings' proxy away from what stays on this machine.
+    """The environment variables that exclude loopback from the proxy.
 
     Args:
-        environment: the surroundings, whose other exceptions from the proxy are kept.
+        environment: has the other exclusions, which are kept.
     """
     excepted = environment.get("no_proxy", environment.get("NO_PROXY", ""))
     if excepted != "*":
@@ -60,10 +60,10 @@ def direct_loopback(environment: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def serve_object_store() -> Iterator[ObjectStore]:
-    """Run an S3 server on free ports, with keys made for this run, until the block ends.
+    """Run an S3 server on free ports, with keys of its own, while the block lasts.
 
     Raises:
-        UserError: if the server ends, or is not ready in time; its last words are in the message.
+        UserError: if the server ends, or is not ready in time, with its last line of output.
     """
     folder = Path(tempfile.mkdtemp(prefix="alsolike-s3-"))
     ports = _free_ports(len(_PORTED))
@@ -77,7 +77,7 @@ def serve_object_store() -> Iterator[ObjectStore]:
             child_process(
                 _command(folder, dict(zip(_PORTED, ports, strict=True))),
                 output=output,
-                # Credentials in the surroundings would be taken for the server's own.
+                # The server would take credentials in the environment for its own.
                 environment={k: v for k, v in os.environ.items() if not k.startswith("AWS_")},
                 folder=folder,
                 ending=signal.SIGKILL,
@@ -102,7 +102,7 @@ def _write_keys(file: Path, access_key: str, secret_key: str) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that are free now, each with the one 10000 above it."""
+    """Free ports; the port 10000 above each is free too."""
     ports: list[int] = []
     while len(ports) < count:
         with socket.socket() as low, socket.socket() as high, suppress(OSError, OverflowError):
@@ -115,7 +115,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _socket_files(port: int) -> list[Path]:
-    """What SeaweedFS puts beside a port and leaves there; what another user left is in its way."""
+    """The socket files that SeaweedFS makes for a port and leaves behind, also of other users."""
     numbers = (port, port + _GRPC)
     return [file for n in numbers for file in Path("/tmp").glob(f"seaweedfs-*-{n}.sock")]
 
@@ -130,8 +130,8 @@ def _command(folder: Path, ports: dict[str, int]) -> list[str | Path]:
         "-ip.bind=127.0.0.1",
         f"-s3.config={folder / 's3.json'}",
         *(f"-{name}.port={port}" for name, port in ports.items()),
-        # A bucket has volumes of its own; by itself it makes them so large that a disk with little
-        # free space has room for those of a few buckets alone.
+        # Each bucket has its own volumes. With their default size, a disk with little free space
+        # has room for a few buckets only.
         "-master.volumeSizeLimitMB=32",
         *("-master.telemetry=false", "-webdav=false", "-admin.ui=false"),
         *("-s3.port.iceberg=0", "-s3.port.lance=0"),

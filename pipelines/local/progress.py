@@ -1,4 +1,4 @@
-"""What kfp.local prints, read as the states of steps."""
+"""Read the states of steps from the log of kfp.local."""
 
 import re
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pipelines.definition.kfp_internals import COLOR, TASK_FINISHED, TASK_STARTED
 
-# What `components.step` looks like, indented by kfp.local; a line an epoch is for the log alone.
+# A line that `components.step` logs, indented by kfp.local, except one for each epoch.
 _OF_STEP = re.compile(r"\s*\d\d:\d\d:\d\d \w+: (?!Wrote executor output|.*: step \d+, )")
 _STATES = {"SUCCESS": "SUCCEEDED", "FAILURE": "FAILED"}
 
@@ -30,7 +30,7 @@ class StepRun:
 
     @property
     def error(self) -> str:
-        """The step's own last words: its one-line error, or else its traceback."""
+        """The error of the step: its one-line message, or its traceback."""
         lines = [line.strip() for line in self.output if line.strip()]
         for line in reversed(lines):
             if line.startswith("error: "):
@@ -43,9 +43,9 @@ def follow(lines: Iterable[str], steps: list[StepRun], say: Callable[[str], None
     """Read the output of a run until it ends.
 
     Args:
-        lines: what kfp.local prints.
-        steps: gets the steps that are started, in order, also if reading is interrupted.
-        say: told what a person wants to see of it.
+        lines: the output of kfp.local.
+        steps: the steps that have started are appended to it, even if reading is interrupted.
+        say: prints a line for people.
     """
     running: dict[int, float] = {}
     for colored in lines:
@@ -61,16 +61,16 @@ def follow(lines: Iterable[str], steps: list[StepRun], say: Callable[[str], None
             step.seconds = round(time.monotonic() - running.pop(done[0]), 3)
             step.state = _STATES.get(ended[2], ended[2])
         elif running:
-            # Lines do not say whose they are where steps run at the same time.
+            # If several steps run, a line does not tell which one has printed it.
             steps[max(running)].output.append(line)
             if _OF_STEP.match(line):
                 say(f"  {line.strip()}")
 
 
 def settle(steps: Iterable[StepRun], failed: bool) -> None:
-    """Give the steps whose end was not read their state, from that of the whole run.
+    """Set the state of steps whose end was not read, by that of the whole run.
 
-    Steps that run at the same time print over each other, so that a line may be lost.
+    Steps that run at the same time may garble each other's lines.
     """
     for step in steps:
         if step.state == "RUNNING":

@@ -44,7 +44,7 @@ from pipelines.local.summary import (
 RUNS = Path("runs")
 ENDPOINT = RUNS / "endpoint"
 
-# What a run folder has at hand for people, from whichever step made it.
+# Pages that are copied to the folder of the run, with the step and the output that they are from.
 _PAGES = {REPORT: ("evaluate", "report"), TRIALS: ("conclude", "report")}
 _BUCKETS = {"source": "ratings", "products_source": "products"}
 # The name of a run's folder: the moment when it started.
@@ -56,19 +56,20 @@ _LISTED = 10
 
 
 class StepFailed(Exception):  # noqa: N818 - the word is the state
-    """A step of the run failed; the message is the step's own."""
+    """A step of the run failed; the message is that of the step."""
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What a run is made of.
+    """A run on this machine.
 
     Attributes:
-        package: the pipeline. parameters: its parameters by name.
-        source: where the ratings come from, as the person named it.
-        folder: where the run keeps what comes of it.
-        environment: the variables by which a step reaches the source.
-        containers: the id that its containers bear; empty where it has none.
+        package: the pipeline.
+        parameters: the parameters of the pipeline, by name.
+        source: where the ratings come from, as the user wrote it.
+        folder: the folder for the results of the run.
+        environment: the environment variables by which steps reach the source.
+        containers: the id of the run, as the label of its containers; empty without containers.
     """
 
     package: Package
@@ -90,27 +91,27 @@ def run(
     """Run the pipeline and ask the deployed server.
 
     Args:
-        source: a file, a folder, or an `s3://` URI of ratings; None makes some up.
+        source: a file, a folder or an `s3://` URI of ratings; None for generated ratings.
         given: pipeline parameters by name, as text or typed; `products_source` may be a file or a
             folder too.
-        console: where people read along.
+        console: where to print the progress.
         runs: the folder of all runs; `latest` in it is the one that ended last.
-        pipeline: the compiled YAML: the training pipeline, or one that ends with it.
-        docker: run each step in its image, and the server too.
+        pipeline: the compiled YAML of the training pipeline, or of one that ends with it.
+        docker: whether to run each step, and the server, in its image.
 
     Returns:
         The summary. Once the run has a folder, however it ends, the summary is also written to
         `summary.json` there, with `error` if something failed.
 
     Raises:
-        UserError: if a parameter, the source or the folder of all runs is not usable, or the
-            Docker engine is not.
+        UserError: if a parameter, the source, the folder of all runs or the Docker engine cannot
+            be used.
         StepFailed: if a step fails.
     """
     package = read_package(pipeline)
     defaults = {"destination": str(runs / ENDPOINT.name)}
     products = given.get("products_source", "")
-    # Wrong parameters are told before anything starts, so the sources have their URIs later.
+    # Parameters are checked before anything starts; the sources get their URIs later.
     later = {"source": "", **({"products_source": ""} if products else {})}
     parameters = package.parameters(_from_here({**defaults, **given}) | later)
     check_settings(parameters)
@@ -148,7 +149,7 @@ def _carry_out(this: _Run, console: Console) -> dict[str, Any]:
 
 
 def _from_here(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters whose folders mean the same to every step, which works in a folder of its own."""
+    """Make paths absolute, because every step has another working directory."""
     return {
         name: str(Path(value).resolve())
         if name in _LOCATIONS and value and "://" not in str(value)
@@ -159,15 +160,15 @@ def _from_here(given: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _writable(runs: Path) -> Iterator[None]:
-    """Make the folder of all runs, or say how to choose another, before anything else is made."""
+    """Create the folder of all runs, and check that it can be written to."""
     try:
         runs.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".try-", dir=runs):
             pass
     except OSError as error:
         raise UserError(
-            f"cannot write to {runs.resolve()} ({error.strerror}): name another folder for the "
-            f"runs, by --runs or make run RUNS=…"
+            f"cannot write to {runs.resolve()} ({error.strerror}): choose another folder by --runs "
+            f"or make run RUNS=…"
         ) from None
     yield
 
@@ -177,7 +178,7 @@ def _is_deployed(steps: list[StepRun]) -> bool:
 
 
 def _failure(steps: list[StepRun], message: str = "") -> dict[str, Any] | None:
-    """The step that failed and why, or the step that a failure elsewhere ended, if any."""
+    """The step that failed, or that was running during another failure, and the message."""
     ended = next((step for step in steps if step.state != "SUCCEEDED"), None)
     if message:
         return {"step": ended.name if ended else None, "message": message}
@@ -186,7 +187,7 @@ def _failure(steps: list[StepRun], message: str = "") -> dict[str, Any] | None:
 
 @contextmanager
 def _new_run(runs: Path) -> Iterator[Path]:
-    """The folder of a new run; an interrupt says that the log is there."""
+    """Create the folder of a new run; an interrupt gets a note where the log is."""
     folder = runs.resolve() / datetime.now(UTC).strftime(_NAME)
     folder.mkdir(parents=True)
     try:
@@ -207,10 +208,10 @@ def _make_latest(folder: Path) -> None:
 def _reachable(
     source: str | None, products: str, runs: Path
 ) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """The `s3://` URIs of the sources by parameter, and the variables by which a step reaches them.
+    """The `s3://` URIs of the sources by parameter, and the environment variables to reach them.
 
     Raises:
-        UserError: if a source is not there, or one is in S3 and the other is not.
+        UserError: if a source does not exist, or only one of two is in S3.
     """
     given = {"source": source or str(sample(runs / "sample"))}
     given |= {"products_source": products} if products else {}
@@ -228,7 +229,7 @@ def _reachable(
 
 
 def _execute(this: _Run, steps: list[StepRun], console: Console) -> None:
-    """Run the pipeline in a process of its own, all that it prints kept in `log.txt`."""
+    """Run the pipeline in a process of its own, and write its output to `log.txt`."""
     folder = this.folder
     _write_json(folder / "parameters.json", this.parameters)
     shutil.copy(this.package.path, folder / "pipeline.yaml")
@@ -240,7 +241,7 @@ def _execute(this: _Run, steps: list[StepRun], console: Console) -> None:
     surroundings = {**os.environ, **this.environment, "PYTHONUNBUFFERED": "1"}
     with (
         (folder / LOG).open("w") as log,
-        # kfp.local never removes the folders in which it puts the sources of steps.
+        # kfp.local never removes its temporary folders with the sources of steps.
         tempfile.TemporaryDirectory(prefix="alsolike-") as scratch,
         child_process(
             command,
@@ -272,13 +273,13 @@ def _conclude(
     answer: Answer | None,
     error: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Write the end result of a run into its folder, and let `latest` lead there.
+    """Write the summary of a run, link it as `latest`, and return it.
 
     Args:
         this: the run.
         steps: the steps that were started.
-        answer: what the server answered, if the model was deployed.
-        error: the step that failed, and why.
+        answer: the answer of the server, if the model was deployed.
+        error: the step that failed and the message, if there is an error.
     """
     settle(steps, failed=error is not None)
     started = {step.name for step in steps}
@@ -307,7 +308,7 @@ def _conclude(
 
 
 def _output(folder: Path, step: str, name: str) -> Path | None:
-    """Where kfp.local put an output of a step, if the step left it."""
+    """The path of a step's output, or None if it does not exist."""
     return next(iter((folder / "artifacts").glob(f"*/{step}/{name}")), None)
 
 
@@ -346,13 +347,13 @@ def _variables(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def _someone(model: Model) -> int:
-    """The first customer who rated as many products as one would want to read."""
+    """The customer whose number of rated products is nearest to the length of a list."""
     lengths = model.seen.offsets[1:] - model.seen.offsets[:-1]
     return int((abs(lengths - _LISTED)).argmin())
 
 
 def _liked(model: Model, user: int) -> list[str]:
-    """Titles of what a customer rated best, the newest first."""
+    """The titles of the products that a customer rated best, the newest first."""
     items, stars = model.seen.of(user)
     best = [
         item for item, star in zip(items[::-1], stars[::-1], strict=True) if star == stars.max()

@@ -1,8 +1,8 @@
-"""Ratings to try the pipeline with, in the 15 columns of the Amazon reviews, taste planted in them.
+"""Generate ratings to try the pipeline with, in the 15 columns of the Amazon reviews.
 
-Customers have a taste. It governs which products they take up (mostly those of one shelf, often
-the ones that stand next to their last) and how they star them, so a model that learns tastes
-beats one that knows averages, and one that knows the order of a history beats popularity.
+Every customer has a taste. It determines which products they rate (mostly products of one shelf,
+often neighbours of their last one) and how many stars they give. So a model that learns tastes
+beats one that knows averages only, and one that uses the order of a history beats popularity.
 """
 
 import tempfile
@@ -64,13 +64,13 @@ wonderful work works worth would year you your
 
 @dataclass(frozen=True)
 class _Shop:
-    """What stands on the shelves, and what it is like.
+    """The products of the shop and their properties.
 
     Attributes:
-        shelves: where each shelf begins in the row of products, one longer than the shelves.
-        popularity: the running sum of how often each product is taken up, ends at 1.
-        quality: how much better than others a product is for everyone, in standard deviations.
-        traits: [products, dimensions], what a taste likes or dislikes in it.
+        shelves: the first product of each shelf, and the number of products, [shelves + 1].
+        popularity: the cumulative probability of the products, [products].
+        quality: how much all customers like a product, in standard deviations, [products].
+        traits: the properties that tastes like or dislike, [products, dimensions].
     """
 
     shelves: Integers
@@ -92,10 +92,19 @@ def write_sample(
     order: Literal["shuffled", "newest_first"] = "shuffled",
     review_text: bool = True,
 ) -> None:
-    """Write a TSV.gz of so many ratings, and a few malformed lines besides; whole or not at all.
+    """Write generated ratings and a few malformed lines to a TSV.gz, completely or not at all.
 
-    The same arguments give the same bytes. By default there are 12 ratings a customer and 80 a
-    product. A few ratings are given twice, on different days; a few fields hold a stray quote.
+    The same arguments give the same bytes. A few pairs are rated twice, on different days; a few
+    fields have a stray quote.
+
+    Args:
+        path: the file to write.
+        rows: the number of ratings.
+        seed: of the random generator.
+        customers: the number of customers; by default they have 12 ratings each.
+        products: the number of products; by default they have 80 ratings each.
+        order: of the lines.
+        review_text: whether reviews have a text.
     """
     generator = np.random.default_rng(seed)
     shop = _stock(generator, products or max(20, rows // 80))
@@ -109,7 +118,7 @@ def write_sample(
         _lines(generator, table, _product_fields(len(shop)), review_text),
         _malformed_lines(max(3, 3 * rows // 1_000_000)),
     )
-    # In a folder of its own, which an interrupt takes along and two that write never share.
+    # In a folder of its own, which is removed on an interrupt and never shared by two writers.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         partial = Path(folder) / path.name
         _compress(partial, blocks)
@@ -125,7 +134,7 @@ def _compress(path: Path, blocks: Iterable[bytes | memoryview]) -> None:
 
 
 def _stock(generator: np.random.Generator, products: int) -> _Shop:
-    """Shelves of some 50 products each, as popular as Zipf's law has it."""
+    """Shelves of about 50 products each, with a popularity by Zipf's law."""
     shelves = np.linspace(0, products, max(2, products // 50) + 1).astype(np.int64)
     return _Shop(
         shelves,
@@ -152,13 +161,13 @@ def _rate(generator: np.random.Generator, shop: _Shop, rows: int, customers: int
 
 
 def _counts(generator: np.random.Generator, rows: int, customers: int) -> Integers:
-    """How many products each customer rates: one at least, most of them few."""
+    """The number of ratings of each customer: at least 1, for most of them few."""
     counts: Integers = 1 + generator.multinomial(rows - customers, _zipf(generator, customers))
     return counts
 
 
 def _zipf(generator: np.random.Generator, count: int) -> Floats:
-    """Shares that fall with a rank by Zipf's law, flat at the top, in random order."""
+    """Shares by Zipf's law, flattened at the top, in random order."""
     weights: Floats = 1 / (count / 300 + 1 + generator.permutation(count))
     shares: Floats = weights / weights.sum()
     return shares
@@ -167,7 +176,7 @@ def _zipf(generator: np.random.Generator, count: int) -> Floats:
 def _take_up(
     generator: np.random.Generator, shop: _Shop, counts: Integers, tastes: Integers
 ) -> Integers:
-    """Products in the order in which each customer takes them up, customers end to end."""
+    """The products that each customer rates, in order of time; one customer after the other."""
     starts = np.cumsum(counts) - counts
     busiest_first = np.argsort(-counts, kind="stable")
     chosen = np.empty(counts.sum(), np.int64)
@@ -191,7 +200,7 @@ def _take_up(
 def _vary(
     generator: np.random.Generator, shop: _Shop, customers: Integers, products: Integers
 ) -> Integers:
-    """The same choices with others in place of most that a customer made before."""
+    """The same products, with most repeated ones of a customer replaced by others."""
     varied = products.copy()
     for _ in range(_ROUNDS_OF_VARIETY):
         pairs = customers * len(shop) + varied
@@ -206,7 +215,7 @@ def _vary(
 
 
 def _draw(generator: np.random.Generator, shop: _Shop, low: Integers, high: Integers) -> Integers:
-    """A product of each range [low, high), by popularity."""
+    """A random product from each range [low, high), by popularity."""
     below = np.where(low > 0, shop.popularity[low - 1], 0.0)
     points = below + generator.random(len(low)) * (shop.popularity[high - 1] - below)
     drawn: Integers = np.searchsorted(shop.popularity, points, side="right")
@@ -214,7 +223,7 @@ def _draw(generator: np.random.Generator, shop: _Shop, low: Integers, high: Inte
 
 
 def _star(generator: np.random.Generator, shop: _Shop, tastes: Integers, table: Any) -> Integers:
-    """Stars from 1 to 5, J-shaped: quality, the customer's mildness, and what the taste likes."""
+    """Stars from 1 to 5, by the product's quality and the customer's leniency and taste."""
     likes = generator.normal(size=(len(shop.shelves) - 1, _DIMENSIONS)) / np.sqrt(_DIMENSIONS)
     mildness = generator.normal(size=len(tastes))
     customer, product = table["customer"], table["product"]
@@ -227,10 +236,10 @@ def _star(generator: np.random.Generator, shop: _Shop, tastes: Integers, table: 
 
 
 def _days(generator: np.random.Generator, counts: Integers) -> Integers:
-    """Days since 1970, rising within each customer."""
+    """Days since 1970, ascending for each customer."""
     span = int((_LAST_DAY - _FIRST_DAY).astype(int))
     day = generator.integers(0, span + 1, counts.sum())
-    # Lately there is more trade than long ago.
+    # There are more ratings on later days.
     day = (span * np.sqrt(day / span)).astype(np.int64)
     customer = np.repeat(np.arange(len(counts)), counts)
     ordered: Integers = np.sort(customer * (span + 1) + day) % (span + 1)
@@ -238,7 +247,7 @@ def _days(generator: np.random.Generator, counts: Integers) -> Integers:
 
 
 def _product_fields(products: int) -> pa.Array:
-    """Columns 4 to 7 of each product: id, parent, title, category."""
+    """Columns 4 to 7 of each product: id, parent, title and category."""
     categories = list(_CATEGORIES)
     fields = []
     for product in range(products):
@@ -284,7 +293,7 @@ def _lines(
 
 
 def _headlines(stars: Integers, stray: npt.NDArray[np.bool_]) -> pa.Array:
-    """A headline a row; where asked for, one with a quote that nothing closes."""
+    """A headline for each row; if asked for, one with a quote that is never closed."""
     headlines = ["One Star", "Two Stars", "Three Stars", "Four Stars", "Five Stars", '"Not what I']
     return pa.array(headlines).take(pa.array(np.where(stray, 5, stars - 1)))
 

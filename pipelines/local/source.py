@@ -1,4 +1,4 @@
-"""What a run on a laptop reads: ratings brought to an S3 server, or the way to those in S3."""
+"""The ratings of a run on this machine: generated, or copied to its S3 server."""
 
 import os
 import re
@@ -24,7 +24,7 @@ _ONE_THREAD = TransferConfig(use_threads=False)
 
 
 def sample(folder: Path) -> Path:
-    """Made-up ratings, made once."""
+    """The file of generated ratings, which is written on first use."""
     file = folder / f"sample-{SAMPLE_ROWS}.tsv.gz"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,6 +35,11 @@ def sample(folder: Path) -> Path:
 def upload(source: Path, store: ObjectStore, bucket: str) -> str:
     """Copy a file, or every file of a folder, to a new bucket.
 
+    Args:
+        source: the file or the folder.
+        store: the S3 server.
+        bucket: the name of the bucket.
+
     Returns:
         The `s3://` URI of the object or of the prefix.
 
@@ -42,7 +47,7 @@ def upload(source: Path, store: ObjectStore, bucket: str) -> str:
         UserError: if there is nothing to copy.
     """
     if not source.exists():
-        given = re.sub(r"^(\w+:)/", r"\1//", str(source))  # a path has one slash of a URL's two
+        given = re.sub(r"^(\w+:)/", r"\1//", str(source))  # Path has removed a slash of a URL
         raise UserError(f"there is no {given}: give a file, a folder, or s3://bucket/key")
     client = _client(store)
     client.create_bucket(Bucket=bucket)
@@ -59,9 +64,9 @@ def upload(source: Path, store: ObjectStore, bucket: str) -> str:
 
 
 def portable_variables() -> dict[str, str]:
-    """The variables by which a container reaches S3 as this process does.
+    """The environment variables by which a container reaches S3 like this process.
 
-    What files and profiles of this machine say of credentials and region is resolved.
+    Credentials and region from files and profiles of this machine become variables too.
     """
     of_files = ("_PROFILE", "_FILE", "_BUNDLE")
     found = {

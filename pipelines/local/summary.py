@@ -1,4 +1,4 @@
-"""What a run came to: for people as tables, for programs as `summary.json`."""
+"""The result of a run: tables for people, and `summary.json` for programs."""
 
 import json
 from collections.abc import Sequence
@@ -36,11 +36,12 @@ _SHOWN = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What the deployed server answered, and what it answered for.
+    """An answer of the deployed server.
 
     Attributes:
-        customer: the customer's id. liked: titles that they had rated best.
-        recommendations: products as the server listed them.
+        customer: the id of the customer.
+        liked: the titles that the customer rated best.
+        recommendations: the products in the answer.
     """
 
     customer: str
@@ -55,14 +56,14 @@ def summarize(
     verdict: Path | None,
     answer: Answer | None,
 ) -> dict[str, Any]:
-    """The end result of a run.
+    """The result of a run, as values for JSON.
 
     Args:
-        folder: the run's, which has the report if evaluation came that far.
+        folder: the folder of the run, with the report if there is one.
         steps: the steps that ran.
-        skipped: names of those that did not.
-        verdict: the folder of the verdict artifact, likewise.
-        answer: what the server answered, if the model was deployed.
+        skipped: the names of the steps that did not run.
+        verdict: the folder of the verdict artifact, if there is one.
+        answer: the answer of the server, if the model was deployed.
     """
     states = {step.name: {"state": step.state, "seconds": step.seconds} for step in steps}
     states |= {name: {"state": "SKIPPED", "seconds": 0.0} for name in skipped}
@@ -84,12 +85,12 @@ def summarize(
 
 
 def chosen_models(model: Path | None) -> dict[str, str]:
-    """The chosen model by objective, such as `bayes` for `rating`; none without a model folder."""
+    """The chosen model by objective, such as `bayes` for `rating`; empty without a model."""
     return model_names(json.loads((model / DESCRIPTION).read_text())) if model else {}
 
 
 def show(summary: dict[str, Any], console: Console) -> None:
-    """Print a summary for people; what looks like markup in the data is printed as it is."""
+    """Print a summary for people; markup in the data is printed literally."""
     console.print()
     console.print(_steps(summary["steps"]))
     if summary["verdict"]:

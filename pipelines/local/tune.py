@@ -1,4 +1,4 @@
-"""The tuning pipeline on this machine."""
+"""Run the tuning pipeline on this machine."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,10 +22,17 @@ def tune_locally(
     runs: Path = RUNS,
     docker: bool = False,
 ) -> dict[str, Any]:
-    """Run the pipeline on this machine, as `pipelines.local.run.run` does the training pipeline.
+    """Run the tuning pipeline, as `pipelines.local.run.run` runs the training pipeline.
+
+    Args:
+        source: as in `run`.
+        given: as in `run`, with the parameters of the search.
+        console: as in `run`.
+        runs: as in `run`.
+        docker: as in `run`.
 
     Returns:
-        The summary. The run's folder has a page with all trials, also if a step after them fails.
+        The summary. The folder of the run has a page of all trials, even if a later step fails.
 
     Raises:
         ValidationError: if the settings of the search are wrong.
@@ -36,7 +43,7 @@ def tune_locally(
 
 @contextmanager
 def tuning_package(rounds: int) -> Iterator[Package]:
-    """The compiled pipeline, while the block lasts."""
+    """Compile the tuning pipeline, and keep the file while the block lasts."""
     with tempfile.TemporaryDirectory(prefix="alsolike-") as folder:
         pipeline = Path(folder) / "tuning.yaml"
         compile_pipeline(pipeline, build=partial(tuning_pipeline, rounds))

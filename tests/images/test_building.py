@@ -88,7 +88,9 @@ def test_training_is_built_where_mxnet_is() -> None:
         def version(self) -> dict[str, str]:
             return {"Arch": "arm64"}
 
-    with pytest.raises(UserError, match="for linux/arm64, MXNet is there for linux/amd64 alone"):
+    with pytest.raises(
+        UserError, match="for linux/arm64, because MXNet exists for linux/amd64 only"
+    ):
         check_platform(Arm(), "train-gpu", None)
     check_platform(Arm(), "serve", None)
     check_platform(Arm(), "train-cpu", "linux/amd64")

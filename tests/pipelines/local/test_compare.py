@@ -98,7 +98,7 @@ def test_nothing_of_a_run_is_taken_for_markup(tmp_path: Path, odd: str) -> None:
 
 def test_a_folder_without_a_run_is_a_mistake_of_the_user(tmp_path: Path) -> None:
     run = write_run(tmp_path / "first", {}, {})
-    with pytest.raises(UserError, match="holds no run"):
+    with pytest.raises(UserError, match="is not a run"):
         compare(run, tmp_path / "nothing")
     (run / "summary.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):
