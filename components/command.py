@@ -22,5 +22,13 @@ class Command(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read neither the environment nor files with secrets."""
+        """Read neither the environment nor files with secrets.
+
+        Args:
+            settings_cls: the class of the command.
+            init_settings: the command line.
+            env_settings: the environment.
+            dotenv_settings: a file of variables.
+            file_secret_settings: a folder of secrets.
+        """
         return (init_settings,)
