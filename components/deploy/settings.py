@@ -13,13 +13,12 @@ _URL = r"^(https?://\S+)?$"
 
 
 class DeploySettings(BaseModel, frozen=True, extra="forbid"):
-    """Where a model goes, and what it must show before it is the current one."""
+    """Where to deploy a model, and the tests that it must pass before."""
 
     target: Literal["local", "docker", "kubernetes", "kserve"] = Field(
         default="local",
-        description="What serves the model. local: whatever reads the store, such as the server "
-        "that watches its current bundle; docker: a container; kubernetes: a Deployment; kserve: "
-        "an InferenceService.",
+        description="What serves the model. local: servers that watch the current bundle of the "
+        "store; docker: a container; kubernetes: a Deployment; kserve: an InferenceService.",
     )
     destination: str = Field(
         default="runs/endpoint",
@@ -30,7 +29,7 @@ class DeploySettings(BaseModel, frozen=True, extra="forbid"):
         default=0,
         ge=0,
         le=1000,
-        description="Compute this many recommendations for every customer ahead; 0 for none.",
+        description="Number of recommendations to precompute for every customer; 0 for none.",
     )
     endpoint_name: str = Field(
         default="recommender",
@@ -38,40 +37,40 @@ class DeploySettings(BaseModel, frozen=True, extra="forbid"):
         description="Name of the container, Deployment or InferenceService.",
     )
     namespace: str = Field(
-        default="default", pattern=_NAME, description="Kubernetes namespace that serves."
+        default="default", pattern=_NAME, description="Kubernetes namespace of the servers."
     )
     serve_image: str = Field(
         default=images.SERVE, min_length=1, description="Image of the server, by tag or digest."
     )
     port: int = Field(
-        default=8080, ge=1, le=65535, description="Port of this machine that docker publishes."
+        default=8080, ge=1, le=65535, description="Port of this machine for target docker."
     )
     min_replicas: int = Field(
         default=1, ge=0, description="Fewest servers; 0 only for kserve in Knative mode."
     )
     max_replicas: int = Field(default=3, ge=1, description="Most servers under load.")
     cpu_request: str = Field(
-        default="500m", pattern=_CPU, description="Processors that every server is sure of."
+        default="500m", pattern=_CPU, description="Processors that are reserved for a server."
     )
     cpu_limit: str = Field(default="2", pattern=_CPU, description="Most processors of a server.")
     memory_request: str = Field(
-        default="512Mi", pattern=_MEMORY, description="Memory that every server is sure of."
+        default="512Mi", pattern=_MEMORY, description="Memory that is reserved for a server."
     )
     memory_limit: str = Field(
-        default="1Gi", pattern=_MEMORY, description="A server that takes more is ended."
+        default="1Gi", pattern=_MEMORY, description="Memory above which a server is killed."
     )
     service_account: str = Field(
-        default="default", pattern=_NAME, description="Kubernetes account that the servers run as."
+        default="default", pattern=_NAME, description="Kubernetes service account of the servers."
     )
     s3_secret: str = Field(
         default="",
-        description="Kubernetes secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, by which "
-        "the servers read the store; empty: by their service account.",
+        description="Kubernetes secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for the "
+        "servers to read the store; empty: they use their service account.",
     )
     istio_sidecar: bool = Field(
         default=False,
-        description="Whether Istio may put its proxy before the servers, where an "
-        "AuthorizationPolicy admits the pods of runs, which have none.",
+        description="Whether Istio may add its proxy to the servers. Then an AuthorizationPolicy "
+        "must admit the pods of runs, which have no proxy.",
     )
     kserve_mode: Literal["knative", "standard"] = Field(
         default="knative", description="How KServe runs the InferenceService."
@@ -80,8 +79,8 @@ class DeploySettings(BaseModel, frozen=True, extra="forbid"):
         default=100,
         ge=1,
         le=100,
-        description="Share of the requests that the new version takes, below 100 with kserve in "
-        "Knative mode only; `alsolike deployments promote` gives it the rest.",
+        description="Percentage of the requests for the new version; below 100 only with kserve in "
+        "Knative mode. `alsolike deployments promote` gives it the rest.",
     )
     model_registry: str = Field(
         default="",
@@ -92,20 +91,19 @@ class DeploySettings(BaseModel, frozen=True, extra="forbid"):
     probe_address: str = Field(
         default="",
         pattern=_URL,
-        description="URL at which the new version is asked before it takes requests; empty: its "
-        "own address on the target.",
+        description="URL of the new version for the smoke test; empty: its address on the target.",
     )
     ready_seconds: float = Field(
         default=300, gt=0, description="Longest wait until the new version is ready."
     )
     smoke_requests: int = Field(
-        default=100, ge=1, description="Requests, after the golden ones, to measure it by."
+        default=100, ge=1, description="Requests of the smoke test, after the golden ones."
     )
     max_error_rate: float = Field(
         default=0.0, ge=0, le=1, description="Largest share of these requests that may fail."
     )
     max_latency_ms: float = Field(
-        default=500, gt=0, description="Longest time that 95 in 100 of them may take."
+        default=500, gt=0, description="Largest 95th percentile of their latency."
     )
 
     @model_validator(mode="after")

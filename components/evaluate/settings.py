@@ -64,47 +64,47 @@ class EvaluateSettings(BaseModel, frozen=True, extra="forbid"):
 
     champion: str = Field(
         default="",
-        description="Folder or s3:// URI of the bundle store whose current model is to be "
-        "matched; empty for none.",
+        description="Folder or s3:// URI of the bundle store whose current model to compare with; "
+        "empty for none.",
     )
     gate: tuple[CheckSettings, ...] = Field(
         default=(),
         description="Checks that a model must pass, as a JSON list of objects with metric, "
         "comparison (better, not_worse, not_fallen, at_least, at_most), baseline or threshold, "
-        "margin and slice; empty for the built-in checks. Leakage alarms, the checks for "
-        "degenerate data and the least number of test ratings always apply.",
+        "margin and slice; empty for the built-in checks. The checks for leakage, for degenerate "
+        "data and for the minimum number of test ratings always apply.",
     )
     allow: tuple[Degeneracy, ...] = Field(
         default=(),
-        description="Names of degenerate data that are noted instead of refused: constant_stars "
+        description="Kinds of degenerate data to note instead of refuse: constant_stars "
         "(all ratings are equal), short_catalogue (a list of 10 shows every product), "
         "near_zero_error (RMSE below 5 % of the scale), strong_random_ranking (NDCG@10 of random "
         "lists above 0.2).",
     )
     replace_catalogue: bool = Field(
         default=False,
-        description="Replace a deployed model that knows none of these products, with which no "
-        "comparison is possible.",
+        description="Replace a deployed model that knows none of these products, so that it "
+        "cannot be compared with.",
     )
     max_test_customers: int = Field(
         default=100_000,
         ge=1,
-        description="Of more test customers so many are drawn at random, which bounds the time "
-        "that lists for all of them would take.",
+        description="Most customers to evaluate; if there are more, they are sampled at random, "
+        "which limits the time of the step.",
     )
     min_test_rows: int = Field(
-        default=100, ge=1, description="Fewer test ratings than this are not enough evidence."
+        default=100, ge=1, description="Fewest test ratings that are enough evidence."
     )
     min_slice_rows: int = Field(
-        default=50, ge=1, description="Smaller slices of the test ratings are not judged."
+        default=50, ge=1, description="Fewest test ratings of a slice that is checked."
     )
     confidence: float = Field(
         default=0.95, gt=0.5, lt=1, description="Confidence level of the intervals."
     )
     resamples: int = Field(
-        default=1000, ge=100, description="Bootstrap resamples of the customers."
+        default=1000, ge=100, description="Number of bootstrap resamples of the customers."
     )
     recent_days: int = Field(
-        default=90, ge=1, description="Days that the recent popularity baseline looks back."
+        default=90, ge=1, description="Days that the baseline recent_popularity counts."
     )
     seed: int = Field(default=0, ge=0, description="Seed of the draw, the resamples and ties.")

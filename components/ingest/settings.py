@@ -63,17 +63,17 @@ class SourceSettings(BaseModel, frozen=True, extra="forbid"):
     source: S3Uri = Field(
         min_length=1,
         description="s3://bucket/key of the ratings, or s3://bucket/prefix/ for every object "
-        "under it whose name ends as the format's files do.",
+        "under it with a file name of the format.",
     )
     source_version: str = Field(
         default="",
-        description="The version of the source to read, as the resolve step tells it: objects "
-        "that have changed since are refused. Empty: whatever is there.",
+        description="Version of the source to read, as returned by the resolve step; objects that "
+        "have changed since are refused. Empty: the current version.",
     )
     format: Format = Field(
         default="auto",
-        description="How the files are laid out. auto: found by the first line of each file, "
-        "files that hold no ratings are left out. Or amazon (15 columns, tabs), amazon_2018 and "
+        description="Format of the files. auto: recognised by the first line of each file; files "
+        "without ratings are left out. Or amazon (15 columns, tabs), amazon_2018 and "
         "amazon_2023 (JSON Lines), amazon_2018_csv, amazon_2023_csv, movielens (ratings.csv), "
         "movielens_1m and movietweetings (ratings.dat), movielens_100k (u.data), recbole "
         "(.inter), or with columns of your own: csv (commas, with quotes as in RFC 4180, or tabs, "
@@ -84,8 +84,8 @@ class SourceSettings(BaseModel, frozen=True, extra="forbid"):
         description="s3://bucket/key or s3://bucket/prefix/ of products with their titles and "
         "categories: movies.csv, movies.dat or u.item of MovieLens, RecBole's .item, the metadata "
         "of the Amazon reviews in JSON Lines, or CSV, JSON Lines or Parquet with the columns "
-        "product_id, product_title and product_category. Such files in the source are found "
-        "without it, if format is auto. Empty: none.",
+        "product_id, product_title and product_category. If format is auto, such files in the "
+        "source are found without this parameter. Empty: none.",
     )
     requester_pays: bool = Field(
         default=False, description="Agree to pay for reading a requester-pays bucket."
@@ -93,9 +93,9 @@ class SourceSettings(BaseModel, frozen=True, extra="forbid"):
     anonymous: bool = Field(default=False, description="Read a public bucket without credentials.")
     mirror_to: S3Uri = Field(
         default="",
-        description="s3://bucket/prefix of your own to copy the objects to, under their version, "
-        "before reading them there: a run with that source_version can then be repeated after "
-        "the source is gone. Empty: no copy.",
+        description="Your own s3://bucket/prefix to copy the objects to, under their version, and "
+        "to read them from: a run with that source_version can then be repeated even if the "
+        "source is gone. Empty: no copy.",
     )
 
     @model_validator(mode="after")
@@ -126,40 +126,38 @@ class IngestSettings(SourceSettings, frozen=True, extra="forbid"):
     )
     title_column: str = Field(
         default="",
-        description="Column of the product's title; empty: the format's own, where there is one.",
+        description="Column of the product's title; empty: the format's own, if it has one.",
     )
     category_column: str = Field(
         default="",
-        description="Column of the product's category; empty: the format's own, where there is "
-        "one.",
+        description="Column of the product's category; empty: the format's own, if it has one.",
     )
     min_rating: Stars = Field(
         default=None,
-        description="Lowest rating of the scale, smaller ones are rejected; empty: the format's "
-        "own, or else the lowest rating there is.",
+        description="Lowest rating of the scale, lower ones are rejected; empty: the format's own, "
+        "or the lowest rating in the data.",
     )
     max_rating: Stars = Field(
         default=None,
-        description="Highest rating of the scale, larger ones are rejected; empty: the format's "
-        "own, or else the highest rating there is.",
+        description="Highest rating of the scale, higher ones are rejected; empty: the format's "
+        "own, or the highest rating in the data.",
     )
     since: Day = Field(default=None, description="First day to take, in UTC, such as 2014-01-01.")
     until: Day = Field(default=None, description="Last day to take, in UTC, such as 2015-08-31.")
     run_date: Day = Field(
         default=None,
-        description="The day of the run, which ends the window of window_days; a schedule fills "
-        "it in.",
+        description="Day of the run, the last day of the window of window_days; schedules set it.",
     )
     window_days: int = Field(
         default=0,
         ge=0,
-        description="Take only this many days up to the run date; 0: take every day.",
+        description="Take only this many days up to run_date; 0: all days.",
     )
     max_rejected_fraction: float = Field(
         default=0.01,
         ge=0,
         le=1,
-        description="A larger part of rows that cannot be read is an error.",
+        description="Largest fraction of rows that may be rejected; more are an error.",
     )
 
     @model_validator(mode="after")

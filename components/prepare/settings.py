@@ -16,30 +16,30 @@ class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
     )
     fixpoint: bool = Field(
         default=True,
-        description="Filter until every customer and product that remains has enough ratings; "
-        "otherwise once.",
+        description="Repeat the filter until all remaining customers and products have enough "
+        "ratings; otherwise filter once.",
     )
     deduplicate: Literal["latest", "mean", "first"] = Field(
         default="latest",
-        description="What stands for several ratings of one product by one customer: the latest, "
-        "the first, or their mean at the latest time.",
+        description="Which rating to keep if a customer rated a product several times: the "
+        "latest, the first, or their mean at the latest time.",
     )
     split: Literal["last", "temporal", "random"] = Field(
         default="last",
-        description="What to hold out. last: every customer's latest rating to test with, the "
-        "one before to validate with. temporal: the latest ratings of all, whose customers may "
+        description="What to hold out. last: every customer's latest rating for testing, the one "
+        "before it for validation. temporal: the latest ratings of all customers, some of whom may "
         "be new. random: a part of every customer's ratings.",
     )
     test_fraction: float = Field(
         default=0.1,
         gt=0,
         lt=0.5,
-        description="The part of the ratings to test with, and as much to validate with, of a "
-        "random split, or about as much of a temporal one.",
+        description="Fraction of the ratings for testing, and the same for validation, in a "
+        "random split; approximately in a temporal one.",
     )
     seed: int = Field(
         default=0,
         ge=0,
-        description="Seed of a random split, and of the order of ratings that a customer gave at "
-        "the same time.",
+        description="Seed of a random split, and of the order of a customer's ratings at the same "
+        "time.",
     )

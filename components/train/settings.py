@@ -1,4 +1,4 @@
-"""What a user can set for the training step."""
+"""The settings of the training step."""
 
 from typing import Literal, Self
 
@@ -23,7 +23,7 @@ class RatingSettings(RankingSettings, frozen=True, extra="forbid"):
         default=64, ge=1, le=4096, description="Width of the embeddings of mf and mlp."
     )
     epochs: int = Field(
-        default=20, ge=1, description="Epochs of mf and mlp at most; sweeps of bayes at most."
+        default=20, ge=1, description="Most epochs of mf and mlp, and most sweeps of bayes."
     )
     patience: int = Field(
         default=2,
@@ -31,12 +31,12 @@ class RatingSettings(RankingSettings, frozen=True, extra="forbid"):
         description="Stop after this many epochs without a better validation loss; the best is "
         "kept.",
     )
-    batch_size: int = Field(default=1024, ge=1, description="Ratings a step of mf and mlp.")
+    batch_size: int = Field(default=1024, ge=1, description="Ratings in a batch of mf and mlp.")
     learning_rate: float = Field(
         default=0, ge=0, description="Learning rate of mf and mlp; 0 for the model's own."
     )
     dropout: float = Field(
-        default=0.5, ge=0, lt=1, description="Part of the units of mlp left out in training."
+        default=0.5, ge=0, lt=1, description="Fraction of the units of mlp to drop in training."
     )
     weight_decay: float = Field(
         default=0.05, ge=0, description="L2 penalty on the embeddings of a rating, in mf."
@@ -49,25 +49,25 @@ class TrainSettings(RatingSettings, frozen=True, extra="forbid"):
     objectives: str = Field(
         default="rating,ranking",
         description="What to learn: rating (predict stars), ranking (order products), or both, "
-        "with a comma between.",
+        "separated by a comma.",
     )
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|gpu(:\d+(,\d+)*)?)$",
-        description="Where to compute: auto (a GPU if there is one), cpu, gpu, gpu:1 for another "
-        "than the first, or gpu:0,1 for several, which mf and mlp share their batches among.",
+        description="Where to compute: auto (a GPU if there is one), cpu, gpu, gpu:1 for the "
+        "second GPU, or gpu:0,1 for several, among which mf and mlp divide their batches.",
     )
     warm_start: str = Field(
         default="",
-        description="Begin with the stars' factors of an earlier model: its folder, or where "
-        "models are deployed (a folder or an s3:// URI), for the current one. One that has learned "
-        "the test ratings is left aside; validation ratings that it has learned are not judged "
-        "by. Empty: begin afresh.",
+        description="Start with the rating factors of an earlier model: its folder, or a store of "
+        "deployed models (a folder or an s3:// URI), for the current one. A model that has "
+        "learned the test ratings is not used; validation ratings that it has learned do not "
+        "count. Empty: start afresh.",
     )
     checkpoints: str = Field(
         default="",
-        description="Where to keep every epoch, a folder or an s3:// URI: a step that was killed "
-        "goes on from there when it is tried again, to the same result. Empty: keep none.",
+        description="Folder or s3:// URI to save every epoch to: a step that was killed resumes "
+        "from there when it is retried, with the same result. Empty: save none.",
     )
 
     @model_validator(mode="after")

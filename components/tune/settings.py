@@ -13,7 +13,7 @@ class TuneSettings(BaseModel, frozen=True, extra="forbid"):
         default="ranking",
         description="What to tune: rating (predict stars) or ranking (order products).",
     )
-    trials: int = Field(default=16, ge=1, description="Trials at most.")
+    trials: int = Field(default=16, ge=1, description="Most trials.")
     minutes: float = Field(
         default=0.0,
         ge=0,

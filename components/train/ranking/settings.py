@@ -26,8 +26,8 @@ class RankingSettings(BaseModel, frozen=True, extra="forbid"):
     ranking_dimensions: int = Field(
         default=256,
         ge=1,
-        description="Width of the widest vectors to try. ridge and autoencoder try a half and a "
-        "quarter of it as well; als tries it alone, and no more than 32.",
+        description="Width of the widest vectors to try. ridge and autoencoder also try half and a "
+        "quarter of it; als tries this width only, and at most 32.",
     )
     ranking_recency: float = Field(
         default=0,
@@ -39,8 +39,8 @@ class RankingSettings(BaseModel, frozen=True, extra="forbid"):
     ranking_regularization: float = Field(
         default=0,
         ge=0,
-        description="How far item vectors shrink, on the model's own scale; 0 chooses it on the "
-        "validation ratings.",
+        description="Strength of the regularization, on the model's own scale; 0 chooses it on "
+        "the validation ratings.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of everything that is random.")
 

@@ -73,7 +73,7 @@ def test_every_parameter_is_listed_with_its_default_and_purpose() -> None:
     declared = read_package(SHIPPED).pipeline.root.input_definitions.parameters
     for name in declared:
         assert f"\n{name} = " in f"\n{listed}" or f"\n{name}\n" in f"\n{listed}"
-    assert "epochs = 20\n    Train: Epochs of mf and mlp at most" in listed
+    assert "epochs = 20\n    Train: Most epochs of mf and mlp" in listed
     assert "gate = []\n" in listed
 
 
@@ -81,7 +81,7 @@ def test_the_parameters_of_a_search_are_listed_before_those_of_a_run() -> None:
     listed = CliRunner().invoke(app, ["parameters", "--tune"]).stdout
     names = [line.partition(" = ")[0] for line in listed.splitlines() if not line.startswith(" ")]
     assert names[:5] == ["objective", "trials", "minutes", "batch", "source"]
-    assert "trials = 16\n    Trials at most." in listed
+    assert "trials = 16\n    Most trials." in listed
     assert "epochs" in names
     assert "ranking_model" not in names
 
