@@ -28,8 +28,12 @@ _NO_BROWSER = "there is no Chromium"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast tests first, and those of pages where there is a browser, which CI must have."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Run the fast tests first, and those of pages where there is a browser, which CI must have.
+
+    Those of pages come last, for Playwright keeps an event loop in the process.
+    """
+    marks = ("browser", "slow")
+    items.sort(key=lambda item: [item.get_closest_marker(mark) is not None for mark in marks])
     if not (browser.is_there() or os.environ.get("CI")):
         for item in items:
             if item.get_closest_marker("browser"):
