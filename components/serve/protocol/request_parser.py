@@ -95,10 +95,12 @@ class RequestParser:
         if method == b"CONNECT":
             self._refuse(501, "this server is not a proxy")
             return b""
+        host = b"" if self._host is None else b"host: %b\r\n" % self._host
         request_id = b"x-request-id: %b\r\n" % self._request_id if self._request_id else b""
         close = b"" if self._keep_alive() else b"connection: close\r\n"
-        headers = request_id + self._body_header + close
-        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, headers)
+        headers = host + request_id + self._body_header + close
+        version = self._parser.get_http_version().encode()
+        head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self._url, version, headers)
         self._parser = httptools.HttpRequestParser(self)
         self._begin_request()
         self.received = len(head) + len(rest)
@@ -117,16 +119,19 @@ class RequestParser:
             self._body_header = b"%b: %b\r\n" % (name, value)
             if name == b"content-length":
                 self._check_body(int(value))
+            elif value.lower() != b"chunked":
+                self._refuse(501, "the only transfer coding is chunked")
         elif name == b"expect":
             self._expects_continue = value.lower() == b"100-continue"
-        elif name == b"host" and self._allowed_hosts:
-            self._check_host(value)
+        elif name == b"host":
+            self._take_host(value)
         elif name == b"connection" and self._parser.get_http_version() == "1.0":
             # Such a client goes on only after an answer with this header, which we never send.
             self._http_1_0_keep_alive = True
 
     def on_headers_complete(self) -> None:
         self._beside_body = 0
+        self._check_version()
         if self._expects_continue and not self._ended:
             self._receiver.continue_expected()
 
@@ -157,6 +162,7 @@ class RequestParser:
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._body_header = b""
+        self._host: bytes | None = None
         self._request_id = b""
         self._expects_continue = False
         self._http_1_0_keep_alive = False
@@ -174,7 +180,22 @@ class RequestParser:
         if self.received > limit:
             self._refuse(413, f"the request is longer than {limit} bytes")
 
-    def _check_host(self, value: bytes) -> None:
+    def _check_version(self) -> None:
+        version = self._parser.get_http_version()
+        if version == "1.1":
+            if self._host is None:
+                self._refuse(400, "a request needs a header host")
+        elif version != "1.0":
+            self._refuse(505, "this server speaks HTTP/1.1")
+        elif self._body_header.startswith(b"transfer-encoding"):
+            self._refuse(400, "HTTP/1.0 has no transfer codings")
+
+    def _take_host(self, value: bytes) -> None:
+        if self._host is not None:
+            self._refuse(400, "a request has one header host")
+        self._host = value
+        if not self._allowed_hosts:
+            return
         name, _, port = value.rpartition(b":")
         if (name if port.isdigit() else value).lower() not in self._allowed_hosts:
             host = value.decode("latin-1")
