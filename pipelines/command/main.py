@@ -112,10 +112,11 @@ def _how_to_serve(destination: str, version: str) -> str:
     """The command to serve a version that was deployed to a folder or to S3."""
     if Path(destination) == ENDPOINT.resolve():
         return "make serve"
+    place, serve = shlex.quote(destination), f"{shlex.quote(sys.argv[0])} serve --bundle"
     if "://" in destination:
-        fetch = f"python -m components.deploy.fetch {shlex.quote(destination)} {version} bundles"
-        return f"{fetch} && alsolike serve --bundle bundles/{version}"
-    return f"alsolike serve --bundle {shlex.quote(destination)}/current"
+        fetch = f"{shlex.quote(sys.executable)} -m components.deploy.fetch"
+        return f"{fetch} {place} {version} bundles && {serve} bundles/{version}"
+    return f"{serve} {place}/current"
 
 
 @app.command()
