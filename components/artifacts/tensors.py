@@ -69,6 +69,18 @@ class Rows:
         self._descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._descriptor)
 
+    def row(self, index: int) -> npt.NDArray[Any]:
+        """One row, which the array must have, read-only.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        place = self._begin + index * self._row_bytes
+        data = os.pread(self._descriptor, self._row_bytes, place)
+        if len(data) != self._row_bytes:
+            raise OSError("a file of arrays has become shorter since it was opened")
+        return np.frombuffer(data, self._dtype)
+
     def between(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Read the rows from `start` to before `stop`, which must be in the array.
 

@@ -68,6 +68,11 @@ def test_rows_are_those_of_the_array(file: Path, name: str, start: int, stop: in
     assert_same(rows, ARRAYS[name][start:stop])
 
 
+def test_one_row_is_that_of_the_array(file: Path) -> None:
+    assert_same(Rows(file, "matrix").row(2), ARRAYS["matrix"][2])
+    assert_same(Rows(file, "numbers").row(4), ARRAYS["numbers"][4:5])
+
+
 def test_rows_are_read_from_the_file_that_was_opened_when_another_takes_its_place(
     file: Path,
 ) -> None:
@@ -100,3 +105,5 @@ def test_rows_that_the_file_has_no_more_are_an_error(file: Path) -> None:
     assert rows.between(0, 0).shape == (0, 3)
     with pytest.raises(OSError, match="has become shorter since it was opened"):
         numbers.between(0, 5)
+    with pytest.raises(OSError, match="has become shorter since it was opened"):
+        numbers.row(4)

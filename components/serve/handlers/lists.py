@@ -82,11 +82,12 @@ class Lists:
     def looked_up(self, user: int) -> msgspec.Raw | None:
         """A list that was computed ahead, or None."""
         lists, options = self.bundle.precomputed, self._options
-        if lists is None or options.stop > lists.length:
+        if lists is None or not isinstance(options, RecommendOptions) or not options.plain:
             return None
-        if not (isinstance(options, RecommendOptions) and options.plain):
+        start, stop = options.offset, options.offset + options.n
+        if stop > lists.length:
             return None
-        return _join(self.bundle, *lists.of(user, options.offset, options.stop))
+        return _join(self.bundle, *lists.of(user, start, stop))
 
     def popular(self, seen: Integers = NO_ITEMS) -> msgspec.Raw:
         """The products with most ratings, without those that are seen."""

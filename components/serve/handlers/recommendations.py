@@ -106,8 +106,10 @@ _SHORT_QUERY = 256
 
 
 @lru_cache(4096)
-def _cached_options(query: str) -> RecommendOptions:
-    return read_query(query, RecommendOptions)
+def _cached_options(query: str) -> tuple[RecommendOptions, bool]:
+    """What a query says, and whether it is short."""
+    options = read_query(query, RecommendOptions)
+    return options, options.short
 
 
 def recommend(state: State, request: Request) -> Answer:
@@ -115,12 +117,14 @@ def recommend(state: State, request: Request) -> Answer:
     bundle, customer = state.bundle, request.argument
     if len(request.query) > _SHORT_QUERY:
         return _recommend_in_turn(state, bundle, customer, request.query)
-    options = _cached_options(request.query)
-    if not options.short:
+    options, short = _cached_options(request.query)
+    if not short:
         return _recommend_in_turn(state, bundle, customer, request.query)
     lists = Lists(bundle, options)
     found = _without_ranking(state, lists, customer)
-    return _recommend_with_others(state, lists, customer) if found is None else _response(found)
+    if found is None:
+        return _recommend_with_others(state, lists, customer)
+    return Response(_encode(found))
 
 
 async def _recommend_with_others(state: State, lists: Lists, customer: str) -> Response:

@@ -123,7 +123,7 @@ class Bundle:
     def vector(self, user: int, history: Integers) -> Floats:
         """The customer's vector in the ranking, as `RankingFactors.customer_vector` gives it."""
         if self._user_vectors is not None:
-            vector: Floats = self._user_vectors.between(user, user + 1)[0]
+            vector: Floats = self._user_vectors.row(user)
             return vector
         assert self.ranker is not None
         return self.ranker.factors.vector(history)

@@ -35,7 +35,7 @@ class Scorer:
     def stars(self, user: int, item: int) -> float:
         """The predicted rating of an item by a user, clipped to the scale's bounds."""
         stars = (
-            float(self._users.between(user, user + 1)[0].dot(self._items[item]))
+            float(self._users.row(user).dot(self._items[item]))
             + self._user_biases[user]
             + self._item_biases[item]
             + self._offset
@@ -50,7 +50,7 @@ class Scorer:
         It is the mean of the predictions, before clipping, for all users or items in place of the
         unknown one.
         """
-        left = self._mean_user if user is None else self._users.between(user, user + 1)[0]
+        left = self._mean_user if user is None else self._users.row(user)
         right = self._mean_item if item is None else self._items[item]
         stars = (
             float(left.dot(right))

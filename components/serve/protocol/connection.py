@@ -228,15 +228,17 @@ class Connection(asyncio.Protocol):
         if self._state is not _State.READING:
             return
         self._heard_from()
-        self._may_answer = not self._waiting
-        if len(data) <= _MAX_PIECE_BYTES:
-            self._parser.feed(data)
-        else:
+        if len(data) > _MAX_PIECE_BYTES:
             self._unparsed = memoryview(data)
-        if self._waiting:
-            self._hold(self._held_bytes + len(data))
-        elif self._parser.received or self._held_bytes:
-            self._hold(self._parser.received)
+        else:
+            self._may_answer = not self._waiting
+            self._parser.feed(data)
+        if self._parser.received or self._held_bytes or self._waiting:
+            self._keep(len(data))
+
+    def _keep(self, size: int) -> None:
+        """Note that some of what was just received is not answered, and read no more meanwhile."""
+        self._hold(self._held_bytes + size if self._waiting else self._parser.received)
         if self._pending or self._unparsed:
             self._transport.pause_reading()
             self._go_on()
@@ -260,7 +262,11 @@ class Connection(asyncio.Protocol):
             return
         if not request.keep_alive:
             self._state = _State.FINISHING
-        self._answer_in_order(partial(self._answer, request))
+        if self._may_answer and not self._pending:
+            self._may_answer = False
+            self._answer(request)
+        else:
+            self._pending.append(partial(self._answer, request))
 
     def request_refused(self, error: HttpError) -> None:
         """Refuse a request that was not read to its end; its answer is the last."""

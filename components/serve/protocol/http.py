@@ -156,6 +156,7 @@ def encode_response(request: Request, response: Response, headers: bytes) -> byt
     )
 
 
-_STATUS_LINES = {
-    status: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
-}
+# A list by number: the hash of an enumeration's member is computed in Python.
+_STATUS_LINES = [b""] * (max(HTTPStatus) + 1)
+for _status in HTTPStatus:
+    _STATUS_LINES[_status] = f"HTTP/1.1 {_status.value} {_status.phrase}\r\n".encode()
