@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from components.artifacts.folder import MANIFEST, read_manifest
 from components.artifacts.model import DESCRIPTION, KIND, SCHEMA_VERSION
+from components.artifacts.scratch import scratch_folder
 from components.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 VERSIONS = "versions"
 CURRENT = "current"
 HISTORY = "history.json"
+_PARTIAL = ".partial-"
 
 _VERSION = re.compile("[0-9a-f]{12}")
 # S3's errors for a condition that does not hold, or that a concurrent request may change.
@@ -192,7 +193,7 @@ class FolderStore:
         if _is_whole(self, version, self._folder):
             return version
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _aside(target.parent) as partial:
+        with scratch_folder(_PARTIAL, target.parent) as partial:
             shutil.copytree(bundle, partial / version)
             # Another deployment of the same bundle may have stored it meanwhile.
             with _locked(target.parent):
@@ -211,7 +212,7 @@ class FolderStore:
 
     def make_current(self, version: str) -> None:
         """Switch the link by one rename; concurrent deployments wait for each other."""
-        with _locked(self._folder), _aside(self._folder) as partial:
+        with _locked(self._folder), scratch_folder(_PARTIAL, self._folder) as partial:
             self.fetch(version, self._folder)
             self._replace_history(_with_last(self.history(), version), partial)
             (partial / CURRENT).symlink_to(Path(VERSIONS) / version)
@@ -219,7 +220,7 @@ class FolderStore:
 
     def remove(self, versions: Collection[str]) -> None:
         """Delete stored versions, also from the history; each disappears by one rename."""
-        with _locked(self._folder), _aside(self._folder) as partial:
+        with _locked(self._folder), scratch_folder(_PARTIAL, self._folder) as partial:
             self._replace_history(_without(self.history(), versions, self.location), partial)
             for version in versions:
                 (self._folder / VERSIONS / version).rename(partial / version)
@@ -265,8 +266,8 @@ class S3Store:
         """Store a bundle, its manifest last, unless it is stored and complete."""
         version = version_of(bundle)
         files = [path for path in bundle.rglob("*") if path.is_file()]
-        with TemporaryDirectory(prefix="alsolike-bundle-") as copies:
-            if version in self.versions() and _is_whole(self, version, Path(copies)):
+        with scratch_folder("alsolike-bundle-") as copies:
+            if version in self.versions() and _is_whole(self, version, copies):
                 return version
         with _explained(self.location):
             for file in sorted(files, key=lambda path: path.name == MANIFEST):
@@ -371,13 +372,6 @@ def _explained(location: str) -> Iterator[None]:
         raise UserError(
             f"{location}: {reason}: check the bucket's name, the credentials and their rights"
         ) from None
-
-
-@contextmanager
-def _aside(folder: Path) -> Iterator[Path]:
-    """A temporary folder in `folder`; its name is unique even among containers with equal pids."""
-    with TemporaryDirectory(prefix=".partial-", dir=folder) as aside:
-        yield Path(aside)
 
 
 @contextmanager

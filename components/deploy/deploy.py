@@ -2,13 +2,13 @@
 
 import json
 import logging
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from components.artifacts.bundles import current_version, open_store
 from components.artifacts.folder import read_manifest, write_artifact
 from components.artifacts.model import KIND, SCHEMA_VERSION
+from components.artifacts.scratch import scratch_folder
 from components.deploy.bundle import write_bundle
 from components.deploy.registry import register
 from components.deploy.rollout import roll_out
@@ -38,14 +38,14 @@ def deploy(settings: DeploySettings, model: Path, output: Path) -> dict[str, Any
     """
     store = open_store(settings.destination)
     previous = current_version(store)
-    with tempfile.TemporaryDirectory(prefix="alsolike-bundle-") as work:
-        bundle = Path(work) / "bundle"
+    with scratch_folder("alsolike-bundle-") as work:
+        bundle = work / "bundle"
         write_bundle(bundle, model, settings.precompute_top_n)
         manifest = read_manifest(bundle, KIND, SCHEMA_VERSION)
         version = store.add(bundle)
         log.info("version %s is stored at %s", version, store.location)
         # Test the stored bundle, not the one it was made from.
-        stored = store.fetch(version, Path(work))
+        stored = store.fetch(version, work)
         release = Release(version, stored, store.location_of(version))
         if settings.model_registry:
             register(settings.model_registry, settings.endpoint_name, release)
@@ -71,6 +71,6 @@ def deploy_stored(settings: DeploySettings, version: str) -> None:
         UserError: if the store does not have it, or the rollout fails.
     """
     store = open_store(settings.destination)
-    with tempfile.TemporaryDirectory(prefix="alsolike-bundle-") as work:
-        bundle = store.fetch(version, Path(work))
+    with scratch_folder("alsolike-bundle-") as work:
+        bundle = store.fetch(version, work)
         roll_out(settings, store, Release(version, bundle, store.location_of(version)))

@@ -2,8 +2,6 @@
 
 import logging
 import os
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +14,7 @@ from components.artifacts.bundles import (
     open_store,
     previous_version,
 )
+from components.artifacts.scratch import scratch_folder
 from components.deploy.deploy import deploy_stored
 from components.deploy.settings import DeploySettings
 from components.errors import UserError
@@ -72,9 +71,9 @@ def verify(environment: EnvironmentOption = "", param: ParamOption = None) -> No
 
 
 def _is_sound(store: BundleStore, version: str) -> bool:
-    with TemporaryDirectory(prefix="alsolike-bundle-") as copies:
+    with scratch_folder("alsolike-bundle-") as copies:
         try:
-            store.fetch(version, Path(copies))
+            store.fetch(version, copies)
         except UserError as error:
             typer.echo(f"{version}  {error}")
             return False

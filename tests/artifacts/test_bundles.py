@@ -4,6 +4,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from threading import Barrier
 
 import boto3
@@ -149,27 +150,37 @@ def test_a_damaged_bundle_is_not_stored(store: BundleStore, bundles: list[Path])
     assert store.versions() == []
 
 
-def damage(store: BundleStore, version: str) -> None:
-    """Change a byte of what is stored, and nothing of its size."""
+def damage(store: BundleStore, version: str, file: str, bit: int) -> None:
+    """Flip a bit in a file of what is stored."""
     if isinstance(store, FolderStore):
-        file = Path(store.location_of(version)) / "model.json"
-        file.write_bytes(b"[" + file.read_bytes()[1:])
+        path = Path(store.location_of(version)) / file
+        path.write_bytes(flipped(path.read_bytes(), bit))
         return
     assert isinstance(store, S3Store)
-    key = store._key("versions", version, "model.json")
+    key = store._key("versions", version, file)
     content = store._client.get_object(Bucket=store._bucket, Key=key)["Body"].read()
-    store._client.put_object(Bucket=store._bucket, Key=key, Body=b"[" + content[1:])
+    store._client.put_object(Bucket=store._bucket, Key=key, Body=flipped(content, bit))
 
 
-def test_a_stored_version_that_is_damaged_is_refused_and_replaced(
-    store: BundleStore, bundles: list[Path], tmp_path: Path
+def flipped(content: bytes, bit: int) -> bytes:
+    changed = bytearray(content)
+    bit %= 8 * len(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("file", ["factors.safetensors", "model.json", "history.json", MANIFEST])
+def test_a_stored_version_with_a_flipped_bit_is_refused_and_replaced(
+    store: BundleStore, bundles: list[Path], tmp_path: Path, file: str
 ) -> None:
+    """Whichever it is: the first, the last, and some at random places."""
     version = store.add(bundles[0])
-    damage(store, version)
-    with pytest.raises(UserError, match=r"model\.json differs from what its manifest states"):
-        store.fetch(version, tmp_path / "damaged")
-    assert store.add(bundles[0]) == version
-    assert version_of(store.fetch(version, tmp_path / "whole")) == version
+    for number, bit in enumerate([0, -1, *Random(0).sample(range(1 << 40), 5)]):
+        damage(store, version, file, bit)
+        with pytest.raises(UserError):
+            store.fetch(version, tmp_path / f"damaged-{number}")
+        assert store.add(bundles[0]) == version
+        assert version_of(store.fetch(version, tmp_path / f"whole-{number}")) == version
 
 
 @pytest.mark.parametrize(
