@@ -4,13 +4,13 @@ import os
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from components.deploy.http import Ask, client, is_ready
 from components.errors import UserError
+from components.polling import poll
 from components.processes import child_process
 
 _POLL_SECONDS = 0.05
@@ -43,13 +43,16 @@ class Server:
         Raises:
             UserError: if it ends, or is not ready in time.
         """
-        deadline = time.monotonic() + seconds
-        while not is_ready(self.address):
+
+        def look() -> bool | None:
+            if is_ready(self.address):
+                return True
             if self._process.poll() is not None:
                 raise UserError(f"the server ended on the new bundle: {self._last_line()}")
-            if time.monotonic() > deadline:
-                raise UserError(f"the server was not ready on the new bundle within {seconds:g} s")
-            time.sleep(_POLL_SECONDS)
+            return None
+
+        not_ready = "the server was not ready on the new bundle"
+        poll(look, lambda: not_ready, seconds, pause=_POLL_SECONDS)
 
     def stop(self) -> None:
         """Stop the server, and wait until it has ended."""

@@ -20,6 +20,7 @@ from kfp.client import Client, set_volume_credentials
 from kfp_server_api import ApiException
 
 from components.errors import UserError
+from components.polling import poll
 from components.processes import child_process
 from pipelines.definition.environment import Access, Kubeflow
 from pipelines.definition.kfp_internals import connection_pool, set_namespace
@@ -30,6 +31,7 @@ COOKIE_VARIABLE = "ALSOLIKE_KFP_COOKIE"
 _REQUEST_SECONDS = 60
 _RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 _FORWARD_SECONDS = 30
+_POLL_SECONDS = 0.05
 _UPLOAD_FAILED = "Failed to create a pipeline"
 
 T = TypeVar("T")
@@ -183,15 +185,18 @@ def _port_forward(settings: Kubeflow) -> Iterator[str]:
 
 
 def _forwarded_port(log: Path, exit_status: Callable[[], int | None]) -> int:
-    deadline = time.monotonic() + _FORWARD_SECONDS
-    while time.monotonic() < deadline:
+    def explain() -> str:
+        said = " ".join(log.read_text().split()) or "no answer"
+        return f"cannot forward a port to Kubeflow Pipelines: kubectl says: {said}"
+
+    def look() -> int | None:
         if found := re.search(r"Forwarding from 127\.0\.0\.1:(\d+)", log.read_text()):
             return int(found[1])
         if exit_status() is not None:
-            break
-        time.sleep(0.05)
-    said = " ".join(log.read_text().split()) or "no answer"
-    raise UserError(f"cannot forward a port to Kubeflow Pipelines: kubectl says: {said}")
+            raise UserError(explain())
+        return None
+
+    return poll(look, explain, _FORWARD_SECONDS, pause=_POLL_SECONDS)
 
 
 def _guard(client: Client) -> None:

@@ -4,7 +4,6 @@ import codecs
 import os
 import signal
 import sys
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,6 +20,7 @@ from components import images
 from components.deploy.http import Ask, client, is_ready
 from components.deploy.server import free_port
 from components.errors import UserError
+from components.polling import poll
 from pipelines.definition.kfp_internals import run_containers_by
 from pipelines.images.engine import connect, require_images
 from pipelines.local.source import portable_variables
@@ -163,12 +163,13 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _wait_until_ready(container: Container, address: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_ready(address):
+    def look() -> bool | None:
+        if is_ready(address):
+            return True
         container.reload()
         if container.status == "exited":
             last = container.logs(tail=1).decode(errors="replace").strip()
             raise UserError(f"the server's container ended: {last}")
-        if time.monotonic() > deadline:
-            raise UserError(f"the server's container was not ready within {seconds:g} s")
-        time.sleep(_POLL_SECONDS)
+        return None
+
+    poll(look, lambda: "the server's container was not ready", seconds, pause=_POLL_SECONDS)

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,12 +16,14 @@ from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 from components.errors import UserError
+from components.polling import poll
 from components.processes import child_process
 
 # The ports of SeaweedFS. For each it also opens the port 10000 above it, for gRPC.
 _PORTED = ("master", "filer", "volume", "admin", "s3")
 _GRPC = 10000
 _START_SECONDS = 30
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,18 @@ def _command(folder: Path, ports: dict[str, int]) -> list[str | Path]:
 
 def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
     direct = build_opener(ProxyHandler({}))
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+
+    def last_line() -> str:
+        return log.read_text(errors="replace").strip().rpartition("\n")[2] or "no output"
+
+    def look() -> bool | None:
+        if process.poll() is not None:
+            raise UserError(f"the S3 server of this run ended: {last_line()}: run it again")
         with suppress(OSError), direct.open(f"{endpoint}/healthz", timeout=1) as answer:
-            if answer.status == 200:
-                return
-        time.sleep(0.05)
-    last = log.read_text(errors="replace").strip().rpartition("\n")[2]
-    how = "ended" if process.poll() is not None else f"was not ready within {_START_SECONDS} s"
-    raise UserError(f"the S3 server of this run {how}: {last or 'it said nothing'}: run it again")
+            return answer.status == 200 or None
+        return None
+
+    def not_ready() -> str:
+        return f"the S3 server of this run ({last_line()}) was not ready"
+
+    poll(look, not_ready, _START_SECONDS, pause=_POLL_SECONDS)

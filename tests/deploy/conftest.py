@@ -10,7 +10,7 @@ import yaml
 from components.artifacts.bundles import FolderStore
 from components.deploy.bundle import write_bundle
 from components.deploy.server import Server
-from components.deploy.targets import cluster
+from components.deploy.targets.cluster import Cluster
 from components.deploy.targets.target import Release
 from components.errors import UserError
 from tests.deploy.fake_cluster import FakeCluster, serve_cluster
@@ -79,7 +79,7 @@ def fake_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fa
         (tmp_path / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(url)))
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
         monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-        monkeypatch.setattr(cluster, "_PAUSE_SECONDS", 0.005)
+        monkeypatch.setattr(Cluster, "pause", 0.005)
         yield fake
 
 

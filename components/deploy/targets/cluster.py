@@ -2,10 +2,9 @@
 
 import os
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
@@ -21,10 +20,7 @@ from urllib3.exceptions import HTTPError
 from components.deploy.targets.manifests import Object
 from components.errors import UserError
 
-Result = TypeVar("Result")
-
 _MANAGER = "alsolike"
-_PAUSE_SECONDS = 1.0
 _WEBHOOK = "admission webhook"
 _BIND_ROLE = "bind the role alsolike-deploy to the account of the run"
 _HOPELESS = {
@@ -37,7 +33,13 @@ _HOPELESS = {
 
 
 class Cluster:
-    """The objects of one namespace."""
+    """The objects of one namespace.
+
+    Attributes:
+        pause: seconds between two looks at an object that is awaited.
+    """
+
+    pause = 1.0
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
@@ -131,25 +133,6 @@ class Cluster:
 
     def _resource(self, api_version: str, kind: str) -> Any:
         return self._client.resources.get(api_version=api_version, kind=kind)
-
-
-def poll(look: Callable[[], Result | None], explain: Callable[[], str], seconds: float) -> Result:
-    """Call a function repeatedly until it returns something, and return that.
-
-    Args:
-        look: returns None to be called again; its exceptions end the wait.
-        explain: returns the beginning of the error message when the time is up.
-        seconds: the longest wait.
-
-    Raises:
-        UserError: when the time is up.
-    """
-    deadline = time.monotonic() + seconds
-    while (found := look()) is None:
-        if time.monotonic() > deadline:
-            raise UserError(f"{explain()} within {seconds:g} s")
-        time.sleep(_PAUSE_SECONDS)
-    return found
 
 
 def condition(fields: Object, kind: str) -> Object:

@@ -7,7 +7,6 @@ before the new one starts, and no request is answered for the second in between.
 
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from components.deploy.http import is_ready
 from components.deploy.settings import DeploySettings
 from components.deploy.targets.target import Release
 from components.errors import UserError
+from components.polling import poll
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -116,22 +116,20 @@ class DockerTarget:
     def _wait(self, name: str) -> str:
         """Wait until a container is ready, and return its address."""
         container = self._engine.containers.get(name)
-        deadline = time.monotonic() + self._settings.ready_seconds
-        while True:
+
+        def look() -> str | None:
             container.reload()
             # A container that ends is restarted, so its status alone does not show the end.
             if container.attrs["RestartCount"] or container.status == "exited":
                 last = container.logs(tail=1).decode(errors="replace").strip()
                 raise UserError(f"container {name} ended: {last}")
-            if container.ports.get(_PORT):
-                address = f"http://127.0.0.1:{container.ports[_PORT][0]['HostPort']}"
-                if is_ready(address):
-                    return address
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"container {name} was not ready within {self._settings.ready_seconds:g} s"
-                )
-            time.sleep(_POLL_SECONDS)
+            if not container.ports.get(_PORT):
+                return None
+            address = f"http://127.0.0.1:{container.ports[_PORT][0]['HostPort']}"
+            return address if is_ready(address) else None
+
+        not_ready = f"container {name} was not ready"
+        return poll(look, lambda: not_ready, self._settings.ready_seconds, pause=_POLL_SECONDS)
 
     def _find(self, name: str) -> "Container | None":
         try:

@@ -13,7 +13,7 @@ the Deployment have that version.
 from typing import Any
 
 from components.deploy.settings import DeploySettings
-from components.deploy.targets.cluster import Cluster, condition, poll
+from components.deploy.targets.cluster import Cluster, condition
 from components.deploy.targets.kubernetes import wait_for_deployment
 from components.deploy.targets.manifests import (
     DEPLOYMENT_MODE,
@@ -26,6 +26,7 @@ from components.deploy.targets.manifests import (
 )
 from components.deploy.targets.target import Release
 from components.errors import UserError
+from components.polling import poll
 
 _KIND = "InferenceService"
 _POD_LABEL = "serving.kserve.io/inferenceservice"
@@ -142,6 +143,7 @@ class KServeTarget:
             lambda: None if self._get(name) else True,
             lambda: f"InferenceService {name} was not deleted",
             self._settings.ready_seconds,
+            pause=self._cluster.pause,
         )
 
     def _wait(self, name: str, version: str, stale: str | None) -> None:
@@ -161,7 +163,12 @@ class KServeTarget:
 
         if not self._knative:
             wait_for_deployment(self._cluster, f"{name}-predictor", labels, seconds)
-        poll(look, lambda: f"InferenceService {name} was not ready ({_missing(seen)})", seconds)
+        poll(
+            look,
+            lambda: f"InferenceService {name} was not ready ({_missing(seen)})",
+            seconds,
+            pause=self._cluster.pause,
+        )
 
 
 def _as_it_was(service: Object) -> Object:

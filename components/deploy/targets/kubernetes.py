@@ -6,7 +6,7 @@ scales the old slot to 0. Nothing is ever deleted.
 """
 
 from components.deploy.settings import DeploySettings
-from components.deploy.targets.cluster import Cluster, condition, is_observed, poll
+from components.deploy.targets.cluster import Cluster, condition, is_observed
 from components.deploy.targets.manifests import (
     SLOT,
     VERSION,
@@ -19,6 +19,7 @@ from components.deploy.targets.manifests import (
 )
 from components.deploy.targets.target import Release
 from components.errors import UserError
+from components.polling import poll
 
 _API = "apps/v1"
 
@@ -123,7 +124,12 @@ def wait_for_deployment(
         cluster.complain_about_pods(labels)
         return None
 
-    poll(look, lambda: f"Deployment {name} was not ready ({_missing(seen)})", seconds)
+    poll(
+        look,
+        lambda: f"Deployment {name} was not ready ({_missing(seen)})",
+        seconds,
+        pause=cluster.pause,
+    )
 
 
 def _complain(deployment: Object, name: str) -> None:
