@@ -121,6 +121,27 @@ class RankingFactors:
         return self.users[user] if len(self.users) else self.vector(history)
 
 
+def weigh_histories(
+    items: Integers, starts: Offsets, ends: Offsets, recency: float, window: int
+) -> tuple[npt.NDArray[np.float64], Integers, Offsets]:
+    """The weights `recency**age` of items from each start to its end; the last item has age 0.
+
+    Args:
+        items: the items of all customers, oldest first, int32 [ratings].
+        starts: the first item of each row, int64 [n].
+        ends: the item after the last of each row, int64 [n].
+        recency: in (0, 1].
+        window: the number of newest items that have a weight.
+
+    Returns:
+        The rows in compressed form: weights, items, and offsets [n + 1].
+    """
+    lengths = np.minimum(ends - starts, window)
+    offsets = np.append(0, lengths.cumsum())
+    ages = np.arange(offsets[-1]) - offsets[:-1].repeat(lengths)
+    return recency**ages, items[ends.repeat(lengths) - 1 - ages], offsets
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The customers and products that the indices mean.

@@ -87,16 +87,26 @@ def candidates(scores: Floats, count: int, margin: float) -> Integers:
         count: how many of the largest scores are needed.
         margin: how much smaller the other scores may be.
     """
-    bound = _lower_bound(scores, count) - margin
+    bound = float(lower_bounds(scores, count)) - margin
     lowest = float(np.finfo(np.float32).min)
     return np.flatnonzero(scores >= np.float32(max(bound, lowest))).astype(np.int32)
 
 
-def _lower_bound(scores: Floats, count: int) -> float:
-    """A value that at least `count` scores reach, or minus infinity where there are fewer."""
-    if count >= len(scores):
-        return -np.inf
-    if len(scores) >= 4 * _GROUPS and count <= _GROUPS // 4:
-        whole = len(scores) // _GROUPS * _GROUPS
-        scores = scores[:whole].reshape(-1, _GROUPS).max(axis=0)
-    return float(np.partition(scores, -count)[-count])
+def lower_bounds(scores: Floats, count: int) -> Floats:
+    """For each row a value that at least `count` scores reach, or minus infinity.
+
+    Args:
+        scores: float32 [..., n].
+        count: the number of scores.
+
+    Returns:
+        float32 [...].
+    """
+    *rows, width = scores.shape
+    if count >= width:
+        return np.full(rows, -np.inf, np.float32)
+    if width >= 2 * _GROUPS and count <= _GROUPS // 4:
+        whole = width // _GROUPS * _GROUPS
+        scores = scores[..., :whole].reshape(*rows, -1, _GROUPS).max(axis=-2)
+    bounds: Floats = np.partition(scores, -count, axis=-1)[..., -count]
+    return bounds

@@ -7,16 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from components.artifacts.model import Floats, Integers, RankingFactors
+from components.artifacts.model import Floats, Integers, RankingFactors, weigh_histories
 from components.artifacts.splits import Ratings
+from components.artifacts.top_n import lower_bounds
 
 LENGTH = 20
 """The length of a list: that of the longest cut of a metric."""
 
 # The number of scores in a block: 32 MB for any size of the catalogue.
 _BLOCK = 1 << 23
-# The largest scores of so many groups give a lower bound; more groups give a closer one.
-_GROUPS = 1024
 # A row with more candidates has many equal scores, and is sorted on its own.
 _CROWD = 8 * LENGTH
 _NEVER = np.finfo(np.float32).min
@@ -119,10 +118,10 @@ def places_of(lists: Integers, rows: npt.NDArray[np.int64], items: Integers) -> 
 
 def history_vectors(factors: RankingFactors, seen: csr_matrix) -> Floats:
     """`RankingFactors.vector`, [customers, k], of many histories at once, oldest first."""
-    ends = np.repeat(seen.indptr[1:], np.diff(seen.indptr))
-    ages = ends - 1 - np.arange(seen.nnz)
-    weights = np.where(ages < factors.window[0], factors.recency[0] ** ages, 0)
-    weighted = csr_matrix((weights.astype(np.float32), seen.indices, seen.indptr), seen.shape)
+    starts, ends = seen.indptr[:-1], seen.indptr[1:]
+    recency, window = float(factors.recency[0]), int(factors.window[0])
+    weights, items, offsets = weigh_histories(seen.indices, starts, ends, recency, window)
+    weighted = csr_matrix((weights.astype(np.float32), items, offsets), seen.shape)
     vectors: Floats = weighted @ factors.histories
     return vectors
 
@@ -140,7 +139,7 @@ def _ranks(offsets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 def _best(table: Floats, ties: npt.NDArray[np.int64]) -> Integers:
     """The columns of the largest finite scores of each row, best first; -1 after the last."""
     height, width = table.shape
-    bounds = np.fmax(_lower_bounds(table), _NEVER)
+    bounds = np.fmax(lower_bounds(table, LENGTH), _NEVER)
     above = table >= bounds[:, None]
     found = np.flatnonzero(above)
     crowded = np.flatnonzero(np.bincount(found // width, minlength=height) > _CROWD)
@@ -156,18 +155,6 @@ def _best(table: Floats, ties: npt.NDArray[np.int64]) -> Integers:
     lists = np.full((height, LENGTH), -1, dtype=np.int32)
     lists[rows[listed], ranks[listed]] = columns[order][listed]
     return lists
-
-
-def _lower_bounds(table: Floats) -> Floats:
-    """For each row a value that at least LENGTH scores reach, or minus infinity."""
-    height, width = table.shape
-    if width <= LENGTH:
-        return np.full(height, -np.inf, dtype=np.float32)
-    if width >= 2 * _GROUPS:
-        whole = width // _GROUPS * _GROUPS
-        table = table[:, :whole].reshape(height, -1, _GROUPS).max(axis=1)
-    bounds: Floats = np.partition(table, -LENGTH, axis=1)[:, -LENGTH]
-    return bounds
 
 
 def _exact(scores: Floats, ties: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -14,20 +14,28 @@ import pynvml
 
 from components.train.driver import bus_address
 from components.train.settings import TrainSettings
-from components.train.sizes import GROUP_ROWS
+from components.train.sizes import (
+    ALS_WIDTH,
+    BAYES_RANK,
+    BAYES_SIGNALS,
+    GROUP_ROWS,
+    packed_width,
+)
 
 log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN = 0.25
 _MOST_SAMPLES = 200
 _FLOAT = 4
-# Numbers that bayes keeps at rank 16 for a customer (means and features), for a product (its part
-# in the customers' systems of equations), and in one system of normal equations.
-_BAYES_CUSTOMER, _BAYES_PRODUCT, _BAYES_SYSTEM = 17 + 19, 17 * 18 // 2 + 17, 17 * 17
+# Numbers that bayes keeps for a customer (means and features), for a product (its part in the
+# customers' systems of equations), and in one system of normal equations.
+_BAYES_WIDTH = BAYES_RANK + 1
+_BAYES_CUSTOMER = _BAYES_WIDTH + 3 + BAYES_SIGNALS
+_BAYES_PRODUCT = packed_width(_BAYES_WIDTH) + _BAYES_WIDTH
+_BAYES_SYSTEM = _BAYES_WIDTH**2
 _BAYES_BLOCK = 1 << 16
-# The widest vectors of als, and the part of each in the systems of the other side.
-_ALS_WIDTH = 32
-_ALS_PRODUCT = 32 * 33 // 2
+# The part of a vector of als in the systems of the other side.
+_ALS_PRODUCT = packed_width(ALS_WIDTH)
 # The vectors, gradients, optimizer state and export of a table, each as large as the table.
 _COPIES = 4
 # A checkpoint as arrays, and its copy on the way to S3.
@@ -77,7 +85,7 @@ def expected_memory(customers: int, products: int, ratings: int, settings: Train
     bayes = customers * _BAYES_CUSTOMER + products * _BAYES_PRODUCT
     bayes += group * _BAYES_PRODUCT // 2 + block * _BAYES_SYSTEM
     by_model = {"mf": network, "mlp": network, "bayes": bayes, "auto": max(network, bayes)}
-    als = customers * _ALS_WIDTH // 2 + (products + group * 3 // 4) * _ALS_PRODUCT
+    als = customers * ALS_WIDTH // 2 + (products + group * 3 // 4) * _ALS_PRODUCT
     linear = products * settings.ranking_dimensions
     copies = _COPIES + _COPIES_OF_CHECKPOINT * bool(settings.checkpoints)
     by_objective = {

@@ -6,6 +6,15 @@ from dataclasses import dataclass
 MOST_CELLS = 2**31 - 2
 # The number of customers that are solved for and added to the products' equations at a time.
 GROUP_ROWS = 1 << 18
+# The widest vectors that `bayes` tries, and its signals of each customer and product.
+BAYES_RANK, BAYES_SIGNALS = 16, 16
+# The widest vectors of als: the time of a sweep grows with the cube of the width.
+ALS_WIDTH = 32
+
+
+def packed_width(k: int) -> int:
+    """The number of cells in the upper triangle of a matrix k x k."""
+    return k * (k + 1) // 2
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from mxnet import nd
 
-
-def packed_width(k: int) -> int:
-    """The number of cells in the upper triangle of a matrix k x k."""
-    return k * (k + 1) // 2
+from components.train.sizes import packed_width
 
 
 class Packing:

@@ -89,7 +89,7 @@ def test_a_model_of_the_stars_that_cannot_fit_is_refused(
     lower_limit(monkeypatch, 4000)
     settings = TrainSettings(objectives="rating", rating_model="mf")
     with pytest.raises(
-        UserError, match=r"rating_model=mf: 121 customers of 66 .* lower num_embeddings=64"
+        UserError, match=r"rating_model=mf: 121 customers with 66 .* lower num_embeddings=64"
     ):
         train(settings, splits, tmp_path / "model")
     assert not (tmp_path / "model").exists()
@@ -104,7 +104,7 @@ def test_widths_of_the_ranking_that_do_not_fit_are_left_out(
     )
     with caplog.at_level(logging.WARNING):
         train(settings, splits, tmp_path / "model")
-    assert caplog.text.count("ridge is left out: 60 products of 24 numbers each") == 1
+    assert caplog.text.count("ridge is left out: 60 products with 24 numbers each") == 1
     trials = read(tmp_path / "model", HISTORY)["ranking"]
     widths = {trial["parameters"]["dimensions"]: "left_out" in trial for trial in trials}
     assert widths == {8: True, 4: False, 2: False}

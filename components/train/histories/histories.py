@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from mxnet import nd
 
-from components.artifacts.model import Integers, Offsets
+from components.artifacts.model import Integers, Offsets, weigh_histories
 from components.artifacts.splits import Ratings
 from components.train.sizes import MOST_CELLS
 
@@ -131,11 +131,8 @@ class Histories:
         Returns:
             A float32 CSR NDArray [n, products].
         """
-        lengths = np.minimum(ends - starts, window(recency))
-        offsets = np.append(0, lengths.cumsum())
-        ages = np.arange(offsets[-1]) - offsets[:-1].repeat(lengths)
-        items = self.items[ends.repeat(lengths) - 1 - ages]
-        return sparse_rows(recency**ages, items, offsets, self.products, device)
+        rows = weigh_histories(self.items, starts, ends, recency, window(recency))
+        return sparse_rows(*rows, self.products, device)
 
 
 def window(recency: float) -> int:

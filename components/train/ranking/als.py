@@ -13,11 +13,9 @@ from components.train.histories.histories import Histories, blocks, window
 from components.train.histories.training_set import TrainingSet
 from components.train.linear import solve, solve_each
 from components.train.ranking.settings import Parameters, RankingSettings
-from components.train.sizes import GROUP_ROWS, Size
-from components.train.symmetric import Packing, packed_width
+from components.train.sizes import ALS_WIDTH, GROUP_ROWS, Size, packed_width
+from components.train.symmetric import Packing
 
-# The time of a sweep grows with the cube of the width.
-_WIDEST = 32
 _SWEEPS = 6
 _SPREAD = 0.1
 # The weight of a pair without a rating; a rated pair has 1.
@@ -44,7 +42,7 @@ class ImplicitAls:
     def candidates(cls, settings: RankingSettings) -> list[Parameters]:
         """The parameters to try."""
         return settings.choices(
-            dimensions=[min(settings.ranking_dimensions, _WIDEST)],
+            dimensions=[min(settings.ranking_dimensions, ALS_WIDTH)],
             regularization=cls.regularizations,
             recency=cls.recencies,
         )

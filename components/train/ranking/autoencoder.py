@@ -7,17 +7,12 @@ import numpy as np
 from mxnet import nd
 
 from components.artifacts.model import RankingFactors
-from components.train.histories.training_set import (
-    TrainingSet,
-    embedding_size,
-    history_factors,
-)
+from components.train.histories.training_set import history_factors
 from components.train.linear import regularized, root_mean_square, solve, transposed
-from components.train.ranking.settings import Parameters, RankingSettings
-from components.train.sizes import Size
+from components.train.ranking.low_rank import LowRankModel
 
 
-class Autoencoder:
+class Autoencoder(LowRankModel):
     """EASE (Steck 2019, "Embarrassingly shallow autoencoders") on item vectors.
 
     A is the matrix of ones where customers rated, and E the embedding of the training set. EASE
@@ -30,21 +25,6 @@ class Autoencoder:
 
     recencies = (0.8, 0.95, 0.99)
     regularizations = (30.0, 300.0, 3000.0)
-
-    def __init__(self, data: TrainingSet) -> None:
-        self._data = data
-
-    @classmethod
-    def candidates(cls, settings: RankingSettings) -> list[Parameters]:
-        """The parameters to try."""
-        return settings.choices(
-            recency=cls.recencies, dimensions=settings.widths, regularization=cls.regularizations
-        )
-
-    @classmethod
-    def size(cls, products: int, parameters: Parameters) -> Size:
-        """Its largest array: the one that computing the embedding needs."""
-        return embedding_size(products, int(parameters["dimensions"]))
 
     def fit(self, dimensions: int, recency: float, regularization: float) -> RankingFactors:
         """Learn item vectors.

@@ -8,20 +8,15 @@ from mxnet import nd
 
 from components.artifacts.model import RankingFactors
 from components.train.histories.histories import Histories, blocks, sparse_rows
-from components.train.histories.training_set import (
-    TrainingSet,
-    embedding_size,
-    history_factors,
-)
+from components.train.histories.training_set import TrainingSet, history_factors
 from components.train.linear import regularized, root_mean_square, solve, transposed
-from components.train.ranking.settings import Parameters, RankingSettings
-from components.train.sizes import Size
+from components.train.ranking.low_rank import LowRankModel
 
 # The weight of the items after a position; those before it have 1.
 _WEIGHT_OF_LATER = 0.3
 
 
-class Ridge:
+class Ridge(LowRankModel):
     """Predicts each item of a history from the items around it, by one ridge regression.
 
     The context p of a position is the sum of `recency**distance * E[item]` over the items before
@@ -34,20 +29,8 @@ class Ridge:
     regularizations = (300.0, 3000.0, 30000.0)
 
     def __init__(self, data: TrainingSet) -> None:
-        self._data = data
+        super().__init__(data)
         self._system = lru_cache(maxsize=1)(self._sum_up)
-
-    @classmethod
-    def candidates(cls, settings: RankingSettings) -> list[Parameters]:
-        """The parameters to try."""
-        return settings.choices(
-            recency=cls.recencies, dimensions=settings.widths, regularization=cls.regularizations
-        )
-
-    @classmethod
-    def size(cls, products: int, parameters: Parameters) -> Size:
-        """Its largest array: the one that computing the embedding needs."""
-        return embedding_size(products, int(parameters["dimensions"]))
 
     def fit(self, dimensions: int, recency: float, regularization: float) -> RankingFactors:
         """Learn item vectors; a customer's vector is the context at the end of their history.

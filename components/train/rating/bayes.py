@@ -26,8 +26,8 @@ from components.train.checkpoints import State
 from components.train.rating.signals import implicit_signals
 from components.train.rating.trials import Problem, Snapshot, mean_squared_error
 from components.train.rating.warm_start import overlay
-from components.train.sizes import GROUP_ROWS, MOST_CELLS, Size
-from components.train.symmetric import Packing, packed_width
+from components.train.sizes import GROUP_ROWS, MOST_CELLS, Size, packed_width
+from components.train.symmetric import Packing
 
 _START = 0.1
 # Bounds the memory that it takes to solve rows.

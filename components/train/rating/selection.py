@@ -25,14 +25,14 @@ from components.train.rating.trials import (
 )
 from components.train.rating.warm_start import Start
 from components.train.settings import RatingSettings
+from components.train.sizes import BAYES_RANK, BAYES_SIGNALS
 
 log = logging.getLogger(__name__)
 
 # The search of `bayes` varies one setting after the other, each with the best values so far. The
 # noise is relative to the error of the biases alone.
-_RANKS = (4, 8, 16)
+_RANKS = (4, 8, BAYES_RANK)
 _NOISES = (0.8, 0.6, 1.2)
-_SIGNALS = 16
 _PROBES = 20
 # An error below this fraction of the variance of the stars is only rounding.
 _ROUNDING = 1e-6
@@ -143,7 +143,7 @@ def _bayes_trials(
     error = best.mse
     if error < _ROUNDING * spread:
         return
-    start = Bayes(_RANKS[0], 1 / (_NOISES[0] * error), True, seed, device, _SIGNALS)
+    start = Bayes(_RANKS[0], 1 / (_NOISES[0] * error), True, seed, device, BAYES_SIGNALS)
     changes: list[list[dict[str, Any]]] = [
         [{"rank": rank} for rank in _RANKS],
         [{"precision": 1 / (noise * error)} for noise in _NOISES[1:]],

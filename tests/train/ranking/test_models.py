@@ -15,6 +15,7 @@ from components.train.ranking.popularity import Popularity
 from components.train.ranking.ridge import Ridge
 from components.train.ranking.selection import RankingModel
 from components.train.ranking.settings import RankingSettings
+from components.train.sizes import ALS_WIDTH
 from tests.train.arrays import largest
 from tests.train.ranking.data import (
     CUSTOMERS,
@@ -108,7 +109,7 @@ def test_the_widths_tried_are_those_that_the_setting_promises(
     settings = RankingSettings(ranking_dimensions=set_to)
     assert {parameters["dimensions"] for parameters in model.candidates(settings)} == tried
     description = RankingSettings.model_fields["ranking_dimensions"].description
-    assert f"als tries it alone, and no more than {als._WIDEST}" in str(description)
+    assert f"als tries this width only, and at most {ALS_WIDTH}" in str(description)
 
 
 def test_als_solves_every_customers_normal_equations(data: TrainingSet) -> None:
