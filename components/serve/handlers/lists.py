@@ -96,7 +96,13 @@ class Lists:
         return self._most_popular(self._without(seen))
 
     async def best(self, batcher: TopNBatcher, vector: Floats, seen: Integers) -> msgspec.Raw:
-        """The best products for a vector, float32 [k], computed together with other requests."""
+        """The best products for a vector, computed together with other requests.
+
+        Args:
+            batcher: of the worker.
+            vector: float32 [k].
+            seen: the items that were seen, int32 [n].
+        """
         assert self.bundle.ranker is not None
         excluded = self._without(seen)
         return self._json(
@@ -106,7 +112,13 @@ class Lists:
     def best_of_each(
         self, batcher: TopNBatcher, vectors: Sequence[Floats], seen: Sequence[Integers]
     ) -> list[msgspec.Raw]:
-        """The best products for each vector, float32 [k], computed now."""
+        """The best products for each vector, computed now.
+
+        Args:
+            batcher: of the worker.
+            vectors: float32 [k] each.
+            seen: the items that were seen, int32 [n], for each vector.
+        """
         assert self.bundle.ranker is not None
         excluded, counts = [self._without(items) for items in seen], [self._options.stop]
         ranked = batcher.rank(self.bundle.ranker, vectors, excluded, counts * len(vectors))
@@ -158,7 +170,13 @@ class Lists:
 
 
 def list_json(bundle: Bundle, ranked: Ranked, offset: int = 0) -> msgspec.Raw:
-    """The JSON of a ranked list, without its first `offset` products."""
+    """The JSON of a ranked list.
+
+    Args:
+        bundle: the bundle that has ranked.
+        ranked: the items and their scores.
+        offset: how many of the first products to leave out.
+    """
     items, scores = ranked
     return _join(bundle, items[offset:].tolist(), scores[offset:].tolist())
 
