@@ -19,6 +19,7 @@ PORT = 8080
 """That the network policy lets run pods call."""
 
 _POLL_SECONDS = 2.0
+_FULL = "alsolike-test-full"
 _RUN = "pipeline/runid"
 _NODE = "workflows.argoproj.io/node-name"
 _EXECUTOR = re.compile(r"\.(?P<step>[a-z-]+)(\(\d+\))?\.executor(\(\d+\))?$")
@@ -35,6 +36,8 @@ class Namespace:
         self.name = name
         self._image = image
         self._core = kubernetes.client.CoreV1Api()
+        # Tests that were interrupted may have left it, and no pod would start.
+        self._delete(self._core.delete_namespaced_resource_quota, _FULL)
 
     def ask(self, service: str, path: str, body: object = None) -> Any:
         """What a Service answers, through the Kubernetes API, which reaches it from anywhere."""
@@ -111,14 +114,12 @@ class Namespace:
     @contextmanager
     def full(self) -> Iterator[None]:
         """A quota that every further pod exceeds."""
-        name = "alsolike-test-full"
-        self._delete(self._core.delete_namespaced_resource_quota, name)
-        quota = {"metadata": {"name": name}, "spec": {"hard": {"pods": "0"}}}
+        quota = {"metadata": {"name": _FULL}, "spec": {"hard": {"pods": "0"}}}
         self._core.create_namespaced_resource_quota(self.name, quota)
         try:
             yield
         finally:
-            self._delete(self._core.delete_namespaced_resource_quota, name)
+            self._delete(self._core.delete_namespaced_resource_quota, _FULL)
 
     @contextmanager
     def _running(self, name: str, script: str) -> Iterator[None]:

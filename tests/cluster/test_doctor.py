@@ -23,10 +23,12 @@ def test_a_cluster_that_runs_the_pipeline_is_found_well(stand: Stand) -> None:
 @pytest.mark.parametrize(
     ("changes", "check"),
     [
+        ({"kubeflow": {"endpoint": "http://127.0.0.1:9"}}, "endpoint"),
         ({"kubeflow": {"profile": "nonesuch"}}, "access"),
         ({"kubeflow": {"service_account": "nonesuch"}}, "service account"),
         ({"s3": {"secret": "nonesuch", "optional": False}}, "secret nonesuch"),
         ({"s3": {"variables": {"NONESUCH": "AWS_ACCESS_KEY_ID"}}}, "secret alsolike-s3"),
+        ({"parameters": {"s3_secret": "nonesuch"}}, "servers' keys"),
         ({"image_pull_secrets": ["nonesuch"]}, "secret nonesuch"),
         ({"bucket": "nonesuch"}, "bucket"),
         ({"digests": {}}, "images"),
