@@ -277,26 +277,24 @@ def _predict(
     """
     if (scorer := bundle.scorer) is None:
         raise HttpError(404, "this model was trained to rank, not to predict ratings")
-    users, items = (
-        list(map(table.get, ids))
-        for table, ids in ((bundle.customers, customers), (bundle.items, products))
-    )
-    pairs = list(zip(users, items, strict=True))
-    predictions = [
-        scorer.cold_start_stars(user, item)
-        if user is None or item is None
-        else scorer.stars(user, item)
-        for user, item in pairs
-    ]
-    if None not in users and None not in items:
+    find_user, find_item, stars = bundle.customers.get, bundle.items.get, scorer.stars
+    predictions: list[float] = []
+    cold_starts: dict[int, str] = {}
+    for customer, product in zip(customers, products, strict=True):
+        user, item = find_user(customer), find_item(product)
+        if user is None or item is None:
+            cold_starts[len(predictions)] = _unknown(user, item)
+            predictions.append(scorer.cold_start_stars(user, item))
+        else:
+            predictions.append(stars(user, item))
+    if not cold_starts:
         return PredictResponse(predictions)
-    cold_starts = [_unknown(user, item) for user, item in pairs]
-    state.metrics.add("cold_start_pairs", len(pairs) - cold_starts.count(None))
-    return PredictResponse(predictions, cold_starts)
+    state.metrics.add("cold_start_pairs", len(cold_starts))
+    return PredictResponse(predictions, [cold_starts.get(n) for n in range(len(predictions))])
 
 
-def _unknown(user: int | None, item: int | None) -> str | None:
-    """What is unknown of a pair, or None."""
+def _unknown(user: int | None, item: int | None) -> str:
+    """What is unknown of a pair."""
     if user is None:
         return "unknown customer" if item is not None else "unknown customer and product"
-    return "unknown product" if item is None else None
+    return "unknown product"

@@ -53,6 +53,7 @@ class RequestParser:
         self._receiver = receiver
         self._allowed_hosts = allowed_hosts
         self._max_body_bytes = max_body_bytes
+        self._max_bytes = MAX_HEAD_BYTES + _MAX_WIRE_BYTES_PER_BODY_BYTE * max_body_bytes
         self._make_id = make_id
         self._parser = httptools.HttpRequestParser(self)
         self._ended = False  # the last request was received, or one was refused
@@ -176,9 +177,8 @@ class RequestParser:
         """Refuse too long a head or trailer, and too many sizes of chunks beside the body."""
         if self._beside_body > MAX_HEAD_BYTES:
             self._refuse(431, f"the request's head is longer than {MAX_HEAD_BYTES} bytes")
-        limit = MAX_HEAD_BYTES + _MAX_WIRE_BYTES_PER_BODY_BYTE * self._max_body_bytes
-        if self.received > limit:
-            self._refuse(413, f"the request is longer than {limit} bytes")
+        if self.received > self._max_bytes:
+            self._refuse(413, f"the request is longer than {self._max_bytes} bytes")
 
     def _check_version(self) -> None:
         version = self._parser.get_http_version()
