@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 import os
 import re
 import resource
@@ -91,6 +92,14 @@ def vouched(content: bytes) -> Callable[[Path], None]:
     return write
 
 
+def without_factors(folder: Path) -> None:
+    """A bundle whose manifest does not list its arrays."""
+    manifest = write_bundle(folder, MODEL) / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    del facts["files"][FACTORS]
+    manifest.write_text(json.dumps(facts))
+
+
 def lists_with(item: int, score: float) -> Callable[[Path], None]:
     """A bundle whose first precomputed list begins with this."""
 
@@ -111,6 +120,7 @@ def model(changed: Model) -> Callable[[Path], object]:
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "other bytes": (edit(FACTORS, b"Caf", b"Tea"), "it was cut or edited"),
     "damaged manifest": (edit("manifest.json", b"{", b"["), "damaged"),
+    "a manifest without the arrays": (without_factors, "does not vouch for factors"),
     "not whole arrays": (vouched(b"\0" * 100), "not a safetensors file"),
     "arrays that are a list": (vouched(b"\2" + b"\0" * 7 + b"[]"), "not a safetensors file"),
     "a header nested too deeply": (
