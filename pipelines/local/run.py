@@ -141,7 +141,9 @@ def _carry_out(this: _Run, console: Console) -> dict[str, Any]:
         error = _failure(steps)
         answer = _ask(this) if _is_deployed(steps) else None
     except BaseException as failure:
-        error = _failure(steps, str(failure) or type(failure).__name__)
+        interrupted = isinstance(failure, KeyboardInterrupt)
+        words = "interrupted" if interrupted else str(failure) or type(failure).__name__
+        error = _failure(steps, words)
         raise
     finally:
         summary = _conclude(this, steps, answer, error)

@@ -198,9 +198,16 @@ def test_a_step_that_fails_is_in_the_summary_of_the_latest_run(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("failure", [UserError("no version"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [(UserError("no version"), "no version"), (KeyboardInterrupt(), "interrupted")],
+)
 def test_what_fails_after_the_last_step_is_in_the_summary_too(
-    small: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+    small: Package,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: BaseException,
+    message: str,
 ) -> None:
     def ask(*_: Any) -> None:
         raise failure
@@ -209,7 +216,6 @@ def test_what_fails_after_the_last_step_is_in_the_summary_too(
     monkeypatch.setattr(local, "_ask", ask)
     with pytest.raises(type(failure)):
         run("s3://shop/a", {}, Console(quiet=True), tmp_path, small.path)
-    message = str(failure) or type(failure).__name__
     assert read_latest(tmp_path)["error"] == {"step": None, "message": message}
 
 
