@@ -32,7 +32,7 @@ from components.prepare.splitting import (
     drawn_from_ties,
     split,
 )
-from components.prepare.statistics import describe
+from components.prepare.statistics import compute_statistics
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
     """
     folder = RatingsFolder.open(ratings)
     everything = read_numbered(ratings)
-    before = describe(everything.ratings)
+    before = compute_statistics(everything.ratings)
     kept, removals = _filter(everything.ratings, settings)
     result = renumber(Numbered(kept, everything.customers, everything.products))
     ordered = result.ratings.sort(ORDER)
@@ -64,7 +64,7 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
         raise UserError(advise(everything.ratings, settings))
     statistics = {
         "before": before,
-        "after": describe(ordered),
+        "after": compute_statistics(ordered),
         "removed": [asdict(one) for one in removals],
         "rows": rows,
         "new_customers": _count_new(ordered["user"], parts),

@@ -12,7 +12,7 @@ QUANTILES = (
 )
 
 
-def describe(ratings: pl.DataFrame) -> dict[str, Any]:
+def compute_statistics(ratings: pl.DataFrame) -> dict[str, Any]:
     """Compute statistics of ratings.
 
     Args:

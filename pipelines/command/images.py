@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from components.errors import UserError
 from pipelines.definition.environment import LOCK, Registry
-from pipelines.images.audit import audit, judge
+from pipelines.images.audit import audit, find_problems
 from pipelines.images.building import BASE_IMAGE, NAMES, build, select
 from pipelines.images.engine import connect
 from pipelines.images.exceptions import read_exceptions
@@ -100,7 +100,7 @@ def audit_command(
     ] = None,
 ) -> None:
     """Look up known vulnerabilities of the images' packages, less images/exceptions.yaml."""
-    problems = judge(audit(NAMES, osv_url), read_exceptions().findings)
+    problems = find_problems(audit(NAMES, osv_url), read_exceptions().findings)
     for problem in problems:
         typer.echo(problem)
     if problems:

@@ -16,7 +16,7 @@ from pipelines.definition.parameters import check_settings
 from pipelines.kubeflow.client import connect
 from pipelines.kubeflow.doctor import examine
 from pipelines.kubeflow.schedules import apply_change, plan, read_schedules
-from pipelines.kubeflow.submit import describe, ensure_experiment, start
+from pipelines.kubeflow.submit import ensure_experiment, preview, start
 from pipelines.kubeflow.submit import follow as follow_run
 from pipelines.kubeflow.versions import find_version, git_revision, publish
 from pipelines.training import training_pipeline
@@ -96,7 +96,7 @@ def submit(
         check_settings(values)
         with connect(target.kubeflow) as session:
             if dry_run:
-                describe(session, target, compiled, revision, values, say=typer.echo)
+                preview(session, target, compiled, revision, values, say=typer.echo)
                 return
             run_id = start(session, target, compiled, revision, values, say=typer.echo)
             if wait and not follow_run(session, run_id, compiled, say=typer.echo):

@@ -127,11 +127,11 @@ def parameters(
 ) -> None:
     """List the pipeline's parameters, their defaults and what they are for."""
     from pipelines.definition.package import SHIPPED, read_package
-    from pipelines.definition.parameters import describe
+    from pipelines.definition.parameters import list_parameters
     from pipelines.local.tune import tuning_package
 
     with tuning_package(rounds=1) if search else nullcontext(read_package(SHIPPED)) as package:
-        listed = list(describe(package))
+        listed = list(list_parameters(package))
     for name, default, text in listed:
         typer.echo(f"{name} = {default}" if default else name)
         typer.echo(textwrap.indent(textwrap.fill(text, 92), "    "))

@@ -121,7 +121,7 @@ def read_given(source: str | None, given: str) -> tuple[str | None, dict[str, An
     return source or parameters.pop("source", "") or None, parameters
 
 
-def describe(package: Package) -> Iterator[tuple[str, str, str]]:
+def list_parameters(package: Package) -> Iterator[tuple[str, str, str]]:
     """Name, default and description of every parameter, in the order of the steps."""
     declared = package.pipeline.root.input_definitions.parameters
     every: tuple[type[BaseModel], ...] = (TuneSettings, *SETTINGS.values())

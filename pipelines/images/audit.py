@@ -86,7 +86,7 @@ def parse(answer: str) -> set[Finding]:
     }
 
 
-def judge(findings: Iterable[Finding], exceptions: Sequence[KnownFinding]) -> list[str]:
+def find_problems(findings: Iterable[Finding], exceptions: Sequence[KnownFinding]) -> list[str]:
     """The problems, one line for each: findings without an exception, and outdated exceptions."""
     found = sorted(findings, key=str)
     excepted = [

@@ -85,7 +85,7 @@ def build(
                 forcerm=True,
                 decode=True,
             )
-            follow(name, output, say)
+            print_steps(name, output, say)
     except APIError as error:
         raise UserError(f"image {name} was not built: {error.explanation or error}") from None
     size, base = (engine.images.get(image).attrs["Size"] for image in (NAMES[name], base_image))
@@ -146,7 +146,7 @@ def _labels() -> dict[str, str]:
     return {"VERSION": images.VERSION, "REVISION": revision, "SOURCE": git_source()}
 
 
-def follow(name: str, output: Iterable[dict[str, Any]], say: Callable[[str], None]) -> None:
+def print_steps(name: str, output: Iterable[dict[str, Any]], say: Callable[[str], None]) -> None:
     """Print the steps of a build until its end.
 
     Args:

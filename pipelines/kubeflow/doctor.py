@@ -43,7 +43,7 @@ class UnseenError(UserError):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The result of a check."""
 
     check: str
@@ -51,7 +51,7 @@ class Finding:
     text: str
 
 
-def examine(environment: Environment, package: Package) -> Iterator[Finding]:
+def examine(environment: Environment, package: Package) -> Iterator[CheckResult]:
     """Run all checks, whatever their results."""
     yield from _run(kubeflow_checks(environment))
     yield from _run(cluster_checks(environment))
@@ -293,14 +293,14 @@ def check_images(package: Package) -> str:
     return f"{len(images)} by digest"
 
 
-def _run(checks: Iterable[Check]) -> Iterator[Finding]:
+def _run(checks: Iterable[Check]) -> Iterator[CheckResult]:
     for name, check in checks:
         try:
-            yield Finding(name, "ok", check())
+            yield CheckResult(name, "ok", check())
         except UnseenError as error:
-            yield Finding(name, "unseen", str(error))
+            yield CheckResult(name, "unseen", str(error))
         except UserError as error:
-            yield Finding(name, "failed", str(error))
+            yield CheckResult(name, "failed", str(error))
 
 
 def _cluster(remedy: str, read: Callable[[], T]) -> T:

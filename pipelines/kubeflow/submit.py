@@ -21,7 +21,7 @@ _NOT_YET = (None, "RUNTIME_STATE_UNSPECIFIED")
 Say = Callable[[str], None]
 
 
-def describe(
+def preview(
     session: Session,
     environment: Environment,
     package: Package,

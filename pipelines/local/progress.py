@@ -39,7 +39,7 @@ class StepRun:
         return "\n".join(lines[starts[-1] if starts else -5 :])
 
 
-def follow(lines: Iterable[str], steps: list[StepRun], say: Callable[[str], None]) -> None:
+def read_steps(lines: Iterable[str], steps: list[StepRun], say: Callable[[str], None]) -> None:
     """Read the output of a run until it ends.
 
     Args:

@@ -28,7 +28,7 @@ from pipelines.definition.parameters import check_settings
 from pipelines.local import containers
 from pipelines.local.index import write_index
 from pipelines.local.object_store import direct_loopback, serve_object_store
-from pipelines.local.progress import StepRun, follow, settle
+from pipelines.local.progress import StepRun, read_steps, settle
 from pipelines.local.source import sample, upload
 from pipelines.local.summary import (
     LOG,
@@ -260,7 +260,7 @@ def _execute(this: _Run, steps: list[StepRun], console: Console) -> None:
                 log.write(line)
                 yield line
 
-        follow(lines(), steps, partial(console.out, highlight=False))
+        read_steps(lines(), steps, partial(console.out, highlight=False))
         failed = process.wait() != 0
         settle(steps, failed)
         if failed and all(step.state == "SUCCEEDED" for step in steps):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from components.errors import UserError
 from pipelines.command.images import app
-from pipelines.images.audit import Finding, audit, judge, parse
+from pipelines.images.audit import Finding, audit, find_problems, parse
 from pipelines.images.exceptions import Exceptions, KnownFinding
 
 ROOT = Path(__file__).parents[2]
@@ -36,23 +36,23 @@ def findings(*packages: object) -> set[Finding]:
 
 
 def test_a_finding_without_an_exception_is_told() -> None:
-    (line,) = judge(findings(CLEAN, WEAK), [])
+    (line,) = find_problems(findings(CLEAN, WEAK), [])
     assert line.startswith("mxnet 1.9.1: CVE-1, PYSEC-1, not fixed: update it, or write")
 
 
 def test_a_finding_is_excepted_by_any_of_its_names() -> None:
-    assert judge(findings(CLEAN, WEAK), [EXCEPTION]) == []
+    assert find_problems(findings(CLEAN, WEAK), [EXCEPTION]) == []
 
 
 def test_an_exception_that_is_no_longer_needed_is_told() -> None:
-    assert judge(findings(CLEAN), [EXCEPTION]) == [
+    assert find_problems(findings(CLEAN), [EXCEPTION]) == [
         "mxnet: CVE-1 is no longer found: take its exception out"
     ]
 
 
 def test_an_exception_is_of_one_package() -> None:
     elsewhere = EXCEPTION.model_copy(update={"package": "polars"})
-    assert len(judge(findings(CLEAN, WEAK), [elsewhere])) == 2
+    assert len(find_problems(findings(CLEAN, WEAK), [elsewhere])) == 2
 
 
 def test_a_package_that_was_not_looked_up_is_not_clean() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components.errors import UserError
-from pipelines.images.building import NAMES, check_platform, follow, open_context, select
+from pipelines.images.building import NAMES, check_platform, open_context, print_steps, select
 
 
 def context(monkeypatch: pytest.MonkeyPatch, certificates: str = "") -> dict[str, bytes]:
@@ -57,7 +57,7 @@ def test_each_step_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         {"stream": "Step 2/3 : RUN one     && two"},
         {"stream": " ---> Using cache\n"},
     ]
-    follow("data", stream, print)
+    print_steps("data", stream, print)
     assert capsys.readouterr().out == "data: 2/3 RUN one && two\n"
 
 
@@ -69,7 +69,7 @@ def test_a_failure_shows_its_last_output_and_the_step(capsys: pytest.CaptureFixt
         {"error": "it returned a\nnon-zero code: 1"},
     ]
     with pytest.raises(UserError) as failure:
-        follow("serve", stream, print)
+        print_steps("serve", stream, print)
     line = "image serve was not built, at 'RUN /build/tools.sh': it returned a non-zero code: 1"
     assert str(failure.value) == line
     said = capsys.readouterr().out.splitlines()
@@ -80,7 +80,7 @@ def test_a_failure_shows_its_last_output_and_the_step(capsys: pytest.CaptureFixt
 def test_a_base_that_cannot_be_pulled_leads_to_the_option() -> None:
     stream = [{"stream": "Step 3/35 : FROM ${BASE_IMAGE} AS builder"}, {"error": "no such host"}]
     with pytest.raises(UserError, match=r"--base-image names another$"):
-        follow("serve", stream, print)
+        print_steps("serve", stream, print)
 
 
 def test_training_is_built_where_mxnet_is() -> None:

@@ -22,7 +22,7 @@ from pipelines.definition.environment import Access, Environment, Gpu, Toleratio
 from pipelines.definition.package import Package
 from pipelines.kubeflow import doctor
 from pipelines.kubeflow.client import connect
-from pipelines.kubeflow.doctor import Check, Finding
+from pipelines.kubeflow.doctor import Check, CheckResult
 from pipelines.local.object_store import ObjectStore
 from tests.pipelines.fake_kubeflow import FakeKubeflow
 
@@ -89,7 +89,7 @@ def point_at(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"{module}.KUBE_CONFIG_DEFAULT_LOCATION", str(file))
 
 
-def look(check: Any, *arguments: Any) -> Finding:
+def look(check: Any, *arguments: Any) -> CheckResult:
     checks: list[Check] = [("check", lambda: check(*arguments))]
     (finding,) = doctor._run(checks)
     return finding
@@ -227,7 +227,7 @@ def test_kserve_must_be_told_of_a_store_that_is_not_aws(
         assert "kubectl annotate --overwrite --namespace shop secret keys" in finding.text
         assert all(f"{key}={value}" in finding.text for key, value in told.items())
     cluster[path] = (200, {"metadata": {"name": "keys", "annotations": told | {"team": "x"}}})
-    assert look(doctor.check_kserve_store, ours) == Finding(
+    assert look(doctor.check_kserve_store, ours) == CheckResult(
         "check", "ok", f"{endpoint}, by secret keys"
     )
 

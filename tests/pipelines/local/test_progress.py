@@ -1,6 +1,6 @@
 """The states of steps are read from what the local runner prints."""
 
-from pipelines.local.progress import StepRun, follow, settle
+from pipelines.local.progress import StepRun, read_steps, settle
 
 LINES = """
 10:00:00.0 - INFO - Executing task 'ask'
@@ -18,7 +18,7 @@ LINES = """
 def test_steps_that_run_at_the_same_time_each_end() -> None:
     said: list[str] = []
     steps: list[StepRun] = []
-    follow(LINES, steps, said.append)
+    read_steps(LINES, steps, said.append)
     assert [(step.name, step.state) for step in steps] == [
         ("ask", "SUCCEEDED"),
         ("trial", "SUCCEEDED"),
@@ -30,7 +30,7 @@ def test_steps_that_run_at_the_same_time_each_end() -> None:
 
 def test_a_step_that_never_ended_is_still_running() -> None:
     steps: list[StepRun] = []
-    follow(["10:00:00.0 - INFO - Executing task 'train'"], steps, print)
+    read_steps(["10:00:00.0 - INFO - Executing task 'train'"], steps, print)
     (step,) = steps
     assert step.state == "RUNNING"
 
