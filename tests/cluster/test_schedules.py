@@ -53,4 +53,10 @@ def test_a_run_of_a_schedule_lives_on_while_the_schedule_is_replaced(
     assert followed.code == 0, followed.output
     # It sleeps: although ticks have passed since, no run was started.
     assert stand.scheduled_runs() == [run_id]
+    # However many ticks it slept through, it makes up for one.
+    assert "wake     often" in schedules("apply", often=OFTEN | {"description": "Another one."})
+    await_that(lambda: len(stand.scheduled_runs()) > 1, "the late tick has started a run", 100)
+    assert "sleep    often" in schedules("apply", often=changed)
+    [late] = set(stand.scheduled_runs()) - {run_id}
     assert "delete   often" in schedules("apply")
+    assert stand.alsolike("follow", late).code == 0
