@@ -34,8 +34,6 @@ _BAYES_CUSTOMER = _BAYES_WIDTH + 3 + BAYES_SIGNALS
 _BAYES_PRODUCT = packed_width(_BAYES_WIDTH) + _BAYES_WIDTH
 _BAYES_SYSTEM = _BAYES_WIDTH**2
 _BAYES_BLOCK = 1 << 16
-# The part of a vector of als in the systems of the other side.
-_ALS_PRODUCT = packed_width(ALS_WIDTH)
 # The vectors, gradients, optimizer state and export of a table, each as large as the table.
 _COPIES = 4
 # A checkpoint as arrays, and its copy on the way to S3.
@@ -85,7 +83,7 @@ def expected_memory(customers: int, products: int, ratings: int, settings: Train
     bayes = customers * _BAYES_CUSTOMER + products * _BAYES_PRODUCT
     bayes += group * _BAYES_PRODUCT // 2 + block * _BAYES_SYSTEM
     by_model = {"mf": network, "mlp": network, "bayes": bayes, "auto": max(network, bayes)}
-    als = customers * ALS_WIDTH // 2 + (products + group * 3 // 4) * _ALS_PRODUCT
+    als = (customers + products) * ALS_WIDTH
     linear = products * settings.ranking_dimensions
     copies = _COPIES + _COPIES_OF_CHECKPOINT * bool(settings.checkpoints)
     by_objective = {

@@ -83,12 +83,6 @@ class Histories:
         customers = np.arange(self.customers, dtype=np.int32).repeat(self.lengths)
         return Histories(offsets, customers[order], self.days[order], self.customers)
 
-    def part(self, customers: slice) -> "Histories":
-        """The histories of some of the customers."""
-        offsets = self.offsets[customers.start : customers.stop + 1]
-        rows = slice(offsets[0], offsets[-1])
-        return Histories(offsets - offsets[0], self.items[rows], self.days[rows], self.products)
-
     def matrix(
         self, by_customer: npt.NDArray[Any], by_product: npt.NDArray[Any], device: mx.Context
     ) -> list[Any]:

@@ -129,25 +129,23 @@ def test_als_solves_every_customers_normal_equations(data: TrainingSet) -> None:
     assert close(factors.histories, expected, 1e-3)
 
 
-def test_als_in_many_groups_learns_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = ImplicitAls(make_training_set()).fit(4, 0.8, 0.03)
-    monkeypatch.setattr(als, "GROUP_ROWS", 7)
-    groups = ImplicitAls(make_training_set()).fit(4, 0.8, 0.03)
-    assert close(groups.items, whole.items, 1e-3)
-    assert close(groups.users, whole.users, 1e-3)
+@pytest.mark.parametrize("width", [4, 16])
+def test_als_in_many_blocks_learns_as_in_one(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = ImplicitAls(make_training_set()).fit(width, 0.8, 0.03)
+    monkeypatch.setattr(als, "_BLOCK_CELLS", 64)
+    blocks = ImplicitAls(make_training_set()).fit(width, 0.8, 0.03)
+    assert close(blocks.items, whole.items, 1e-3)
+    assert close(blocks.users, whole.users, 1e-3)
 
 
-def test_als_makes_no_array_of_the_outer_products_of_all_customers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(als, "GROUP_ROWS", 64)
-    monkeypatch.setattr(histories_module, "_BLOCK_ROWS", 64)
+def test_als_makes_no_array_that_grows_with_the_ratings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(als, "_BLOCK_CELLS", 1 << 12)
     customers, width = 3000, 16
     ratings = make_ratings(customers=customers)
     data = TrainingSet(Histories.of(ratings, customers, PRODUCTS, 0), width, 0, mx.cpu())
     with largest() as cells:
         ImplicitAls(data).fit(width, 0.8, 0.03)
-    assert cells[0] <= 64 * width**2
+    assert cells[0] <= customers * width
 
 
 def test_popularity_counts_the_latest_days_and_then_all() -> None:
