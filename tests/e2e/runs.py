@@ -44,6 +44,7 @@ def run(
     params: str = QUICK,
     *options: str,
     environment: dict[str, str] | None = None,
+    seconds: float = 240,
 ) -> Run:
     """Run the pipeline to its end, with the variables of `environment` for AWS's."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
@@ -53,7 +54,7 @@ def run(
         env=plain | (environment or {"AWS_EC2_METADATA_DISABLED": "true"}),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=seconds,
         check=False,
     )
     return Run(folder, ended.returncode, ended.stdout, ended.stderr)
