@@ -249,7 +249,7 @@ def test_an_upload_without_the_right_names_the_role(run_submit: Submit, fake: Fa
 def test_a_file_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "pipeline.yaml"
     file.write_text("a: [1\n")
-    with pytest.raises(UserError, match="no compiled pipeline"):
+    with pytest.raises(UserError, match="not a compiled pipeline"):
         read_package(file)
     with pytest.raises(UserError, match="compile the pipeline first"):
         read_package(tmp_path / "none.yaml")
