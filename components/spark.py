@@ -148,13 +148,7 @@ def part(folder: Path, number: int) -> Iterator[Path]:
 
 
 def write_part(folder: Path, number: int, table: pa.Table) -> None:
-    """Write a part of a table; a task that is retried writes the same part again.
-
-    Args:
-        folder: the folder of the table.
-        number: of the part.
-        table: its rows.
-    """
+    """Write a part of a table; a task that is tried again writes the same once more."""
     with part(folder, number) as file:
         pq.write_table(table, file)
 

@@ -113,13 +113,7 @@ def read_source(
 
 
 def cut(storage: Storage, source: SourceObject, layout: Format) -> list[Piece]:
-    """The pieces of an object: one, unless it is large and each of its lines is a row.
-
-    Args:
-        storage: where the object is.
-        source: the object.
-        layout: its format.
-    """
+    """The pieces of an object: one, unless it is large and each of its lines is a row."""
     places = [*range(PIECE_BYTES, source.bytes, PIECE_BYTES)]
     rest = _without_header(storage, source, layout) if places else None
     if rest is None:
