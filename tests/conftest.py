@@ -13,7 +13,6 @@ import pytest
 from components.errors import UserError
 from pipelines.images.engine import connect
 from pipelines.local.object_store import ObjectStore, serve_object_store
-from pipelines.local.spark import SparkCluster, find_spark, serve_spark
 from tests import browser
 
 if TYPE_CHECKING:
@@ -75,32 +74,6 @@ def object_store() -> Iterator[ObjectStore]:
     """One real S3 server for the whole test run."""
     with serve_object_store() as store:
         yield store
-
-
-@pytest.fixture(scope="session")
-def spark_installed() -> None:
-    """Java and pyspark, which CI must have."""
-    try:
-        find_spark()
-    except UserError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="session")
-def spark_cluster(object_store: ObjectStore, spark_installed: None) -> Iterator[SparkCluster]:  # noqa: ARG001
-    """One Spark cluster for the whole test run."""
-    with serve_spark(object_store.environment, memory="512m") as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def spark(spark_cluster: SparkCluster, monkeypatch: pytest.MonkeyPatch) -> SparkCluster:
-    """The Spark cluster, to which the environment points."""
-    for name, value in spark_cluster.environment.items():
-        monkeypatch.setenv(name, value)
-    return spark_cluster
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field
-
-from components.engine import EngineSettings
+from pydantic import BaseModel, Field
 
 
-class PrepareSettings(EngineSettings, frozen=True, extra="forbid"):
+class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
     """Which ratings to keep, and which of them to hold out."""
 
     min_customer_ratings: int = Field(

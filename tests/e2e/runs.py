@@ -44,7 +44,6 @@ def run(
     params: str = QUICK,
     *options: str,
     environment: dict[str, str] | None = None,
-    seconds: float = 240,
 ) -> Run:
     """Run the pipeline to its end, with the variables of `environment` for AWS's."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
@@ -54,7 +53,7 @@ def run(
         env=plain | (environment or {"AWS_EC2_METADATA_DISABLED": "true"}),
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=240,
         check=False,
     )
     return Run(folder, ended.returncode, ended.stdout, ended.stderr)
