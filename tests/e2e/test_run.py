@@ -166,7 +166,7 @@ def test_an_interrupt_says_where_the_log_is_and_the_run_is_the_latest(
     assert printed.startswith(f"Run      {log.parent}\n")
     assert (tmp_path / "runs" / "latest").resolve() == log.parent
     error = json.loads((log.parent / "summary.json").read_text())["error"]
-    assert error == {"step": "ingest", "message": "KeyboardInterrupt"}
+    assert error == {"step": "ingest", "message": "interrupted"}
 
 
 def _processes_of(folder: Path) -> list[str]:

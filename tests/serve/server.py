@@ -4,12 +4,17 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
+import uvloop
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -64,3 +69,9 @@ def wait_until_ready(client: httpx.Client) -> None:
             pass
         time.sleep(0.02)
     raise TimeoutError("the server did not get ready")
+
+
+def run_async(scene: Coroutine[Any, Any, Result]) -> Result:
+    """What a coroutine returns, in a thread: Playwright keeps an event loop in the tests' own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(uvloop.run, scene).result()

@@ -28,7 +28,7 @@ from components.artifacts.precomputed import precompute, write_precomputed
 from components.artifacts.strings import StringTable
 from components.deploy.server import free_port
 from tests.serve.bundles import make_model, write_bundle
-from tests.serve.server import Server, serve, wait_until_ready
+from tests.serve.server import Server, run_async, serve, wait_until_ready
 
 MODEL = make_model()
 PREDICT = "/v1/models/recommender:predict"
@@ -550,7 +550,7 @@ def test_termination_resets_no_connection_that_was_accepted(tmp_path: Path) -> N
 
     for _ in range(3):  # whether a connection waits at the moment of closing is by chance
         with serve(bundle, "--workers=2", "--no-access-log") as server:
-            asyncio.run(scene(server))
+            run_async(scene(server))
     assert lost == []
 
 

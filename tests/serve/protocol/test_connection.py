@@ -6,10 +6,9 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import uvloop
-
 from components.serve.protocol.connection import Connection, ConnectionContext
 from components.serve.protocol.http import Request, Response, Route
+from tests.serve.server import run_async
 
 ASK = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 _SECONDS = 30
@@ -67,7 +66,7 @@ def test_an_answer_names_the_model_that_was_asked() -> None:
             writer.close()
             return head
 
-    assert b"model-version: old\r\n" in uvloop.run(scene())
+    assert b"model-version: old\r\n" in run_async(scene())
 
 
 def test_a_client_that_leaves_the_end_of_an_answer_unread_is_let_go() -> None:
@@ -88,7 +87,7 @@ def test_a_client_that_leaves_the_end_of_an_answer_unread_is_let_go() -> None:
                 connection.close_if_slow()
                 await until(lambda: not shared.connections)
 
-    uvloop.run(scene())
+    run_async(scene())
 
 
 def test_a_computation_may_take_longer_than_a_connection_may_be_idle() -> None:
@@ -113,7 +112,7 @@ def test_a_computation_may_take_longer_than_a_connection_may_be_idle() -> None:
             writer.close()
             return head
 
-    assert uvloop.run(scene()).startswith(b"HTTP/1.1 200")
+    assert run_async(scene()).startswith(b"HTTP/1.1 200")
 
 
 def test_a_client_that_reads_slowly_gets_all() -> None:
@@ -137,4 +136,4 @@ def test_a_client_that_reads_slowly_gets_all() -> None:
                         for connection in shared.connections:
                             connection.close_if_slow()
 
-    uvloop.run(scene())
+    run_async(scene())
