@@ -212,6 +212,7 @@ class Connection(asyncio.Protocol):
             self._computation.cancel()
         self._context.connections.pop(self, None)
         self._context.write_paused.pop(self, None)
+        self._parser.close()
 
     def pause_writing(self) -> None:
         self._write_paused = True

@@ -70,6 +70,10 @@ class RequestParser:
             data = self._parse(data)
         self._check_received()
 
+    def close(self) -> None:
+        """Break the circles of references, so that memory is free without a full collection."""
+        del self._parser, self._receiver
+
     def partial_request(self) -> Request:
         """What is known of the request that is not complete, for the answer that refuses it."""
         path = self._url.decode("latin-1")
