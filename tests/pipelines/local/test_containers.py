@@ -44,9 +44,10 @@ def test_a_container_that_fails_is_never_a_success() -> None:
 def test_a_container_has_no_rights_to_spare(
     runner: local.DockerRunner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    there = tmp_path / "endpoint" / "there"
     script = f"""id -u
 grep CapEff /proc/self/status
-! touch /anywhere 2>/dev/null && touch /tmp/here {tmp_path / "endpoint" / "there"} && echo kept apart"""
+! touch /anywhere 2>/dev/null && touch /tmp/here {there} && echo kept apart"""
     arguments = dict(runner.container_run_args)
     code = docker_task_handler.run_docker_container(
         connect(), images.SERVE, ["sh", "-c", script], {}, **arguments
@@ -56,7 +57,7 @@ grep CapEff /proc/self/status
     assert printed[0] == str(os.getuid())
     assert printed[1].split() == ["CapEff:", "0000000000000000"]
     assert "kept apart" in printed
-    assert (tmp_path / "endpoint" / "there").stat().st_uid == os.getuid()
+    assert there.stat().st_uid == os.getuid()
 
 
 @pytest.mark.docker
