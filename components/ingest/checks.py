@@ -1,6 +1,5 @@
 """Convert cells to ratings, with a reason for each row that is not a rating."""
 
-import math
 from dataclasses import dataclass
 from datetime import date
 
@@ -43,9 +42,11 @@ class Limits:
 
     @property
     def _outside(self) -> str:
-        lowest = -math.inf if self.lowest is None else self.lowest
-        highest = math.inf if self.highest is None else self.highest
-        return f"outside {lowest:g} to {highest:g}"
+        if self.lowest is None:
+            return "out of range" if self.highest is None else f"above {self.highest:g}"
+        if self.highest is None:
+            return f"below {self.lowest:g}"
+        return f"outside {self.lowest:g} to {self.highest:g}"
 
 
 @dataclass(frozen=True)

@@ -298,6 +298,21 @@ def test_the_scale_can_be_set() -> None:
     assert found.rejects == [(3, "rating is outside 0 to 100")]
 
 
+@pytest.mark.parametrize(
+    ("lowest", "highest", "reason"),
+    [(None, 5, "above 5"), (1, None, "below 1"), (0, 5, "outside 0 to 5")],
+)
+def test_a_rating_out_of_range_is_told_the_limit(
+    lowest: float | None, highest: float | None, reason: str
+) -> None:
+    rating = 8.0 if highest else -8.0
+    cells = pl.DataFrame({"customer": "a", "product": "x", "rating": rating, "date": "2015-01-01"})
+    limits = Limits(lowest, highest, None, None)
+    checked = check(cells.with_columns(flaw=pl.lit(None, pl.String)), limits)
+    assert checked.rejects["reason"].to_list() == [f"rating is {reason}"]
+    assert limits.describe_outside(rating) == f"{rating:g} is {reason}"
+
+
 def test_ratings_outside_the_window_are_counted_and_not_rejected() -> None:
     times = ["2013-12-31T23:59:59", "2014-01-01", "2015-08-31T23:59:59", "2015-09-01"]
     lines = "".join(f"1\t{number}\t5\t{time}\n" for number, time in enumerate(times))

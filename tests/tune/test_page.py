@@ -54,3 +54,27 @@ def test_nothing_is_cut_off(page: Page, tmp_path: Path, width: int) -> None:
     assert page.evaluate(
         "[...document.querySelectorAll('.scroll')].every(box => box.scrollWidth <= box.clientWidth)"
     )
+
+
+FIGURES = {"validation_ndcg_at_50": 0.1}
+BROKEN_WORDS = """() => {
+  const context = document.createElement("canvas").getContext("2d");
+  const words = (cell) => cell.dataset.label.split(/[ \\u200b]/);
+  const broken = (cell) => {
+    const style = getComputedStyle(cell, "::before");
+    context.font = `${style.fontSize} ${style.fontFamily}`;
+    return words(cell).filter((word) => context.measureText(word).width > cell.clientWidth);
+  };
+  return [...document.querySelectorAll("td[data-label]")].flatMap(broken);
+}"""
+
+
+@pytest.mark.browser
+def test_names_of_settings_break_between_words_on_a_phone(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "trials.html"
+    [first] = propose("ranking", [], 1, seed=0)
+    trials = propose("ranking", [first], 12, seed=0)
+    file.write_text(render("ranking", [{**each, "figures": FIGURES} for each in trials]))
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(file.as_uri())
+    assert page.evaluate(BROKEN_WORDS) == []

@@ -28,7 +28,8 @@ def read_json(body: bytes, decoder: "msgspec.json.Decoder[Shape]") -> Shape:
     except msgspec.ValidationError as error:
         raise HttpError(422, f"the body has the wrong shape: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HttpError(400, f"the body is not JSON: {error}") from None
+        reason = f"the body is not JSON, and application/json is the only type taken: {error}"
+        raise HttpError(400, reason) from None
     except RecursionError:
         raise HttpError(422, "the body is nested too deeply") from None
 

@@ -282,6 +282,13 @@ def test_a_wrong_request_is_told_what_is_wrong(
     assert answer.json()["error"]
 
 
+def test_a_body_in_csv_is_told_the_type_that_is_taken(client: httpx.Client) -> None:
+    csv = {"content-type": "text/csv"}
+    answer = client.post("/invocations", content=b"C000003,P000007\n", headers=csv)
+    assert answer.status_code == 400
+    assert "application/json is the only type taken" in answer.json()["error"]
+
+
 def test_a_strict_server_knows_no_strangers(tmp_path: Path) -> None:
     with serve(write_bundle(tmp_path / "bundle", MODEL), "--strict") as server:
         assert server.client.get("/recommend/nobody").status_code == 404

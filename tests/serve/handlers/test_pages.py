@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from components.artifacts.strings import StringTable
 from tests.browser import collect_complaints
@@ -172,6 +172,21 @@ def test_the_docs_show_every_operation_and_what_it_takes(visitor: Page, server: 
     assert "[object" not in text
     visit(visitor, server, "/docs#InputTensor")
     see(visitor, "BYTES or INT32 or INT64")
+
+
+@browser
+@pytest.mark.parametrize(("path", "link"), [("/", "/popular"), ("/docs", "openapi.json")])
+def test_without_javascript_a_page_leads_to_the_data(
+    browser: Browser, server: Server, path: str, link: str
+) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{server.client.base_url}{path}")
+        text = page.locator("body").inner_text()
+        assert "This page needs JavaScript." in text
+        assert "Loading" not in text
+        page.get_by_role("main").get_by_role("link", name=link).click()
+        assert page.url.endswith(link)
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

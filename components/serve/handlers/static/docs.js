@@ -181,6 +181,8 @@ function reveal() {
 }
 
 async function show() {
+  const status = document.getElementById("status");
+  status.textContent = "Loading";
   try {
     const response = await fetch("openapi.json");
     document
@@ -188,7 +190,7 @@ async function show() {
       .replaceChildren(...new Page(await response.json()).render().flat(Infinity));
     reveal();
   } catch (error) {
-    document.getElementById("status").textContent = "openapi.json cannot be read.";
+    status.textContent = "openapi.json cannot be read.";
     throw error;
   }
 }
