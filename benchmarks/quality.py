@@ -1,14 +1,15 @@
 """How well alsolike predicts stars and ranks products, beside its peers on the same splits.
 
 `make bench-quality` (`EXTRA=ratings.tsv.gz` adds a set); the last line of stdout is one JSON
-object, kept in results/quality.json: by objective, set and model the means over the seeds, their
-standard deviation (`spread`) and the standard error over the test ratings. `losses` names every
+object, kept in results/quality.json: by objective, set and model the means over the seeds, the
+standard deviation of the first (`spread`) and standard errors over the test ratings. Metrics named
+`liked_…` are over the test ratings that the customer liked alone. `losses` names every
 peer that alsolike does not beat; `beyond_error` is false where the difference is within one
 standard error. `order` tells of each set how exactly its times order the ratings: their resolution,
 and the part of the test ratings that share their time with another, so that the seed chose them.
 Every model learns from the same rows, chooses on the same validation ratings and learns again from
 both; all peers have the same time of the processor to choose in, alsolike runs as shipped. What
-peers reached is kept in .cache and not measured again.
+peers reached is kept in .cache and not measured again, unless their code or the metrics changed.
 """
 
 import argparse
@@ -20,12 +21,13 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import quality_sets
+from benchmarks import quality_data, quality_peers, quality_sets
 from benchmarks.quality_data import Array, Data
 from benchmarks.quality_peers import RANKING, RATING, SECONDS
 from benchmarks.quality_sets import CACHE, Source, hold_out, open_sets
@@ -45,6 +47,23 @@ _INSTALLS = (
 OURS = "alsolike"
 # Waiting threads would spend the processor's time that a peer has.
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+_METRICS = {
+    "rating": ("mse", "standard_error"),
+    "ranking": (
+        "ndcg10",
+        "standard_error",
+        "recall10",
+        "liked_ndcg10",
+        "liked_standard_error",
+        "liked_recall10",
+    ),
+}
+# Objective, metric, its standard error, and 1 if more is better, -1 if less is.
+_COMPARED = (
+    ("rating", "mse", "standard_error", -1),
+    ("ranking", "ndcg10", "standard_error", 1),
+    ("ranking", "liked_ndcg10", "liked_standard_error", 1),
+)
 
 Figures = dict[str, Any]
 
@@ -156,7 +175,7 @@ def measure_bias(splits: Splits, data: Data) -> Figures:
 
 def measure_peer(model: str, folder: Path, seed: int) -> Figures | None:
     """What a peer reaches, measured once; None if it cannot run here."""
-    cached = folder / f"{model}-{seed}.json"
+    cached = folder / f"{model}-{seed}-{_code_of_peers()}.json"
     if not cached.exists():
         arguments = [
             "-m",
@@ -176,19 +195,24 @@ def measure_peer(model: str, folder: Path, seed: int) -> Figures | None:
     return figures
 
 
+def _code_of_peers() -> str:
+    """The first digits of a digest of the code that peers run."""
+    files = (quality_peers.__file__, quality_data.__file__)
+    return sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:8]
+
+
 def summarise(found: dict[tuple[str, str, str], list[Figures]]) -> dict[str, Any]:
     """Means over the seeds, and where alsolike does not win."""
     result: dict[str, Any] = {"rating": {}, "ranking": {}, "losses": []}
     for (objective, name, model), runs in found.items():
-        metrics = ["mse"] if objective == "rating" else ["ndcg10", "recall10"]
+        metrics = _METRICS[objective]
         entry = {
-            metric: round(statistics.mean(run[metric] for run in runs), 4)
-            for metric in (*metrics, "standard_error")
+            metric: round(statistics.mean(run[metric] for run in runs), 4) for metric in metrics
         }
         values = [run[metrics[0]] for run in runs]
         entry["spread"] = round(statistics.stdev(values), 4) if len(values) > 1 else 0.0
         result[objective].setdefault(name, {})[model] = entry
-    for objective, metric, sign in (("rating", "mse", -1), ("ranking", "ndcg10", 1)):
+    for objective, metric, error, sign in _COMPARED:
         for name, models in result[objective].items():
             ours = models[OURS]
             for model, entry in models.items():
@@ -197,24 +221,24 @@ def summarise(found: dict[tuple[str, str, str], list[Figures]]) -> dict[str, Any
                     continue
                 result["losses"].append(
                     {
-                        "objective": objective,
+                        "metric": metric,
                         "set": name,
                         "to": model,
                         "by": round(behind, 4),
-                        "beyond_error": behind > ours["standard_error"],
+                        "beyond_error": behind > ours[error],
                     }
                 )
     return result
 
 
 def print_table(result: dict[str, Any]) -> None:
-    for objective, metric in (("rating", "mse"), ("ranking", "ndcg10")):
+    for objective, metric, error, _ in _COMPARED:
         sets = result[objective]
         print(f"\n{objective}, {metric}".ljust(24), *(name.rjust(20) for name in sets))
         models = {model: None for by_model in sets.values() for model in by_model}
         for model in models:
             entries = [by_model.get(model) for by_model in sets.values()]
-            cells = [f"{e[metric]:.4f} ± {e['spread']:.4f}" if e else "" for e in entries]
+            cells = [f"{e[metric]:.4f} ± {e[error]:.4f}" if e else "" for e in entries]
             print(model.ljust(23), *(cell.rjust(20) for cell in cells))
     print()
 

@@ -16,7 +16,7 @@ CHOICE_CUT = 50
 CUT = 10
 _BLOCK = 1024
 _PARTS = ("train", "validation", "test")
-_COLUMNS = ("users", "items", "stars", "days")
+_COLUMNS = ("users", "items", "stars", "days", "liked")
 
 Array = npt.NDArray[Any]
 Scores = Callable[[Array], Array]
@@ -27,12 +27,16 @@ Predict = Callable[[Array, Array], Array]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Ratings as parallel arrays in order of user, then time, then chance."""
+    """Ratings as parallel arrays in order of user, then time, then chance.
+
+    `liked` is whether they are no lower than the mean of the customer's ratings in earlier parts.
+    """
 
     users: Array
     items: Array
     stars: Array
     days: Array
+    liked: Array
 
     def merged_with(self, later: "Part") -> "Part":
         both = [np.concatenate([getattr(self, name), getattr(later, name)]) for name in _COLUMNS]
@@ -78,15 +82,20 @@ class Task:
         return np.concatenate(found)
 
     def ranking_metrics(self, scores: Scores) -> dict[str, float]:
-        """NDCG and recall at 10, the standard error of the first, and NDCG at 50 to choose by."""
-        places = self.places(scores)
-        hits = places < CUT
-        gains = _gains(places, CUT)
+        """NDCG and recall at 10, the standard error of the first, and NDCG at 50 to choose by.
+
+        Those named `liked_…` are over the liked ratings alone.
+        """
+        places, liked = self.places(scores), self.held_out.liked
+        hits, gains = places < CUT, _gains(places, CUT)
         return {
             "ndcg10": float(gains.mean()),
             "ndcg50": float(_gains(places, CHOICE_CUT).mean()),
             "recall10": float(hits.mean()),
             "standard_error": _standard_error(gains),
+            "liked_ndcg10": float(gains[liked].mean()),
+            "liked_recall10": float(hits[liked].mean()),
+            "liked_standard_error": _standard_error(gains[liked]),
         }
 
 

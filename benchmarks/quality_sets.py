@@ -25,7 +25,7 @@ from benchmarks.quality_data import Data, Part
 from components.artifacts import splits as splits_format
 from components.artifacts.folder import write_artifact
 from components.artifacts.instants import INSTANT
-from components.artifacts.splits import Ratings, Splits
+from components.artifacts.splits import Ratings, Splits, liked
 from components.ingest.ingest import ingest
 from components.ingest.settings import IngestSettings
 from components.prepare.prepare import prepare
@@ -116,7 +116,9 @@ def hold_out(prepared: Splits, folder: Path, seed: int) -> tuple[Splits, Data]:
     held_out = np.where(counts >= 3, left, 3)
     masks = {"train": held_out > 2, "validation": held_out == 2, "test": held_out == 1}
     rows = {name: order[mask] for name, mask in masks.items()}
-    parts = {name: Part(*_columns(everything, chosen)) for name, chosen in rows.items()}
+    earlier = {"train": rows["train"], "validation": rows["train"]}
+    earlier["test"] = np.concatenate([rows["train"], rows["validation"]])
+    parts = {name: _part(everything, chosen, earlier[name]) for name, chosen in rows.items()}
     data = Data(parts, len(prepared.customers), len(prepared.products), prepared.scale)
     if not folder.exists():
         _write_splits(folder, prepared, everything, rows)
@@ -141,5 +143,15 @@ def _write_splits(
         }
 
 
-def _columns(ratings: Ratings, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.generic]]:
-    return [column[rows] for column in (ratings.users, ratings.items, ratings.stars, ratings.days)]
+def _part(everything: Ratings, rows: npt.NDArray[np.int64], earlier: npt.NDArray[np.int64]) -> Part:
+    """Some of the ratings as arrays.
+
+    Args:
+        everything: all ratings.
+        rows: those of the part.
+        earlier: those that say what the customers are used to give.
+    """
+    part, history = (
+        Ratings(*(column[chosen] for column in everything.columns)) for chosen in (rows, earlier)
+    )
+    return Part(part.users, part.items, part.stars, part.days, liked(part, history))

@@ -31,13 +31,16 @@ RANKING_METRICS = tuple(
     for cut in (5, 10, 20)
     for name in ("ndcg", "recall", "map", "mrr", "hit_rate")
 )
+LIKED = "liked_"
+LIKED_METRICS = tuple(f"{LIKED}{name}_at_10" for name in ("ndcg", "recall", "hit_rate"))
+"""Over the test ratings that the customer liked."""
 LIST_METRICS = (
     "coverage_at_10",
     "novelty_at_10",
     "gini_at_10",
     "intra_list_similarity_at_10",
 )
-METRICS = RATING_METRICS + RANKING_METRICS + LIST_METRICS
+METRICS = RATING_METRICS + RANKING_METRICS + LIKED_METRICS + LIST_METRICS
 LOWER_IS_BETTER = frozenset({*RATING_METRICS, "gini_at_10", "intra_list_similarity_at_10"})
 
 RATING_BASELINES = ("global_mean", "item_mean", "bias")

@@ -83,18 +83,38 @@ class Ratings:
 
     def where(self, mask: npt.NDArray[np.bool_]) -> "Ratings":
         """The rows that a mask selects."""
-        return Ratings(*(column[mask] for column in self._columns))
+        return Ratings(*(column[mask] for column in self.columns))
 
     def merged_with(self, later: "Ratings") -> "Ratings":
         """Both sets in the common order; at the same user and instant, `later` comes last."""
-        columns = [np.concatenate(pair) for pair in zip(self._columns, later._columns, strict=True)]
+        columns = [np.concatenate(pair) for pair in zip(self.columns, later.columns, strict=True)]
         is_later = np.repeat([0, 1], [len(self), len(later)])
         order = np.lexsort((is_later, columns[3], columns[0]))
         return Ratings(*(column[order] for column in columns))
 
     @property
-    def _columns(self) -> tuple[npt.NDArray[Any], ...]:
+    def columns(self) -> tuple[npt.NDArray[Any], ...]:
+        """The arrays, in the order of the attributes."""
         return self.users, self.items, self.stars, self.instants
+
+
+def liked(ratings: Ratings, history: Ratings, liked_stars: float = 0) -> npt.NDArray[np.bool_]:
+    """Whether customers liked what they rated, bool [n].
+
+    Args:
+        ratings: the n ratings to judge.
+        history: earlier ratings of the same customers.
+        liked_stars: the fewest stars of a liked product; 0 for the mean of the customer's history,
+            or of everyone's for a customer without one.
+    """
+    if liked_stars:
+        return ratings.stars >= liked_stars
+    customers = 1 + max(int(part.users.max(initial=0)) for part in (ratings, history))
+    counts = np.bincount(history.users, minlength=customers)
+    sums = np.bincount(history.users, history.stars, customers)
+    everyone = history.stars.mean(dtype=np.float64)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), everyone)
+    return np.asarray(ratings.stars.astype(np.float64) >= means[ratings.users])
 
 
 @dataclass(frozen=True)

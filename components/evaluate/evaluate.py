@@ -11,6 +11,7 @@ import numpy as np
 from components.artifacts import evaluation
 from components.artifacts.evaluation import BASELINES, METRICS, Verdict, write_verdict
 from components.artifacts.folder import write_artifact
+from components.artifacts.splits import liked
 from components.evaluate.champion import AlignedModel, align
 from components.evaluate.data import EvaluationData
 from components.evaluate.gate import with_checks
@@ -98,6 +99,7 @@ def _measure(
         ratings=data.test,
         slices=slices_of(data.test, data.history, data.products, np.array(categories, object)),
         held_out=champion.held_out(data.test) if champion else everything,
+        liked=liked(data.test, data.history, settings.liked_stars),
     )
     bootstrap = Bootstrap(len(test.customers), settings.resamples, settings.seed)
     return EvaluationResults(test, systems, statistics, bootstrap)

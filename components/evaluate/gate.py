@@ -210,7 +210,8 @@ def _too_few(
     check: CheckSettings, name: str | None, results: EvaluationResults, settings: EvaluateSettings
 ) -> str:
     """Why there are too few test ratings, in a slice or in all, for a check; "" if enough."""
-    mask = results.test.within(Scope(name, held_out=check.baseline == CHAMPION))
+    scope = Scope(name, held_out=check.baseline == CHAMPION)
+    mask = results.test.judged(check.metric, scope)
     customers = len(np.unique(results.test.owners[mask]))
     min_rows = settings.min_slice_rows if name else settings.min_test_rows
     return _shortage(int(mask.sum()), customers, min_rows)

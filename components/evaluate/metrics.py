@@ -1,7 +1,9 @@
 """The metrics, with their formulas and sources.
 
-Ranking metrics take every test rating as relevant, whatever its stars. They return a value for each
-customer, float64 [customers]; the metric is the mean over the customers who have a test rating.
+Ranking metrics take every test rating as relevant, whatever its stars; those named `liked_…` take
+the ratings that the customer liked (`components.artifacts.splits.liked`). They return a value for
+each customer, float64 [customers]; the metric is the mean over the customers who have a relevant
+test rating.
 """
 
 from collections.abc import Callable

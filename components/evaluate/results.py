@@ -9,6 +9,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from components.artifacts.evaluation import (
+    LIKED,
+    LIKED_METRICS,
     LOWER_IS_BETTER,
     METRICS,
     RANKING_METRICS,
@@ -95,11 +97,13 @@ class ScoredRows:
         ratings: the test ratings.
         slices: masks of the ratings, bool [n], by name.
         held_out: mask of the ratings that the champion was not trained on, bool [n].
+        liked: mask of the ratings that the customer liked, bool [n].
     """
 
     ratings: Ratings
     slices: Mapping[str, Mask]
     held_out: Mask
+    liked: Mask
 
     @cached_property
     def customers(self) -> Integers:
@@ -115,6 +119,11 @@ class ScoredRows:
         """The mask of the ratings in scope, bool [n]."""
         mask = np.ones(len(self.ratings), bool) if scope.slice is None else self.slices[scope.slice]
         return mask & self.held_out if scope.held_out else mask
+
+    def judged(self, metric: str, scope: Scope) -> Mask:
+        """The mask of the ratings in scope that a metric is over, bool [n]."""
+        mask = self.within(scope)
+        return mask & self.liked if metric in LIKED_METRICS else mask
 
 
 class EvaluationResults:
@@ -155,7 +164,7 @@ class EvaluationResults:
         """
         key = (system, metric, scope)
         if key not in self._values:
-            self._values[key] = self._measure(system, metric, self.test.within(scope))
+            self._values[key] = self._measure(system, metric, self.test.judged(metric, scope))
         return self._values[key]
 
     def held_out(self, system: str, metric: str, part: str | None = None) -> MetricValue | None:
@@ -179,8 +188,8 @@ class EvaluationResults:
             return None if system.stars is None else self._rating(system.stars, metric, mask)
         if system.lists is None:
             return None
-        if metric in RANKING_METRICS:
-            return self._ranking(system.lists, metric, mask)
+        if metric in RANKING_METRICS + LIKED_METRICS:
+            return self._ranking(system.lists, metric.removeprefix(LIKED), mask)
         return self._listing(name, system.lists, metric, mask)
 
     def _rating(self, stars: Floats, metric: str, mask: Mask) -> MetricValue:

@@ -104,6 +104,11 @@ class EvaluateSettings(BaseModel, frozen=True, extra="forbid"):
     resamples: int = Field(
         default=1000, ge=100, description="Number of bootstrap resamples of the customers."
     )
+    liked_stars: float = Field(
+        default=0,
+        description="Fewest stars with which a customer says that they liked a product, for the "
+        "metrics of liked ratings; 0 for the mean of the customer's earlier ratings.",
+    )
     recent_days: int = Field(
         default=90, ge=1, description="Days that the baseline recent_popularity counts."
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from components.artifacts.folder import write_artifact
 from components.artifacts.instants import RESOLUTIONS
-from components.artifacts.splits import KIND, Ratings, Splits
+from components.artifacts.splits import KIND, Ratings, Splits, liked
 from components.errors import UserError
 
 rows = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(0, 4)), max_size=20)
@@ -50,6 +50,29 @@ def test_days_are_those_of_utc_also_before_1970() -> None:
     nothing = np.zeros(len(instants), np.int32)
     ratings = Ratings(nothing, nothing, nothing.astype(np.float32), instants)
     assert ratings.days.tolist() == [-1, 0, 0, 1]
+
+
+def rated(*pairs: tuple[int, float]) -> Ratings:
+    """Ratings of these users with these stars."""
+    users, stars = (np.array(column) for column in zip(*pairs, strict=True))
+    nothing = np.zeros(len(users), np.int32)
+    return Ratings(users.astype(np.int32), nothing, stars.astype(np.float32), nothing + np.int64(0))
+
+
+def test_liked_is_what_is_no_lower_than_the_mean_of_the_customer_so_far() -> None:
+    history = rated((0, 1), (0, 2), (1, 4.1), (1, 4.1), (1, 4.1))
+    ratings = rated((0, 1), (0, 1.5), (1, 4), (1, 4.1))
+    assert liked(ratings, history).tolist() == [False, True, False, True]
+
+
+def test_liked_by_a_customer_without_a_history_is_what_reaches_the_mean_of_all() -> None:
+    history = rated((0, 1), (0, 2), (2, 4), (2, 5))
+    assert liked(rated((1, 2.9), (1, 3), (3, 3)), history).tolist() == [False, True, True]
+
+
+def test_liked_may_mean_a_number_of_stars() -> None:
+    history = rated((0, 1), (0, 2))
+    assert liked(rated((0, 3.5), (0, 4)), history, liked_stars=4).tolist() == [False, True]
 
 
 def test_splits_of_the_format_before_are_refused_in_one_line(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def found(
     if lists is not None and random_place is not None and random_place < 20:
         lists[:, random_place] = data.test.items
     results = EvaluationResults(
-        ScoredRows(data.test, {}, np.ones(count, bool)),
+        ScoredRows(data.test, {}, np.ones(count, bool), np.ones(count, bool)),
         systems,
         HistoryStatistics(np.ones(data.products, int), csr_matrix((1, 1)), count),
         Bootstrap(count, 100, 0),

@@ -93,6 +93,13 @@ def test_a_model_that_knows_the_tastes_passes(world: World, tmp_path: Path) -> N
     assert sum(by_star) == 240
 
 
+def test_what_counts_as_liked_can_be_set(world: World, tmp_path: Path) -> None:
+    _, everything = evaluate_world(world, tmp_path / "all", liked_stars=1)
+    figures, liked = everything["metrics"], evaluate_world(world, tmp_path / "own")[1]["metrics"]
+    for name in ("ndcg_at_10", "recall_at_10", "hit_rate_at_10"):
+        assert figures[f"liked_{name}"] == figures[name] != liked[f"liked_{name}"]
+
+
 def test_the_same_inputs_give_the_same_bytes(world: World, tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()

@@ -16,6 +16,7 @@ from components.evaluate.intervals import Bootstrap
 from components.evaluate.results import EvaluationResults, HistoryStatistics, ScoredRows, System
 from components.evaluate.settings import CheckSettings, EvaluateSettings
 from components.evaluate.slices import Mask
+from components.evaluate.top_lists import LENGTH
 from tests.evaluate.worlds import make_model, make_sets, to_ratings
 
 ROWS = 400
@@ -36,7 +37,7 @@ def results_of(
     }
     everything = np.ones(rows, dtype=bool)
     return EvaluationResults(
-        ScoredRows(test, slices or {}, everything if held_out is None else held_out),
+        ScoredRows(test, slices or {}, everything if held_out is None else held_out, everything),
         systems,
         HistoryStatistics(np.ones(1, int), csr_matrix((1, 1)), rows),
         Bootstrap(rows, 500, 0),
@@ -50,6 +51,25 @@ def answer(results: EvaluationResults, **check: Any) -> Check:
 
 def checked(results: EvaluationResults, check: CheckSettings) -> list[Check]:
     return run_checks(results, EvaluateSettings(gate=(check,)))
+
+
+def test_a_metric_of_liked_ratings_needs_enough_of_them() -> None:
+    lists = np.zeros((ROWS, LENGTH), np.int32)
+    results = EvaluationResults(
+        ScoredRows(
+            to_ratings([np.arange(ROWS), np.zeros(ROWS), np.full(ROWS, 3), np.ones(ROWS)]),
+            slices={},
+            held_out=np.ones(ROWS, bool),
+            liked=np.arange(ROWS) < 60,
+        ),
+        {"model": System(lists=lists)},
+        HistoryStatistics(np.ones(1, int), csr_matrix((1, 1)), ROWS),
+        Bootstrap(ROWS, 500, 0),
+    )
+    for metric, passed in (("ndcg_at_10", True), ("liked_ndcg_at_10", False)):
+        check = CheckSettings(metric=metric, comparison="at_least", threshold=0.5)
+        assert checked(results, check)[-1].passed is passed
+    assert "60 test ratings, 100 are needed" in checked(results, check)[-1].reason
 
 
 def test_better_is_beyond_doubt() -> None:
@@ -144,7 +164,7 @@ def test_many_ratings_of_few_customers_are_not_enough_evidence() -> None:
     users = np.arange(ROWS) % 7
     test = to_ratings([users, np.arange(ROWS), np.full(ROWS, 3), np.ones(ROWS)])
     results = EvaluationResults(
-        ScoredRows(test, {}, np.ones(ROWS, dtype=bool)),
+        ScoredRows(test, {}, np.ones(ROWS, dtype=bool), np.ones(ROWS, dtype=bool)),
         {"model": System(stars=np.full(ROWS, 3, np.float32))},
         HistoryStatistics(np.ones(ROWS, int), csr_matrix((1, 1)), ROWS),
         Bootstrap(7, 500, 0),

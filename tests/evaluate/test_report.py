@@ -77,6 +77,7 @@ def test_begins_with_the_verdict_and_has_every_section(report: Path) -> None:
     assert "s3://shop/reviews.tsv.gz" in text
     assert "wrong number of columns" in text
     assert "At most 350 MiB." in text
+    assert "NDCG@10, liked" in text
 
 
 def test_tells_what_the_seed_chose(report: Path) -> None:

@@ -30,7 +30,7 @@ def results() -> EvaluationResults:
     model = System(stars=np.array([4, 3, 3], np.float32), lists=lists)
     champion = System(stars=np.array([5, 5, 5], np.float32))
     return EvaluationResults(
-        ScoredRows(TEST, SLICES, np.array([True, False, True])),
+        ScoredRows(TEST, SLICES, np.array([True, False, True]), np.array([True, False, True])),
         {"model": model, "champion": champion},
         HistoryStatistics(np.array([4, 2, 1, 1]), csr_matrix(np.eye(4)), 4),
         Bootstrap(2, 100, 0),
@@ -54,6 +54,15 @@ def test_rankings_are_averaged_over_customers(results: EvaluationResults) -> Non
     assert value(results, "model", "recall_at_5") == pytest.approx((1 / 2 + 1) / 2)
     assert value(results, "model", "recall_at_5", Scope("late")) == 1
     assert value(results, "model", "recall_at_5", Scope("early")) == pytest.approx(1 / 2)
+
+
+def test_liked_metrics_are_of_the_liked_ratings_alone(results: EvaluationResults) -> None:
+    # Of the three test ratings the second is not liked, which is one of two of the first customer.
+    assert value(results, "model", "liked_recall_at_10") == pytest.approx(1 / 2)
+    assert value(results, "model", "recall_at_10") == pytest.approx(3 / 4)
+    measured = results.of("model", "liked_ndcg_at_10")
+    assert measured is not None
+    assert measured.resamples is not None
 
 
 def test_lists_are_those_of_the_customers_in_scope(results: EvaluationResults) -> None:

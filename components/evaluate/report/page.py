@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.artifacts.evaluation import (
+    LIKED_METRICS,
     LIST_METRICS,
     LOWER_IS_BETTER,
     RANKING_BASELINES,
@@ -124,6 +125,7 @@ def _tables(results: EvaluationResults, confidence: float) -> list[tuple[str, Ta
     parts = [
         ("Stars predicted", _RATING_SYSTEMS, RATING_METRICS, True),
         ("Products ranked", _RANKING_SYSTEMS, _RANKING_HEADLINES, True),
+        ("Products ranked, those that the customer liked", _RANKING_SYSTEMS, LIKED_METRICS, True),
         ("What the lists are like", _RANKING_SYSTEMS, LIST_METRICS, True),
         *(
             (f"Products ranked, first {cut}", _RANKING_SYSTEMS, _cut(cut), False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.artifacts.evaluation import LIST_METRICS, LOWER_IS_BETTER
+from components.artifacts.evaluation import LIKED, LIKED_METRICS, LIST_METRICS, LOWER_IS_BETTER
 from components.evaluate.intervals import interval
 from components.evaluate.results import EvaluationResults, MetricValue, Scope
 from components.evaluate.settings import CHAMPION, MODEL
@@ -65,6 +65,8 @@ class Table:
 
 def label(metric: str) -> str:
     """The name of a metric for a person, such as `NDCG@10`."""
+    if metric in LIKED_METRICS:
+        return f"{label(metric.removeprefix(LIKED))}, liked"
     name, _, cut = metric.partition("_at_")
     shown = _NAMES.get(name, name.replace("_", " ").capitalize())
     return f"{shown}@{cut}" if cut else shown
