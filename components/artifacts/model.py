@@ -107,10 +107,33 @@ class RankingFactors:
 
     def vector(self, history: Integers) -> Floats:
         """The vector, float32 [k], of a customer with these items, oldest first."""
-        newest = history[::-1][: int(self.window[0])]
-        weights = self.recency[0] ** np.arange(len(newest), dtype=np.float32)
+        newest, weights = self._weighted(history)
         vector: Floats = weights @ self.histories[newest]
         return vector
+
+    def contributions(self, history: Integers, items: Integers) -> Floats:
+        """What each rating of a history adds to the scores of items.
+
+        Their sum is the score of an item, less its bias, for the vector of this history.
+
+        Args:
+            history: item indices, oldest first, int32 [m].
+            items: the items that are scored, int32 [n].
+
+        Returns:
+            float32 [n, m].
+        """
+        newest, weights = self._weighted(history)
+        added: Floats = np.zeros((len(items), len(history)), np.float32)
+        vectors = self.histories.take(newest, 0) * weights[:, None]
+        added[:, ::-1][:, : len(newest)] = self.items.take(items, 0) @ vectors.T
+        return added
+
+    def _weighted(self, history: Integers) -> tuple[Integers, Floats]:
+        """The newest `window` items of a history, the newest first, and their weights."""
+        newest = history[::-1][: int(self.window[0])]
+        weights: Floats = self.recency[0] ** np.arange(len(newest), dtype=np.float32)
+        return newest, weights
 
     def scores(self, vectors: Floats) -> Floats:
         """Scores, float32 [n, products], for vectors [n, k]."""

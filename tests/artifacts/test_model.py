@@ -122,6 +122,17 @@ def test_a_history_counts_its_newest_items_and_the_newest_most() -> None:
     assert learned.customer_vector(1, np.zeros(0, np.int32)) == pytest.approx(learned.users[1])
 
 
+def test_contributions_of_a_history_add_up_to_the_scores() -> None:
+    factors = replace(RANKING, window=np.array([3], np.int32))
+    history, items = np.array([3, 0, 2, 1], np.int32), np.array([2, 0], np.int32)
+    added = factors.contributions(history, items)
+    scores = factors.scores(factors.vector(history)[None])[0, items]
+    np.testing.assert_allclose(added.sum(axis=1), scores - factors.item_biases[items], rtol=1e-4)
+    assert (added[:, 0] == 0).all()
+    newest = factors.items[2] @ factors.histories[1]
+    assert added[0, 3] == pytest.approx(newest, rel=1e-4)
+
+
 def test_scores_are_products_and_biases() -> None:
     vectors = floats(5, 3)
     assert RANKING.scores(vectors) == pytest.approx(

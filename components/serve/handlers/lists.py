@@ -1,6 +1,6 @@
 """Lists of products as JSON: which ones are wanted, and how they are found in a bundle."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from msgspec import Meta
 from components.artifacts.model import Floats, Integers
 from components.artifacts.top_n import Ranked
 from components.serve.handlers.payloads import Id
+from components.serve.handlers.reasons import MOST_EXPLAINED, Taste, reasons
 from components.serve.inference.batching import TopNBatcher
 from components.serve.inference.bundle import Bundle
 
@@ -62,6 +63,17 @@ class RecommendOptions(PopularOptions, forbid_unknown_fields=True, frozen=True):
     include_seen: Annotated[
         bool, Meta(description="whether products that were rated may be recommended")
     ] = False
+    explain: Annotated[
+        bool,
+        Meta(
+            description="whether to say which liked products each one is recommended for, of at "
+            f"most {MOST_EXPLAINED} products a request"
+        ),
+    ] = False
+
+    def __post_init__(self) -> None:
+        if self.explain and self.n > MOST_EXPLAINED:
+            raise ValueError(f"at most {MOST_EXPLAINED} products can be explained: lower n")
 
     @property
     def plain(self) -> bool:
@@ -87,7 +99,15 @@ class Lists:
         start, stop = options.offset, options.offset + options.n
         if stop > lists.length:
             return None
-        return _join(self.bundle, *lists.of(user, start, stop))
+        taste = self.taste(user) if options.explain else None
+        return self._join(*lists.of(user, start, stop), taste)
+
+    def taste(self, user: int) -> Taste | None:
+        """What a customer rated, if the answer is to explain itself."""
+        options = self._options
+        if not isinstance(options, RecommendOptions) or not options.explain:
+            return None
+        return Taste(self.bundle.history(user), self.bundle.liked(user))
 
     def popular(self, seen: Integers = NO_ITEMS) -> msgspec.Raw:
         """The products with most ratings, without those that are seen."""
@@ -95,22 +115,28 @@ class Lists:
             return self._popular
         return self._most_popular(self._without(seen))
 
-    async def best(self, batcher: TopNBatcher, vector: Floats, seen: Integers) -> msgspec.Raw:
+    async def best(
+        self, batcher: TopNBatcher, vector: Floats, seen: Integers, taste: Taste | None
+    ) -> msgspec.Raw:
         """The best products for a vector, computed together with other requests.
 
         Args:
             batcher: of the worker.
             vector: float32 [k].
             seen: the items that were seen, int32 [n].
+            taste: to explain the list by; None for no reasons.
         """
         assert self.bundle.ranker is not None
         excluded = self._without(seen)
-        return self._json(
-            await batcher.best(self.bundle.ranker, vector, excluded, self._options.stop)
-        )
+        ranked = await batcher.best(self.bundle.ranker, vector, excluded, self._options.stop)
+        return self._json(ranked, taste)
 
     def best_of_each(
-        self, batcher: TopNBatcher, vectors: Sequence[Floats], seen: Sequence[Integers]
+        self,
+        batcher: TopNBatcher,
+        vectors: Sequence[Floats],
+        seen: Sequence[Integers],
+        tastes: Sequence[Taste | None],
     ) -> list[msgspec.Raw]:
         """The best products for each vector, computed now.
 
@@ -118,11 +144,12 @@ class Lists:
             batcher: of the worker.
             vectors: float32 [k] each.
             seen: the items that were seen, int32 [n], for each vector.
+            tastes: to explain each list by; None for no reasons.
         """
         assert self.bundle.ranker is not None
         excluded, counts = [self._without(items) for items in seen], [self._options.stop]
         ranked = batcher.rank(self.bundle.ranker, vectors, excluded, counts * len(vectors))
-        return [self._json(each) for each in ranked]
+        return list(map(self._json, ranked, tastes))
 
     def seen(self, history: Integers) -> Integers:
         """The items of a history that are not wanted."""
@@ -165,30 +192,45 @@ class Lists:
         mask[seen] = True
         return mask
 
-    def _json(self, ranked: Ranked) -> msgspec.Raw:
-        return list_json(self.bundle, ranked, self._options.offset)
+    def _json(self, ranked: Ranked, taste: Taste | None = None) -> msgspec.Raw:
+        items, scores = ranked
+        start = self._options.offset
+        return self._join(items[start:].tolist(), scores[start:].tolist(), taste)
 
+    def _join(self, items: list[int], scores: list[float], taste: Taste | None) -> msgspec.Raw:
+        pieces = pieces_of(self.bundle, items, scores)
+        if taste is not None and items:
+            pieces[1::2] = map(bytes.__add__, pieces[1::2], self._because(items, taste))
+        return list_json(pieces)
 
-def list_json(bundle: Bundle, ranked: Ranked, offset: int = 0) -> msgspec.Raw:
-    """The JSON of a ranked list.
-
-    Args:
-        bundle: the bundle that has ranked.
-        ranked: the items and their scores.
-        offset: how many of the first products to leave out.
-    """
-    items, scores = ranked
-    return _join(bundle, items[offset:].tolist(), scores[offset:].tolist())
+    def _because(self, items: list[int], taste: Taste) -> Iterator[bytes]:
+        """What the JSON of each item has after its score, to explain it."""
+        liked, added, counts = reasons(self.bundle, taste, items)
+        pieces = pieces_of(self.bundle, liked.ravel().tolist(), added.ravel().tolist())
+        width = 2 * liked.shape[1]
+        for row, count in enumerate(counts):
+            own = pieces[row * width : row * width + 2 * count]
+            yield b',"because":%b' % bytes(list_json(own))
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def _join(bundle: Bundle, items: list[int], scores: list[float]) -> msgspec.Raw:
-    """The JSON of a list of products, joined from the bundle's fragments and the scores."""
-    if not items:
-        return msgspec.Raw(b"[]")
+def pieces_of(bundle: Bundle, items: list[int], scores: list[float]) -> list[bytes]:
+    """The JSON of a list of products: for each the bundle's fragment, and the score.
+
+    Args:
+        bundle: that has the products.
+        items: item indices.
+        scores: one for each item.
+    """
     pieces = [b""] * (2 * len(items))
-    pieces[0::2] = map(bundle.product_fragments.__getitem__, items)
-    pieces[1::2] = _encode(scores)[1:-1].split(b",")
-    return msgspec.Raw(b"[%b}]" % b"".join(pieces)[2:])
+    if items:
+        pieces[0::2] = map(bundle.product_fragments.__getitem__, items)
+        pieces[1::2] = _encode(scores)[1:-1].split(b",")
+    return pieces
+
+
+def list_json(pieces: list[bytes]) -> msgspec.Raw:
+    """The JSON that the pieces of a list make, which each begin with the end of the one before."""
+    return msgspec.Raw(b"[%b}]" % b"".join(pieces)[2:] if pieces else b"[]")

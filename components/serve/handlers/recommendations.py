@@ -15,8 +15,10 @@ from components.serve.handlers.lists import (
     PopularOptions,
     RecommendOptions,
     list_json,
+    pieces_of,
 )
 from components.serve.handlers.payloads import SHORT_BODY, Id, read_json, read_query
+from components.serve.handlers.reasons import MOST_EXPLAINED, MOST_REASONS, Taste
 from components.serve.handlers.state import State
 from components.serve.inference.bundle import Bundle, Product
 from components.serve.protocol.http import Answer, HttpError, Request, Response
@@ -52,6 +54,20 @@ class RecommendRequest(RecommendOptions, forbid_unknown_fields=True, frozen=True
     ) = UNSET
     liked: Annotated[list[Id], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
 
+    def __post_init__(self) -> None:
+        customers = self.customers or [""]
+        if self.explain and len(customers) * self.n > MOST_EXPLAINED:
+            raise ValueError(
+                f"at most {MOST_EXPLAINED} products of a request can be explained: lower n or ask "
+                "for fewer customers"
+            )
+
+
+class Reason(Product):
+    """A liked product, and what it adds to the score of a recommended one."""
+
+    score: float
+
 
 class Recommendation(Product):
     """One product of a list, in which larger scores are better."""
@@ -63,6 +79,17 @@ class Recommendation(Product):
             "similar products the cosine; otherwise on a scale of the model's own"
         ),
     ]
+    because: (
+        Annotated[
+            list[Reason],
+            Meta(
+                description=f"with explain, the up to {MOST_REASONS} products that add most to the "
+                "score, of those that the customer rated no lower than their mean or the request "
+                "calls liked; none where popularity orders the products"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 ProductList = Annotated[
@@ -187,7 +214,8 @@ async def _similar(state: State, bundle: Bundle, item: int, count: int) -> Respo
     assert bundle.ranker is not None
     async with state.turns.large():
         await state.turns.take()
-        products = list_json(bundle, bundle.ranker.similar(item, count))
+        items, cosines = bundle.ranker.similar(item, count)
+        products = list_json(pieces_of(bundle, items.tolist(), cosines.tolist()))
         name = bundle.model.catalogue.products[item]
         return _response(Products(product_id=name, products=products))
 
@@ -242,19 +270,17 @@ async def _for_many(
 def _part(state: State, lists: Lists, customers: list[str]) -> list[Recommendations]:
     """A list for each customer, computed now."""
     found = [_without_ranking(state, lists, customer) for customer in customers]
-    users = [
+    missing = (
         lists.bundle.customers.get(customer)
         for customer, result in zip(customers, found, strict=True)
         if result is None
-    ]
-    histories = [lists.bundle.history(user) for user in users if user is not None]
-    vectors = [
-        lists.bundle.vector(user, history)
-        for user, history in zip(users, histories, strict=True)
-        if user is not None
-    ]
-    seen = [lists.seen(history) for history in histories]
-    ranked = iter(lists.best_of_each(state.batcher, vectors, seen) if vectors else ())
+    )
+    users = [user for user in missing if user is not None]
+    histories = [lists.bundle.history(user) for user in users]
+    vectors = list(map(lists.bundle.vector, users, histories))
+    seen, tastes = map(lists.seen, histories), map(lists.taste, users)
+    best = lists.best_of_each(state.batcher, vectors, list(seen), list(tastes)) if vectors else []
+    ranked = iter(best)
     return [
         result or _known(customer, next(ranked))
         for customer, result in zip(customers, found, strict=True)
@@ -292,7 +318,8 @@ async def _ranked(state: State, lists: Lists, customer: str) -> Recommendations:
     assert user is not None
     history = lists.bundle.history(user)
     vector = lists.bundle.vector(user, history)
-    return _known(customer, await lists.best(state.batcher, vector, lists.seen(history)))
+    seen, taste = lists.seen(history), lists.taste(user)
+    return _known(customer, await lists.best(state.batcher, vector, seen, taste))
 
 
 def _known(customer: str, products: msgspec.Raw) -> Recommendations:
@@ -303,13 +330,23 @@ async def _for_liked(
     state: State, lists: Lists, liked: list[str], options: RecommendOptions
 ) -> Response:
     if options.short and len(liked) <= SHORT:
-        return _response(await _liked(state, lists, liked))
+        return _response(await _liked(state, lists, liked, options))
     async with state.turns.large():
         await state.turns.take()
-        return _response(await _liked(state, lists, liked))
+        return _response(await _liked(state, lists, liked, options))
 
 
-async def _liked(state: State, lists: Lists, liked: list[str]) -> Recommendations:
+async def _liked(
+    state: State, lists: Lists, liked: list[str], options: RecommendOptions
+) -> Recommendations:
+    """A list for someone who liked these products.
+
+    Args:
+        state: of the worker.
+        lists: from the bundle that served when the request came.
+        liked: ids, oldest first.
+        options: which products are wanted.
+    """
     bundle = lists.bundle
     items = [bundle.items.get(product) for product in liked]
     known = [item for item in items if item is not None]
@@ -322,7 +359,8 @@ async def _liked(state: State, lists: Lists, liked: list[str]) -> Recommendation
     else:
         assert bundle.ranker is not None
         vector = bundle.ranker.factors.vector(history)
-        products = await lists.best(state.batcher, vector, seen)
+        taste = Taste.of_all(history) if options.explain else None
+        products = await lists.best(state.batcher, vector, seen, taste)
     return Recommendations(
         cold_start=cold_start, recommendations=products, unknown_products=unknown or None
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from components.artifacts.model import (
     FACTORS,
@@ -37,7 +38,8 @@ class Bundle:
         folder: the folder of the bundle, without links.
         version: the first digits of the manifest's digest, so that other bytes are another version.
         model: the arrays, mapped into memory. Arrays with a row per customer are read through
-            `scorer`, `history` and `vector`, so that a worker's memory does not grow with them.
+            `scorer`, `history`, `liked` and `vector`, so that a worker's memory does not grow with
+            them.
         ranker: finds the best products for a customer; None if the model does not rank.
         scorer: predicts stars; None if the model does not.
         customers: finds the index of a customer by id.
@@ -68,6 +70,7 @@ class Bundle:
         if model.rating is not None:
             self.scorer = Scorer(model.rating, Rows(folder / FACTORS, "rating.users"))
         self._seen = Rows(folder / FACTORS, "seen.items")
+        self._stars = Rows(folder / FACTORS, "seen.stars")
         self._user_vectors = None
         if model.ranking is not None and len(model.ranking.users):
             self._user_vectors = Rows(folder / FACTORS, "ranking.users")
@@ -119,6 +122,12 @@ class Bundle:
         """The items that a customer rated, oldest first: int32 [n]."""
         begin, end = self.model.seen.offsets[user : user + 2].tolist()
         return self._seen.between(begin, end)
+
+    def liked(self, user: int) -> npt.NDArray[np.bool_]:
+        """Whether a customer rated the items of `history` no lower than their mean: bool [n]."""
+        begin, end = self.model.seen.offsets[user : user + 2].tolist()
+        stars = self._stars.between(begin, end).astype(np.float64)
+        return np.asarray(stars >= stars.sum() / max(1, len(stars)))
 
     def vector(self, user: int, history: Integers) -> Floats:
         """The customer's vector in the ranking, as `RankingFactors.customer_vector` gives it."""

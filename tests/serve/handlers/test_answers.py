@@ -208,6 +208,63 @@ def test_a_list_of_liked_products_is_enough(client: httpx.Client) -> None:
     assert not {"P000001", "P000002"} & set(ids(answer["recommendations"]))
 
 
+def reasons(product: dict[str, Any]) -> list[str]:
+    return ids(product["because"])
+
+
+def unexplained(products: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: each[key] for key in each if key != "because"} for each in products]
+
+
+@pytest.mark.parametrize("user", [0, 7, 19])
+def test_a_list_names_the_liked_products_that_add_most(client: httpx.Client, user: int) -> None:
+    plain = client.get(f"/recommend/C{user:06d}?n=4&offset=1").json()["recommendations"]
+    answer = client.get(f"/recommend/C{user:06d}?n=4&offset=1&explain=true").json()
+    products = answer["recommendations"]
+    assert unexplained(products) == plain
+    assert MODEL.ranking is not None
+    history, stars = MODEL.seen.of(user)
+    liked = stars >= stars.mean(dtype=float) - 1e-9
+    for product in products:
+        item = MODEL.catalogue.products.to_list().index(product["product_id"])
+        added = MODEL.ranking.contributions(history, np.array([item], np.int32))[0]
+        order = [place for place in np.argsort(-added) if liked[place] and added[place] > 0][:3]
+        assert reasons(product) == [MODEL.catalogue.products[history[place]] for place in order]
+        scores = [reason["score"] for reason in product["because"]]
+        assert scores == pytest.approx(added[order].tolist(), rel=1e-4)
+
+
+def test_liked_products_are_reasons_and_a_cold_start_has_none(client: httpx.Client) -> None:
+    liked = ["P000001", "P000002"]
+    answer = client.post("/recommend", json={"liked": liked, "n": 9, "explain": True}).json()
+    named = {name for product in answer["recommendations"] for name in reasons(product)}
+    assert named == set(liked)
+    stranger = client.get("/recommend/nobody?explain=true").json()
+    assert "because" not in stranger["recommendations"][0]
+
+
+def test_lists_for_many_customers_have_the_reasons_of_single_ones(client: httpx.Client) -> None:
+    names = ["C000003", "nobody", "C000019"]
+    body = {"customers": names, "n": 5, "explain": True}
+    assert client.post("/recommend", json=body).json()["results"] == [
+        client.get(f"/recommend/{name}?n=5&explain=true").json() for name in names
+    ]
+
+
+def test_a_request_explains_at_most_a_hundred_products(client: httpx.Client) -> None:
+    assert client.get("/recommend/C000001?n=100&explain=true").status_code == 200
+    refused = [
+        client.get("/recommend/C000001?n=101&explain=true"),
+        client.post("/recommend", json={"liked": ["P000001"], "n": 101, "explain": True}),
+        client.post(
+            "/recommend", json={"customers": ["C000001", "C000002"], "n": 51, "explain": True}
+        ),
+    ]
+    for answer in refused:
+        assert answer.status_code == 422
+        assert "at most 100 products" in answer.json()["error"]
+
+
 def test_many_customers_are_answered_in_one_product(client: httpx.Client) -> None:
     names = [f"C{user:06d}" for user in range(15)]
     before = counters(client)
@@ -325,7 +382,7 @@ def test_a_model_of_one_objective_says_what_it_cannot(tmp_path: Path, missing: s
 def test_lists_computed_ahead_give_the_same_answers(tmp_path: Path, client: httpx.Client) -> None:
     with serve(write_bundle(tmp_path / "bundle", MODEL, lists_of=10)) as server:
         for user in range(30):
-            for query in ("n=10", "n=3", "n=4&offset=5", "n=20", "n=5&offset=8"):
+            for query in ("n=10", "n=3", "n=4&offset=5", "n=20", "n=5&offset=8", "explain=true"):
                 path = f"/recommend/C{user:06d}?{query}"
                 assert server.client.get(path).content == client.get(path).content
         assert "precomputed_lists" in server.client.get("/metrics").text

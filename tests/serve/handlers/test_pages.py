@@ -67,6 +67,20 @@ def test_a_customer_is_typed_and_titles_are_seen(visitor: Page, server: Server) 
 
 
 @browser
+def test_a_recommendation_says_which_liked_products_it_is_for(
+    visitor: Page, server: Server
+) -> None:
+    answer = server.client.get("/recommend/C000003?explain=true").json()
+    visit(visitor, server, "/#customer=C000003")
+    see(visitor, "Recommended for C000003")
+    for number, product in enumerate(answer["recommendations"]):
+        names = ", ".join(reason["title"] for reason in product["because"])
+        shown = f"because you liked {names}" if names else ""
+        expect(visitor.locator("#products .reasons").nth(number)).to_have_text(shown)
+    assert any(product["because"] for product in answer["recommendations"])
+
+
+@browser
 def test_markup_in_titles_is_text(visitor: Page, server: Server) -> None:
     visit(visitor, server, "/#customer=%3Cscript%3E")
     see(visitor, "Recommended for <script>")

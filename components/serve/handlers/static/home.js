@@ -16,7 +16,7 @@ const MEASURES = {
 const VIEWS = {
   customer: (id) => ({
     heading: `Recommended for ${id}`,
-    ask: () => get(`recommend/${encodeURIComponent(id)}`),
+    ask: () => get(`recommend/${encodeURIComponent(id)}?explain=true`),
     measure: "score",
   }),
   similar: (id) => ({
@@ -27,7 +27,10 @@ const VIEWS = {
   liked: () => ({
     heading: "Recommended for who likes these",
     ask: () =>
-      get("recommend", { method: "POST", body: JSON.stringify({ liked: [...liked.keys()] }) }),
+      get("recommend", {
+        method: "POST",
+        body: JSON.stringify({ liked: [...liked.keys()], explain: true }),
+      }),
     measure: "score",
   }),
   popular: () => ({ heading: "Most popular", ask: () => get("popular"), measure: "ratings" }),
@@ -93,6 +96,9 @@ function row(product, measure) {
   if (measure) facts.push(MEASURES[measure](product.score));
   item.querySelector(".title").textContent = title;
   item.querySelector(".facts").textContent = facts.filter(Boolean).join(" · ");
+  const reasons = (product.because ?? []).map((each) => each.title || each.product_id);
+  if (reasons.length)
+    item.querySelector(".reasons").textContent = `because you liked ${reasons.join(", ")}`;
   const [similar, like] = item.querySelectorAll("button");
   similar.setAttribute("aria-label", `Similar to ${title}`);
   similar.addEventListener("click", () => go("similar", product.product_id));
