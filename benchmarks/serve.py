@@ -15,6 +15,8 @@ or started (the notebook's needs Java) are left out, with null for their figure.
 | `predict_vs_nginx_c64` | the same over nginx returning a constant to it |
 | `precomputed_vs_nginx_c64` | lists of ten that are looked up over the same constant |
 | `live_top10_p50_vs_bare` | median time of a list of ten, computed, over that of `serve_bare` |
+| `explained_top10_vs_plain` | time of ten, computed, with `explain=true` over that without |
+| `explained_ahead_vs_plain` | the same of ten that are looked up, whose reasons are computed |
 | `p99_ms_c8` | 99th percentile of the time of 2 predictions, 8 connections |
 | `start_s` | from the start of the process to the first answer that it is ready |
 | `rss_mb`, `pss_mb` | memory of a worker after all this; pss shares what it has in common |
@@ -55,6 +57,7 @@ RESULTS = Path(__file__).parent / "results" / "serve.json"
 SCRIPT = Path(__file__).with_name("serve.lua")
 PREDICT = "/v1/models/recommender:predict"
 RECOMMEND = "/recommend/{}?n=10"
+EXPLAIN = f"{RECOMMEND}&explain=true"
 CONSTANT = '{"predictions":[3.566279649734497,3.503566026687622]}'
 
 Figures = dict[str, dict[str, float]]
@@ -140,6 +143,7 @@ def make_loads(bundle: Path) -> dict[str, Load]:
     pairs = requests["instances"], "POST", PREDICT
     columns = requests["columns"], "POST", "/predictions/recommender"
     customers = requests["customers"], "GET", RECOMMEND
+    explained = requests["customers"], "GET", EXPLAIN
     return {
         "notebook_c8": Load("notebook", *columns, 8),
         "kserve_c8": Load("kserve", *pairs, 8),
@@ -151,6 +155,8 @@ def make_loads(bundle: Path) -> dict[str, Load]:
         "precomputed_c64": Load("with_lists", *customers, 64),
         "top10_c1": Load("live", *customers, 1),
         "top10_c64": Load("live", *customers, 64),
+        "explained_c64": Load("live", *explained, 64),
+        "explained_ahead_c64": Load("with_lists", *explained, 64),
     }
 
 
@@ -211,6 +217,8 @@ def summarize(rounds: list[Figures]) -> dict[str, float | None]:
         "predict_vs_nginx_c64": ratio("predict_c64", "nginx_c64"),
         "precomputed_vs_nginx_c64": ratio("precomputed_c64", "nginx_c64"),
         "live_top10_p50_vs_bare": ratio("top10_c1", "bare", "p50_ms"),
+        "explained_top10_vs_plain": ratio("top10_c64", "explained_c64"),
+        "explained_ahead_vs_plain": ratio("precomputed_c64", "explained_ahead_c64"),
         "p99_ms_c8": median(lambda one: one["predict_c8"]["p99_ms"]),
         "start_s": median(lambda one: one["start"]["s"]),
         "rounds": len(rounds),
