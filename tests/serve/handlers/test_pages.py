@@ -209,6 +209,6 @@ def test_pages_ask_nothing_of_other_hosts(server: Server, path: str) -> None:
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     links = set(re.findall(r'(?:src|href)="([^"]*)"', page.text))
-    assert links <= {"data:,", "#", "docs", "metrics", "./", "openapi.json"}
+    assert links <= {"data:,", "#", "docs", "metrics", "./", "openapi.json", "popular"}
     assert "http" not in page.text
     assert len(page.content) < 16_000
