@@ -18,10 +18,6 @@ with scratch_folder("mine-", Path(sys.argv[1])) as folder:
 """
 
 
-def age(folder: Path) -> None:
-    os.utime(folder, (0, 0))
-
-
 def test_it_is_removed_at_the_end(tmp_path: Path) -> None:
     with scratch_folder("mine-", tmp_path) as folder:
         (folder / "file").write_text("content")
@@ -33,12 +29,18 @@ def test_what_a_killed_process_left_is_removed_and_nothing_that_is_in_use(tmp_pa
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         left = Path(process.stdout.readline().strip())
-        age(left)
         with scratch_folder("mine-", tmp_path):
             assert (left / "file").exists()  # its process lives
         process.kill()
     other = tmp_path / "other"
     other.mkdir()
-    age(other)
     with scratch_folder("mine-", tmp_path) as folder:
         assert set(tmp_path.iterdir()) == {folder, other}
+
+
+def test_a_folder_of_a_program_that_locks_none_is_left_alone(tmp_path: Path) -> None:
+    foreign = tmp_path / "mine-of-another-program"
+    foreign.mkdir()
+    os.utime(foreign, (0, 0))
+    with scratch_folder("mine-", tmp_path):
+        assert foreign.exists()
