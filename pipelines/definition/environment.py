@@ -111,12 +111,18 @@ class Resources(BaseModel, frozen=True, extra="forbid"):
         default=None, description="size of a memory-backed /dev/shm, counted within the memory"
     )
     timeout_minutes: int = Field(ge=1, description="a pod that runs longer is ended")
-    retries: int = Field(default=2, ge=0, le=10, description="new pods for one that failed")
-    backoff_seconds: int = Field(default=30, ge=1, description="wait before the first retry")
-    backoff_factor: float = Field(
-        default=2.0, ge=1, description="growth of the wait with each retry"
+    retries: int = Field(
+        default=1, ge=0, le=10, description="new pods for one that failed, whatever the reason"
     )
-    backoff_max_seconds: int = Field(default=600, ge=1, description="longest wait before a retry")
+    backoff_seconds: int = Field(default=30, ge=1, description="wait before the first retry")
+    # Argo refuses a fraction.
+    backoff_factor: int = Field(default=2, ge=1, description="growth of the wait with each retry")
+
+    @property
+    def longest_seconds(self) -> int:
+        """The time that all pods of a step may take, with the waits between them."""
+        longest_wait: int = self.backoff_seconds * self.backoff_factor**self.retries
+        return (self.retries + 1) * (self.timeout_minutes * 60 + longest_wait)
 
 
 class Steps(BaseModel, frozen=True, extra="forbid"):

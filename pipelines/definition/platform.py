@@ -51,7 +51,8 @@ def _apply_resources(task: PipelineTask, resources: Resources) -> None:
         resources.retries,
         backoff_duration=f"{resources.backoff_seconds}s",
         backoff_factor=resources.backoff_factor,
-        backoff_max_duration=f"{resources.backoff_max_seconds}s",
+        # Counted from the start of the first pod, not of a wait.
+        backoff_max_duration=f"{resources.longest_seconds}s",
     )
     kubernetes.set_timeout(task, resources.timeout_minutes * 60)
     if resources.shared_memory:

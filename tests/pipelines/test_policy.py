@@ -44,6 +44,14 @@ def test_on_a_cluster_it_keeps(compiled: dict[str, Package], name: str, rule: Ru
     assert list(rule(compiled[name])) == []
 
 
+@pytest.mark.parametrize("name", ["dev", "prod", "tuning"])
+def test_a_wrong_setting_costs_one_retry_because_any_failure_does(
+    compiled: dict[str, Package], name: str
+) -> None:
+    retries = {step.retry_policy.max_retry_count for step in compiled[name].steps().values()}
+    assert retries == {1}
+
+
 def test_every_image_has_a_digest_once_images_are_locked(tmp_path: Path) -> None:
     names = (images.DATA, images.TRAIN, images.TRAIN_GPU, images.SERVE)
     locked = load_environment("prod").model_copy(
@@ -120,7 +128,7 @@ def test_a_change_of_the_dag_is_meant(compiled: dict[str, Package]) -> None:
 BREACHES: list[tuple[Rule, str, str, str]] = [
     (policies.gpu_steps_are_whole, "tolerations:", "tolerated:", "train has no toleration"),
     (policies.gpu_steps_are_whole, "medium: Memory", "medium: ''", "no memory-backed /dev/shm"),
-    (policies.gpu_steps_are_whole, "maxRetryCount: 2", "maxRetryCount: 0", "train has no retry"),
+    (policies.gpu_steps_are_whole, "maxRetryCount: 1", "maxRetryCount: 0", "train has no retry"),
     (policies.gpu_steps_are_whole, "resourceMemoryLimit: 16Gi", "", "train has no memory limit"),
     (policies.every_step_is_bounded, "activeDeadlineSeconds:", "idle:", "prepare has no time-out"),
     (policies.every_step_is_bounded, "resourceCpuRequest:", "idle:", "no processors"),

@@ -85,11 +85,22 @@ def test_a_step_is_timed_out_and_tried_again_with_growing_pauses(
     package = compiled(tmp_path, "train", prod)
     retry = package.steps()["work"].retry_policy
     assert (retry.max_retry_count, retry.backoff_duration.seconds, retry.backoff_factor) == (
-        2,
+        1,
         30,
         2,
     )
     assert pod(package)["activeDeadlineSeconds"] == str(360 * 60)
+
+
+def test_a_step_that_fails_at_the_end_of_its_time_has_all_of_it_for_each_retry(
+    tmp_path: Path, prod: Environment
+) -> None:
+    train = prod.steps.train.model_copy(update={"retries": 3})
+    steps = prod.steps.model_copy(update={"train": train})
+    package = compiled(tmp_path, "train", prod.model_copy(update={"steps": steps}))
+    # From the start of the first pod; after it Argo begins no retry, and ends one that runs.
+    allowed = package.steps()["work"].retry_policy.backoff_max_duration.seconds
+    assert allowed >= 4 * 360 * 60 + 30 + 60 + 120
 
 
 @pytest.mark.parametrize("step", ["resolve", "ingest", "evaluate", "deploy"])
