@@ -13,13 +13,7 @@ from components.processes import interrupt_on_termination
 from components.step import step
 
 
-class DeployCommand(  # type: ignore[misc]
-    DeploySettings,
-    Command,
-    frozen=True,
-    extra="forbid",
-    cli_prog_name="python -m components.deploy",
-):
+class DeployCommand(DeploySettings, Command, cli_prog_name="python -m components.deploy"):  # type: ignore[misc]
     """Make a model the current one of a bundle store."""
 
     model: Path = Field(description="Folder of the model artifact.")

@@ -11,13 +11,7 @@ from components.evaluate.settings import EvaluateSettings
 from components.step import step
 
 
-class EvaluateCommand(  # type: ignore[misc]
-    EvaluateSettings,
-    Command,
-    frozen=True,
-    extra="forbid",
-    cli_prog_name="python -m components.evaluate",
-):
+class EvaluateCommand(EvaluateSettings, Command, cli_prog_name="python -m components.evaluate"):  # type: ignore[misc]
     """Measure a model against baselines and the deployed model, and decide on its deployment."""
 
     ratings: Path = Field(description="Folder of the ratings artifact.")

@@ -11,13 +11,7 @@ from components.ingest.settings import IngestSettings
 from components.step import step
 
 
-class IngestCommand(  # type: ignore[misc]
-    IngestSettings,
-    Command,
-    frozen=True,
-    extra="forbid",
-    cli_prog_name="python -m components.ingest",
-):
+class IngestCommand(IngestSettings, Command, cli_prog_name="python -m components.ingest"):  # type: ignore[misc]
     """Read star ratings from S3 into a ratings artifact."""
 
     output: Path = Field(description="Where to write the ratings artifact.")

@@ -11,13 +11,7 @@ from components.prepare.settings import PrepareSettings
 from components.step import step
 
 
-class PrepareCommand(  # type: ignore[misc]
-    PrepareSettings,
-    Command,
-    frozen=True,
-    extra="forbid",
-    cli_prog_name="python -m components.prepare",
-):
+class PrepareCommand(PrepareSettings, Command, cli_prog_name="python -m components.prepare"):  # type: ignore[misc]
     """Filter and split ratings into a splits artifact."""
 
     ratings: Path = Field(description="Folder of the ratings artifact.")

@@ -22,9 +22,7 @@ from components.serve.settings import ServeSettings
 from components.step import step
 
 
-class ServeCommand(  # type: ignore[misc]
-    ServeSettings, Command, frozen=True, extra="forbid", cli_prog_name="python -m components.serve"
-):
+class ServeCommand(ServeSettings, Command, cli_prog_name="python -m components.serve"):  # type: ignore[misc]
     """Answer recommendation requests from a bundle folder over HTTP."""
 
     bundle: Path = Field(description="folder of the bundle, or a link to it that may be switched")

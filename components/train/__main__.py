@@ -10,9 +10,7 @@ from components.step import step
 from components.train.settings import TrainSettings
 
 
-class TrainCommand(  # type: ignore[misc]
-    TrainSettings, Command, frozen=True, extra="forbid", cli_prog_name="python -m components.train"
-):
+class TrainCommand(TrainSettings, Command, cli_prog_name="python -m components.train"):  # type: ignore[misc]
     """Learn from a splits artifact and write a model artifact."""
 
     splits: Path = Field(description="Folder of the splits artifact.")

@@ -156,7 +156,7 @@ def test_ready_of_the_revision_before_is_not_believed(
         {"type": "Ready", "status": "True"}
     ]
     with pytest.raises(UserError, match=r"recommender was not ready \(Deploying\) within"):
-        roll_out(settings(new, ready_seconds=0.3), store, new.release)
+        roll_out(settings(new), store, new.release)
     cluster.problem = ""
     assert cluster.shares() == {old.release.version: 100}
     assert current_version(store) == old.release.version
@@ -177,7 +177,7 @@ def test_a_version_that_does_not_get_ready_changes_nothing(
     old, new = versions
     cluster.problem = problem
     with pytest.raises(UserError, match=reason):
-        roll_out(settings(new, kserve_mode=mode, ready_seconds=0.3), store, new.release)
+        roll_out(settings(new, kserve_mode=mode), store, new.release)
     cluster.problem = ""
     assert cluster.shares() == {old.release.version: 100}
     assert current_version(store) == old.release.version

@@ -85,7 +85,7 @@ def test_ready_of_the_specification_before_is_not_believed(
     # The slot blue says it is complete, of its old specification.
     cluster.problem = "silence"
     with pytest.raises(UserError, match="recommender-blue was not ready"):
-        roll_out(settings(old, ready_seconds=0.3), store, old.release)
+        roll_out(settings(old), store, old.release)
     assert cluster.serving() == new.release.version == current_version(store)
 
 
@@ -104,7 +104,7 @@ def test_a_version_that_does_not_get_ready_is_taken_down(
     old, new = versions
     cluster.problem = problem
     with pytest.raises(UserError, match=reason):
-        roll_out(settings(new, ready_seconds=0.3), store, new.release)
+        roll_out(settings(new), store, new.release)
     assert cluster.serving() == old.release.version == current_version(store)
     assert cluster.objects["Deployment", "recommender-green"]["spec"]["replicas"] == 0
 

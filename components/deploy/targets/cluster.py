@@ -20,6 +20,9 @@ from urllib3.exceptions import HTTPError
 from components.deploy.targets.manifests import Object
 from components.errors import UserError
 
+POLL_SECONDS = 1.0
+"""Between two looks at an object that is awaited."""
+
 _MANAGER = "alsolike"
 _WEBHOOK = "admission webhook"
 _BIND_ROLE = "bind the role alsolike-deploy to the account of the run"
@@ -33,13 +36,7 @@ _HOPELESS = {
 
 
 class Cluster:
-    """The objects of one namespace.
-
-    Attributes:
-        pause: seconds between two looks at an object that is awaited.
-    """
-
-    pause = 1.0
+    """The objects of one namespace."""
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace

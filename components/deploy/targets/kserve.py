@@ -13,7 +13,7 @@ the Deployment have that version.
 from typing import Any
 
 from components.deploy.settings import DeploySettings
-from components.deploy.targets.cluster import Cluster, condition
+from components.deploy.targets.cluster import POLL_SECONDS, Cluster, condition
 from components.deploy.targets.kubernetes import wait_for_deployment
 from components.deploy.targets.manifests import (
     DEPLOYMENT_MODE,
@@ -143,7 +143,7 @@ class KServeTarget:
             lambda: None if self._get(name) else True,
             lambda: f"InferenceService {name} was not deleted",
             self._settings.ready_seconds,
-            pause=self._cluster.pause,
+            pause=POLL_SECONDS,
         )
 
     def _wait(self, name: str, version: str, stale: str | None) -> None:
@@ -167,7 +167,7 @@ class KServeTarget:
             look,
             lambda: f"InferenceService {name} was not ready ({_missing(seen)})",
             seconds,
-            pause=self._cluster.pause,
+            pause=POLL_SECONDS,
         )
 
 

@@ -6,7 +6,7 @@ scales the old slot to 0. Nothing is ever deleted.
 """
 
 from components.deploy.settings import DeploySettings
-from components.deploy.targets.cluster import Cluster, condition, is_observed
+from components.deploy.targets.cluster import POLL_SECONDS, Cluster, condition, is_observed
 from components.deploy.targets.manifests import (
     SLOT,
     VERSION,
@@ -128,7 +128,7 @@ def wait_for_deployment(
         look,
         lambda: f"Deployment {name} was not ready ({_missing(seen)})",
         seconds,
-        pause=cluster.pause,
+        pause=POLL_SECONDS,
     )
 
 

@@ -42,37 +42,22 @@ def deployment(settings: DeploySettings, slot: str, release: Release, replicas: 
         release: the version to serve.
         replicas: the number of servers.
     """
-    name = f"{settings.endpoint_name}-{slot}"
     labels = endpoint_labels(settings) | {SLOT: slot}
-    volume = {"name": "bundle", "mountPath": "/bundle"}
-    fetch = ["python", "-m", "components.deploy.fetch"]
+    server = {
+        "name": "serve",
+        **_server(settings, f"{_BUNDLE}/{release.version}"),
+        "volumeMounts": [_BUNDLE_MOUNT | {"readOnly": True}, _SCRATCH_MOUNT],
+    }
     pod = {
         "serviceAccountName": settings.service_account,
-        "initContainers": [
-            {
-                "name": "fetch",
-                "image": settings.serve_image,
-                "command": [*fetch, settings.destination, release.version, "/bundle"],
-                "env": _store_variables(),
-                "envFrom": _store_keys(settings),
-                "resources": _resources(settings),
-                "securityContext": _UNPRIVILEGED,
-                "volumeMounts": [volume, _SCRATCH_MOUNT],
-            }
-        ],
-        "containers": [
-            {
-                "name": "serve",
-                **_server(settings, f"/bundle/{release.version}"),
-                "volumeMounts": [volume | {"readOnly": True}, _SCRATCH_MOUNT],
-            }
-        ],
+        "initContainers": [_fetch(settings, release)],
+        "containers": [server],
         "volumes": [{"name": "bundle", "emptyDir": {}}, _SCRATCH],
     }
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": f"{settings.endpoint_name}-{slot}", "labels": labels},
         "spec": {
             "replicas": replicas,
             "progressDeadlineSeconds": _deadline(settings),
@@ -192,6 +177,8 @@ _UNPRIVILEGED = {
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+_BUNDLE = "/bundle"
+_BUNDLE_MOUNT = {"name": "bundle", "mountPath": _BUNDLE}
 _SCRATCH = {"name": "scratch", "emptyDir": {}}
 _SCRATCH_MOUNT = {"name": "scratch", "mountPath": "/tmp"}
 
@@ -200,6 +187,20 @@ def _pod_labels(settings: DeploySettings, release: Release) -> dict[str, str]:
     """The labels of a server's pod: its version, and whether Istio may add its proxy."""
     sidecar = {} if settings.istio_sidecar else {"sidecar.istio.io/inject": "false"}
     return {VERSION: release.version, **sidecar}
+
+
+def _fetch(settings: DeploySettings, release: Release) -> Object:
+    command = ["python", "-m", "components.deploy.fetch"]
+    return {
+        "name": "fetch",
+        "image": settings.serve_image,
+        "command": [*command, settings.destination, release.version, _BUNDLE],
+        "env": _store_variables(),
+        "envFrom": _store_keys(settings),
+        "resources": _resources(settings),
+        "securityContext": _UNPRIVILEGED,
+        "volumeMounts": [_BUNDLE_MOUNT, _SCRATCH_MOUNT],
+    }
 
 
 def _server(settings: DeploySettings, bundle: str) -> Object:
