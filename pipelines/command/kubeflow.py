@@ -16,7 +16,7 @@ from pipelines.definition.parameters import check_settings
 from pipelines.kubeflow.client import connect
 from pipelines.kubeflow.doctor import examine
 from pipelines.kubeflow.schedules import apply_change, plan, read_schedules
-from pipelines.kubeflow.submit import ensure_experiment, preview, start
+from pipelines.kubeflow.submit import Submission, ensure_experiment
 from pipelines.kubeflow.submit import follow as follow_run
 from pipelines.kubeflow.versions import find_version, git_revision, publish
 from pipelines.training import training_pipeline
@@ -95,10 +95,11 @@ def submit(
         values = compiled.parameters(target.parameters | assigned)
         check_settings(values)
         with connect(target.kubeflow) as session:
+            submission = Submission(session, target, compiled, revision, values)
             if dry_run:
-                preview(session, target, compiled, revision, values, say=typer.echo)
+                submission.preview(say=typer.echo)
                 return
-            run_id = start(session, target, compiled, revision, values, say=typer.echo)
+            run_id = submission.start(say=typer.echo)
             if wait and not follow_run(session, run_id, compiled, say=typer.echo):
                 raise typer.Exit(1)
 

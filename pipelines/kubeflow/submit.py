@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -21,76 +22,63 @@ _NOT_YET = (None, "RUNTIME_STATE_UNSPECIFIED")
 Say = Callable[[str], None]
 
 
-def preview(
-    session: Session,
-    environment: Environment,
-    package: Package,
-    revision: str,
-    parameters: Mapping[str, Any],
-    say: Say,
-) -> None:
-    """Print what `start` would do, and change nothing on Kubeflow.
+@dataclass(frozen=True)
+class Submission:
+    """A run of the pipeline that is to be started.
 
-    Args:
+    Attributes:
         session: the client.
         environment: has the pipeline and the experiment.
         package: the pipeline.
         revision: the name of a new version.
         parameters: of the run, by name.
-        say: prints a line.
     """
-    existing = find_version(session, environment, package)
-    version = f"{existing.name} (uploaded before)" if existing else f"{revision} (to be uploaded)"
-    say(f"version      {version}")
-    say(f"pipeline     {environment.pipeline}")
-    say(f"experiment   {environment.kubeflow.experiment}")
-    for name, value in parameters.items():
-        say(f"parameter    {name}={value}")
 
+    session: Session
+    environment: Environment
+    package: Package
+    revision: str
+    parameters: Mapping[str, Any]
 
-def start(
-    session: Session,
-    environment: Environment,
-    package: Package,
-    revision: str,
-    parameters: Mapping[str, Any],
-    say: Say,
-) -> str:
-    """Upload the package, unless it has been uploaded before, and start a run.
+    def preview(self, say: Say) -> None:
+        """Print what `start` would do, and change nothing on Kubeflow."""
+        existing = find_version(self.session, self.environment, self.package)
+        new = f"{self.revision} (to be uploaded)"
+        say(f"version      {f'{existing.name} (uploaded before)' if existing else new}")
+        say(f"pipeline     {self.environment.pipeline}")
+        say(f"experiment   {self.environment.kubeflow.experiment}")
+        for name, value in self.parameters.items():
+            say(f"parameter    {name}={value}")
 
-    Args:
-        session: the client.
-        environment: has the pipeline and the experiment.
-        package: the pipeline.
-        revision: the name of a new version.
-        parameters: of the run, by name.
-        say: prints a line.
+    def start(self, say: Say) -> str:
+        """Upload the package, unless it has been uploaded before, and start a run.
 
-    Returns:
-        The id of the run.
-    """
-    version, uploaded = publish(session, environment, package, revision)
-    say(f"version  {version.name} ({'uploaded' if uploaded else 'unchanged, uploaded before'})")
-    experiment_id = ensure_experiment(session)
-    kind = package.pipeline.pipeline_info.name.removeprefix("alsolike-")
-    name = f"{kind}-{revision}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    run = session.create(
-        f"start the run {name}",
-        make=partial(
-            session.client.run_pipeline,
-            experiment_id,
-            name,
-            params=dict(parameters),
-            pipeline_id=version.pipeline_id,
-            version_id=version.version_id,
-            pipeline_root=environment.pipeline_root,
-            service_account=session.settings.service_account,
-        ),
-        find=partial(_find_run, session, experiment_id, name),
-    )
-    say(f"run      {name}")
-    say(f"page     {session.run_url(run.run_id)}")
-    return str(run.run_id)
+        Returns:
+            The id of the run.
+        """
+        session = self.session
+        version, uploaded = publish(session, self.environment, self.package, self.revision)
+        say(f"version  {version.name} ({'uploaded' if uploaded else 'unchanged, uploaded before'})")
+        experiment_id = ensure_experiment(session)
+        kind = self.package.pipeline.pipeline_info.name.removeprefix("alsolike-")
+        name = f"{kind}-{self.revision}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        run = session.create(
+            f"start the run {name}",
+            make=partial(
+                session.client.run_pipeline,
+                experiment_id,
+                name,
+                params=dict(self.parameters),
+                pipeline_id=version.pipeline_id,
+                version_id=version.version_id,
+                pipeline_root=self.environment.pipeline_root,
+                service_account=session.settings.service_account,
+            ),
+            find=partial(_find_run, session, experiment_id, name),
+        )
+        say(f"run      {name}")
+        say(f"page     {session.run_url(run.run_id)}")
+        return str(run.run_id)
 
 
 def follow(session: Session, run_id: str, package: Package, say: Say) -> bool:

@@ -83,9 +83,10 @@ def quick_and_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def fake() -> Iterator[FakeKubeflow]:
-    """A fake Kubeflow."""
+    """A fake Kubeflow, on which all that a test lets go wrong has gone wrong at its end."""
     with serve_fake_kubeflow() as server:
         yield server
+    assert [fault for fault in server.faults if fault.times] == []
 
 
 @pytest.fixture

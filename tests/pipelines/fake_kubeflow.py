@@ -25,7 +25,8 @@ _SERIALIZER = models.ApiClient()
 class Fault:
     """What goes wrong with the next requests to a path, whose end is a pattern.
 
-    An answer that is dropped `after` was carried out and its answer lost.
+    A request that is dropped `after` was carried out and its answer lost; with a status, it was
+    carried out by another client.
     """
 
     method: str
@@ -274,13 +275,15 @@ def serve_fake_kubeflow() -> Iterator[FakeKubeflow]:
             fault = _take_fault(fake, self.command, path)
             if fault and fault.dropped == "before":
                 return None
-            if fault and fault.status:
+            if fault and fault.status and not fault.dropped:
                 return _refusal(fault.status, "it is not your day")
             if refusal := _check_access(fake, self.headers, path):
                 return refusal
             flat = {key: values[0] for key, values in parse_qs(query).items()}
             answer = _route(fake, self.command, path, flat, _body(self.headers, content))
-            return None if fault and fault.dropped == "after" else answer
+            if fault and fault.dropped:
+                return _refusal(fault.status, "it is there") if fault.status else None
+            return answer
 
         def _send(self, status: int, body: Any) -> None:
             page = isinstance(body, str)

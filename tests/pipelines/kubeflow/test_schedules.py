@@ -165,7 +165,7 @@ def test_an_apply_that_was_cut_short_is_carried_on_by_the_next(
     write({"weekly": WEEKLY | {"cron": "0 0 4 * * MON"}})
     fake.fail(method, path, times=9, **fault)
     run("apply")
-    fake.faults.clear()
+    assert fake.faults.pop().times < 9
     run("apply")
     (only,) = fake.recurring.values()
     assert (only.status, only.trigger.cron_schedule.cron) == ("ENABLED", "0 0 4 * * MON")
