@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A cluster of kind for `make test-cluster`: Kubeflow Pipelines for one user, KServe in Standard mode,
 # a registry at localhost:5001, and Kubeflow's object store at the address that its pods know.
-# Needs docker, kind, kubectl, helm, and sudo for one line in /etc/hosts.
+# Needs docker, kind 0.30 or newer, kubectl, helm, and sudo for one line in /etc/hosts.
 set -euo pipefail
 
 KUBERNETES=v1.34.0
@@ -25,12 +25,12 @@ kubectl apply --kustomize "$manifests/cluster-scoped-resources?ref=$PIPELINES"
 kubectl wait --for=condition=established crd/applications.app.k8s.io --timeout=60s
 kubectl apply --kustomize "$manifests/env/platform-agnostic?ref=$PIPELINES"
 
-helm install cert-manager oci://quay.io/jetstack/charts/cert-manager --version "$CERT_MANAGER" \
+helm install cert-manager cert-manager --repo https://charts.jetstack.io --version "$CERT_MANAGER" \
   --namespace cert-manager --create-namespace --set crds.enabled=true --wait
 helm install kserve-crd oci://ghcr.io/kserve/charts/kserve-crd --version "$KSERVE" \
   --namespace kserve --create-namespace --wait
 helm install kserve oci://ghcr.io/kserve/charts/kserve --version "$KSERVE" \
-  --namespace kserve --set-string kserve.controller.deploymentMode=RawDeployment --wait
+  --namespace kserve --set-string kserve.controller.deploymentMode=Standard --wait
 
 kubectl apply --namespace kubeflow --kustomize "$repository/pipelines/manifests"
 kubectl create secret generic alsolike-s3 --namespace kubeflow \
@@ -40,4 +40,6 @@ kubectl annotate secret alsolike-s3 --namespace kubeflow serving.kserve.io/s3-re
 kubectl wait --namespace kubeflow --for=condition=available deployment --all --timeout=900s
 
 echo "127.0.0.1 seaweedfs.kubeflow" | sudo tee --append /etc/hosts
-nohup kubectl port-forward --namespace kubeflow service/seaweedfs 8333 >port-forward.log 2>&1 &
+# A port-forward ends with its pod, or when a connection breaks.
+nohup sh -c 'while sleep 1; do kubectl port-forward --namespace kubeflow service/seaweedfs 8333; done' \
+  >port-forward.log 2>&1 &
