@@ -8,11 +8,12 @@ from xml.etree import ElementTree
 import pytest
 from playwright.sync_api import Page
 
+from components.artifacts.evaluation import EVALUATION, VERDICT
 from components.evaluate.evaluate import evaluate
 from components.evaluate.settings import EvaluateSettings
 from tests.browser import collect_complaints
 from tests.evaluate import worlds
-from tests.evaluate.worlds import make_world
+from tests.evaluate.worlds import World, make_world
 
 WIDER_THAN_THEIR_BOX = """
     [...document.querySelectorAll("details")].forEach(part => part.open = true),
@@ -23,13 +24,15 @@ HOSTILE = "<script>document.title='broken'</script>\"'&"
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of products whose titles and categories are code."""
-    folder = tmp_path_factory.mktemp("report")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Products whose titles and categories are code."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worlds, "titles", lambda products: [f"{HOSTILE}{i}" for i in range(products)])
         patch.setattr(worlds, "category", lambda taste: f"<img src=x onerror=alert({taste})>")
-        world = make_world(folder)
+        return make_world(tmp_path_factory.mktemp("world"))
+
+
+def write_report(world: World, folder: Path) -> Path:
     evaluate(
         EvaluateSettings(),
         ratings=world.ratings,
@@ -40,6 +43,17 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run="nightly, 2026-01-05 03:00 UTC",
     )
     return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def report(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(world, tmp_path_factory.mktemp("report"))
+
+
+def test_the_same_inputs_give_the_same_bytes(world: World, report: Path, tmp_path: Path) -> None:
+    again = write_report(world, tmp_path)
+    for file in ("report.html", f"verdict/{VERDICT}", f"verdict/{EVALUATION}"):
+        assert (again.parent / file).read_bytes() == (report.parent / file).read_bytes()
 
 
 def test_titles_and_categories_are_text(report: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -145,26 +146,31 @@ def attack(port: int, request: bytes, folder: Path) -> Iterator[None]:
             process.terminate()
 
 
+@pytest.fixture(scope="module")
+def process() -> Iterator[ProcessPoolExecutor]:
+    """A process of its own, for a worker that is watched from within."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        yield pool
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MOST)
 def test_a_turn_of_the_event_loop_is_short_beside_a_client_that_asks_the_most(
-    bundle: Path, tmp_path: Path, name: str
+    process: ProcessPoolExecutor, bundle: Path, tmp_path: Path, name: str
 ) -> None:
     """So others are answered within 50 ms: at once, or after a few turns with one long part.
 
-    What counts is the time of the processor, for the machine may do other work. Such work also
-    slows the processor now and then, so that one of three tries has to do.
+    What counts is the time of the processor, for the machine may do other work. The system itself
+    takes some of it now and then, so the longest turn is left out: what the server does too long,
+    it does for each of several requests.
     """
-
-    def longest() -> float:
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            return max(pool.submit(seconds_of_turns, bundle, MOST[name], tmp_path).result())
-
-    assert any(longest() < 0.05 for _ in range(3))
+    seconds, answers = process.submit(seconds_of_turns, bundle, MOST[name], tmp_path).result()
+    assert answers >= 10
+    assert sorted(seconds)[-2] < 0.05
 
 
-def seconds_of_turns(bundle: Path, request: bytes, folder: Path) -> list[float]:
-    """The time of a processor that a worker takes for each turn of its event loop."""
+def seconds_of_turns(bundle: Path, request: bytes, folder: Path) -> tuple[list[float], int]:
+    """The time of a processor that a worker takes for each turn, and the number of its answers."""
     settings, seconds = ServeSettings.model_validate({"access_log": False}), []
     metrics = Metrics(1, [*(path for _, path in operations_by_route(settings)), NO_ROUTE])
     reader, writer = os.pipe()
@@ -183,8 +189,8 @@ def seconds_of_turns(bundle: Path, request: bytes, folder: Path) -> list[float]:
             await serving
 
         uvloop.run(scene())
-    assert metrics.exposition({}).count(b"requests_total{")
-    return seconds
+    counts = re.findall(rb"^alsolike_requests_total{.*} (\d+)$", metrics.exposition({}), re.M)
+    return seconds, sum(map(int, counts))
 
 
 def test_too_many_large_requests_are_refused_in_words(server: Server) -> None:

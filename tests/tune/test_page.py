@@ -20,34 +20,36 @@ def results() -> list[dict[str, Any]]:
     return done
 
 
-def test_every_trial_has_a_row_and_the_best_is_marked() -> None:
-    page = render("rating", results())
-    rows = re.findall(r"<tr(?: class=\"kept\")?><th scope=\"row\">(\d+)</th>", page)
+@pytest.fixture(scope="module")
+def rendered() -> str:
+    return render("rating", results())
+
+
+def test_every_trial_has_a_row_and_the_best_is_marked(rendered: str) -> None:
+    rows = re.findall(r"<tr(?: class=\"kept\")?><th scope=\"row\">(\d+)</th>", rendered)
     assert [int(row) for row in rows] == list(range(12))
-    assert re.findall(r"<tr class=\"kept\"><th scope=\"row\">(\d+)</th>", page) == ["11"]
-    assert "0.40000" in page
-    assert "loss &lt;nan&gt; in epoch 2" in page
+    assert re.findall(r"<tr class=\"kept\"><th scope=\"row\">(\d+)</th>", rendered) == ["11"]
+    assert "0.40000" in rendered
+    assert "loss &lt;nan&gt; in epoch 2" in rendered
 
 
-def test_every_setting_has_a_plot() -> None:
-    page = render("rating", results())
+def test_every_setting_has_a_plot(rendered: str) -> None:
     names = ("trial", "rating_model", "num_embeddings", "learning_rate", "weight_decay")
     for name in names:
-        assert f">{name}</text>" in page
-    assert page.count("<svg") >= len(names)
+        assert f">{name}</text>" in rendered
+    assert rendered.count("<svg") >= len(names)
 
 
-def test_the_page_is_the_same_for_the_same_trials_and_loads_nothing() -> None:
-    page = render("rating", results())
-    assert page == render("rating", results())
-    assert not re.search(r"(?:src|href)=\"http", page)
+def test_the_page_is_the_same_for_the_same_trials_and_loads_nothing(rendered: str) -> None:
+    assert rendered == render("rating", results())
+    assert not re.search(r"(?:src|href)=\"http", rendered)
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_is_cut_off(page: Page, tmp_path: Path, width: int) -> None:
+def test_nothing_is_cut_off(rendered: str, page: Page, tmp_path: Path, width: int) -> None:
     file = tmp_path / "trials.html"
-    file.write_text(render("rating", results()))
+    file.write_text(rendered)
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(file.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
