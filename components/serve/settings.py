@@ -18,15 +18,17 @@ class ServeSettings(BaseModel, frozen=True, extra="forbid"):
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
     allowed_hosts: tuple[str, ...] = Field(
         (),
-        description="names by which clients may call the server, without ports; where it listens "
-        "on this machine alone, the names of this machine are allowed and no others",
+        description="host names that clients may use, without ports; by default any, or the "
+        "names of this machine if the server listens on this machine alone",
     )
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     workers: int = Field(
-        0, ge=0, description="worker processes; 0 is one a core, within the container's limit"
+        0,
+        ge=0,
+        description="worker processes; 0 means one for each core that the container may use",
     )
     model_name: str = Field(
-        "recommender", pattern=r"^[A-Za-z0-9._-]+$", description="the model's name in addresses"
+        "recommender", pattern=r"^[A-Za-z0-9._-]+$", description="name of the model in URLs"
     )
     strict: bool = Field(
         False, description="answer 404 for an unknown customer, not the popular products"
@@ -37,8 +39,8 @@ class ServeSettings(BaseModel, frozen=True, extra="forbid"):
     max_connections: int = Field(
         4096,
         ge=1,
-        description="connections of one worker; a further one takes the place of the one that was "
-        "idle longest, or is refused with 503",
+        description="most connections of a worker; a new one replaces the one that was idle "
+        "longest, or is refused with 503 if none is idle",
     )
     receive_seconds: float = Field(
         30.0, gt=0, description="a request that takes longer to arrive is refused with 408"
@@ -46,24 +48,24 @@ class ServeSettings(BaseModel, frozen=True, extra="forbid"):
     idle_seconds: float = Field(
         75.0,
         gt=0,
-        description="a connection on which nothing happens for longer is closed; more than the "
-        "load balancer in front keeps its own",
+        description="a connection without activity for longer is closed; set it higher than the "
+        "limit of the load balancer in front",
     )
     drain_seconds: float = Field(
         1.0,
         ge=0,
         le=20,
-        description="after SIGTERM, how long to go on accepting connections while not ready",
+        description="how long connections are still accepted after SIGTERM, while not ready",
     )
     watch_seconds: float = Field(
-        0.5, ge=0, description="how often to look for a new bundle; 0: only on SIGHUP"
+        0.5, ge=0, description="time between two looks for a new bundle; 0: look only on SIGHUP"
     )
     access_log: bool = Field(True, description="write a line of JSON to stdout for every request")
     health_route: Path | None = Field(
-        None, description="one more path for readiness, such as Vertex AI asks for"
+        None, description="additional path of the readiness check, as Vertex AI needs"
     )
     predict_route: Path | None = Field(
-        None, description="one more path for predictions, such as Vertex AI asks for"
+        None, description="additional path of predictions, as Vertex AI needs"
     )
 
     def host_names(self) -> frozenset[bytes]:

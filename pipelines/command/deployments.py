@@ -62,34 +62,34 @@ def list_versions(environment: EnvironmentOption = "", param: ParamOption = None
 def verify(environment: EnvironmentOption = "", param: ParamOption = None) -> None:
     """Check every byte of every stored version."""
     store = open_store(_settings(environment, param).destination)
-    damaged = [version for version in sorted(store.versions()) if not _is_sound(store, version)]
+    damaged = [version for version in sorted(store.versions()) if not _is_valid(store, version)]
     if damaged:
         raise UserError(
             f"{store.location} has damaged versions: {', '.join(damaged)}: deploy them again"
         )
-    typer.echo(f"all {len(store.versions())} versions at {store.location} are sound")
+    typer.echo(f"all {len(store.versions())} versions at {store.location} are valid")
 
 
-def _is_sound(store: BundleStore, version: str) -> bool:
+def _is_valid(store: BundleStore, version: str) -> bool:
     with scratch_folder("alsolike-bundle-") as copies:
         try:
             store.fetch(version, copies)
         except UserError as error:
             typer.echo(f"{version}  {error}")
             return False
-    typer.echo(f"{version}  sound")
+    typer.echo(f"{version}  valid")
     return True
 
 
 @app.command()
 def prune(
     keep: Annotated[
-        int, typer.Option(min=2, help="How many to keep of the versions that have served.")
+        int, typer.Option(min=2, help="How many of the versions that have served to keep.")
     ],
     environment: EnvironmentOption = "",
     param: ParamOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be removed, and remove nothing.")
     ] = False,
 ) -> None:
     """Remove old versions: never the one that serves, the one before it, or a newer one."""
@@ -116,7 +116,7 @@ def rollback(environment: EnvironmentOption = "", param: ParamOption = None) -> 
 @app.command()
 def promote(
     version: Annotated[
-        str, typer.Argument(help="A stored version, such as a canary that does well.")
+        str, typer.Argument(help="A stored version, such as a canary that has proved itself.")
     ],
     environment: EnvironmentOption = "",
     param: ParamOption = None,

@@ -40,7 +40,8 @@ def build_command(
         str | None, typer.Option(help="Network of the build, such as host; the engine's default.")
     ] = None,
     no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Do every step again, for what Debian has mended.")
+        bool,
+        typer.Option("--no-cache", help="Repeat every step, to get the latest fixes of Debian."),
     ] = False,
 ) -> None:
     """Build images, each step of it from the engine's cache where nothing changed."""

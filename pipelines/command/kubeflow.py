@@ -75,7 +75,7 @@ def submit(
         bool, typer.Option("--wait", help="Follow the run; the exit code is 0 only if it succeeds.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")
+        bool, typer.Option("--dry-run", help="Print what would happen, and change nothing.")
     ] = False,
     tune: Annotated[
         bool, typer.Option("--tune", help="Run the tuning pipeline, which trains with the best.")

@@ -49,7 +49,7 @@ app = typer.Typer(
 
 
 _Source = Annotated[
-    str | None, typer.Option(help="File, folder or s3:// URI of ratings; made up if not given.")
+    str | None, typer.Option(help="File, folder or s3:// URI of ratings; generated if not given.")
 ]
 _Docker = Annotated[
     bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
@@ -141,7 +141,10 @@ def parameters(
 def compile_command(
     output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
     environment: Annotated[
-        str, typer.Option("--environment", "-e", help="Cluster to compile for; none for any.")
+        str,
+        typer.Option(
+            "--environment", "-e", help="Cluster to compile for; for any cluster if not given."
+        ),
     ] = "",
     local: Annotated[
         bool, typer.Option("--local", help="Name images by tag, though they are locked.")
@@ -207,9 +210,9 @@ def compare_command(
 def sample_data(
     output: Annotated[Path, typer.Argument(help="File to write, such as ratings.tsv.gz.")],
     rows: Annotated[int, typer.Option(min=1, help="How many ratings.")] = 200_000,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other ratings.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the ratings.")] = 0,
 ) -> None:
-    """Make up ratings in the 15 columns of the Amazon reviews."""
+    """Generate ratings in the 15 columns of the Amazon reviews."""
     from pipelines.local.sample_data import write_sample
 
     write_sample(output, rows=rows, seed=seed)

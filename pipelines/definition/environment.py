@@ -90,9 +90,7 @@ class Gpu(BaseModel, frozen=True, extra="forbid"):
         default="nvidia.com/gpu", description="resource that the device plugin offers"
     )
     count: int = Field(default=1, ge=1, description="GPUs for the training step")
-    node_selector: dict[str, str] = Field(
-        default={}, description="labels of the nodes that have the GPU"
-    )
+    node_selector: dict[str, str] = Field(default={}, description="labels of the GPU nodes")
     tolerations: tuple[Toleration, ...] = Field(
         default=(Toleration(key="nvidia.com/gpu"),), description="taints of the GPU nodes"
     )
@@ -159,7 +157,7 @@ class Kubeflow(BaseModel, frozen=True, extra="forbid"):
     ui: Url | None = Field(
         default=None, description="URL of the UI, where it is not the endpoint's"
     )
-    access: Access = Field(default=Access.ANONYMOUS, description="how the client says who it is")
+    access: Access = Field(default=Access.ANONYMOUS, description="how the client authenticates")
     ca_certificate: Path | None = Field(
         default=None, description="PEM file of the authority that signed the endpoint's certificate"
     )
@@ -197,9 +195,9 @@ class Environment(BaseModel, frozen=True, extra="forbid"):
         default={}, description="digest of each image by its local name; images.lock if not given"
     )
     image_pull_secrets: tuple[KubernetesName, ...] = Field(
-        default=(), description="secrets that open the registry"
+        default=(), description="pull secrets of the registry"
     )
-    bucket: BucketName = Field(description="bucket of the artifacts, which doctor looks into")
+    bucket: BucketName = Field(description="bucket of the artifacts, which doctor checks")
     pipeline_root: str | None = Field(
         default=None, description="where the artifacts lie; none: Kubeflow's default"
     )

@@ -16,8 +16,10 @@ class KnownFinding(BaseModel, frozen=True, extra="forbid"):
 
     id: str = Field(min_length=1, description="as pip-audit names it, or one of its aliases")
     package: str = Field(min_length=1, description="name of the package")
-    unreachable: str = Field(min_length=20, description="why the steps never come to the weak code")
-    isolation: str = Field(min_length=20, description="what stands around it, should they do so")
+    unreachable: str = Field(
+        min_length=20, description="why the steps never run the vulnerable code"
+    )
+    isolation: str = Field(min_length=20, description="what limits the damage if they did")
 
 
 class LinkedLibrary(BaseModel, frozen=True, extra="forbid"):
@@ -27,7 +29,9 @@ class LinkedLibrary(BaseModel, frozen=True, extra="forbid"):
     version: str = Field(pattern=r"^\d+(\.\d+)+$", description="its version")
     cpe: str = Field(pattern=r"^[\w.-]+:[\w.-]+$", description="vendor and product in the NVD")
     known: tuple[str, ...] = Field(min_length=1, description="CVE numbers")
-    unreachable: str = Field(min_length=20, description="why the steps never come to the weak code")
+    unreachable: str = Field(
+        min_length=20, description="why the steps never run the vulnerable code"
+    )
 
 
 class Exceptions(BaseModel, frozen=True, extra="forbid"):

@@ -32,9 +32,7 @@ def push(engine: docker.DockerClient, image: str, registry: str, say: Callable[[
     for message in engine.api.push(repository, tag=tag, stream=True, decode=True):
         if "error" in message:
             reason = " ".join(message["error"].split())
-            raise UserError(
-                f"{registry} does not take {image}: {reason}; is there a `docker login`?"
-            )
+            raise UserError(f"{registry} refuses {image}: {reason}; is a `docker login` needed?")
         if message.get("status") in ("Pushed", "Layer already exists"):
             say(f"{image}: {message['id']} {message['status'].lower()}")
         digest = message.get("aux", {}).get("Digest", digest)
@@ -57,7 +55,9 @@ def find_digest(engine: docker.DockerClient, image: str, registry: str) -> str:
         digest: str = engine.images.get_registry_data(f"{registry}/{image}").id
     except APIError as error:
         reason = " ".join((error.explanation or str(error)).split())
-        raise UserError(f"{registry} has no {image} to lock: {reason}") from None
+        raise UserError(
+            f"{image} cannot be locked, {registry} does not have it: {reason}"
+        ) from None
     return digest
 
 

@@ -88,7 +88,7 @@ class Session:
                     return found
                 if pause is None or not _is_transient(error):
                     raise self._refusal(what, error) from error
-                logger.info("no answer yet, asking again: %s", what)
+                logger.info("no answer, trying again: %s", what)
                 time.sleep(pause)
         raise AssertionError("unreachable")
 

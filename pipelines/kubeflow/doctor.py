@@ -179,7 +179,7 @@ def check_servers_keys(environment: Environment) -> str:
         raise
     except UserError as error:
         raise UserError(
-            f"{error}; or leave the parameter s3_secret out, where the servers' own identity opens "
+            f"{error}; or leave the parameter s3_secret out if the servers' own identity can read "
             "the store"
         ) from None
     return f"by secret {name}"
@@ -204,7 +204,7 @@ def check_gpu_nodes(gpu: Gpu) -> str:
         "no nodes", lambda: core().list_node(label_selector=selector, _request_timeout=_SECONDS)
     ).items
     if not nodes:
-        raise UserError(f"no node has the labels {selector}: mend gpu.node_selector")
+        raise UserError(f"no node has the labels {selector}: correct gpu.node_selector")
     able = [
         n for n in nodes if parse_quantity(n.status.allocatable.get(gpu.resource, 0)) >= gpu.count
     ]
@@ -242,15 +242,15 @@ def check_kserve_store(environment: Environment) -> str:
     name = _deploy_parameter(environment, "s3_secret")
     if not name:
         raise UserError(
-            "KServe learns s3_endpoint from the annotations of a secret, or asks AWS: name the "
-            "secret in the parameter s3_secret"
+            "KServe reads s3_endpoint from the annotations of a secret, and uses AWS without it: "
+            "name the secret in the parameter s3_secret"
         )
     wanted = _kserve_annotations(environment)
     found = _read_secret(namespace, name).metadata.annotations or {}
     if not wanted.items() <= found.items():
         words = " ".join(f"{key}={value}" for key, value in wanted.items())
         raise UserError(
-            f"secret {name} does not tell KServe of {environment.s3_endpoint}, and it would ask "
+            f"secret {name} does not name {environment.s3_endpoint}, so that KServe would use "
             f"AWS: kubectl annotate --overwrite --namespace {namespace} secret {name} {words}"
         )
     return f"{environment.s3_endpoint}, by secret {name}"
@@ -271,7 +271,7 @@ def check_bucket(environment: Environment) -> str:
     except botocore.exceptions.ClientError as error:
         code = error.response["Error"]["Code"]
         raise UserError(
-            f"bucket {environment.bucket} does not open ({code}): check its name, its region "
+            f"bucket {environment.bucket} cannot be opened ({code}): check its name, its region "
             f"({environment.region}) and that the keys may list and read it"
         ) from None
     except botocore.exceptions.BotoCoreError as error:

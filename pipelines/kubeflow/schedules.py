@@ -64,9 +64,9 @@ class Schedule(BaseModel, frozen=True, extra="forbid"):
     )
     max_concurrency: int = Field(default=1, ge=1, le=10, description="runs at the same time")
     catch_up: bool = Field(
-        default=False, description="whether every missed tick is made up for, or the latest only"
+        default=False, description="whether to run for every missed tick, or for the latest only"
     )
-    enabled: bool = Field(default=True, description="whether it is awake")
+    enabled: bool = Field(default=True, description="whether it starts runs")
     parameters: dict[str, Parameter] = Field(
         default={}, description="parameters of the pipeline, run_date excepted"
     )

@@ -101,7 +101,9 @@ def follow(session: Session, run_id: str, package: Package, say: Say) -> bool:
         try:
             run = _look_at(session, run_id)
         except UserError as error:
-            raise UserError(f"{error}; the run itself goes on: {session.run_url(run_id)}") from None
+            raise UserError(
+                f"{error}; the run itself continues: {session.run_url(run_id)}"
+            ) from None
         for step, state, reason in _step_states(run, package):
             if shown.get(step) != state:
                 shown[step] = state

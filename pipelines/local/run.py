@@ -123,7 +123,7 @@ def run(
         _new_run(runs) as folder,
     ):
         console.out(f"Run      {folder}", highlight=False)
-        given_source = source or "made-up ratings"
+        given_source = source or "generated ratings"
         this = _Run(package, parameters | uris, given_source, folder, environment, run_id)
         summary = _carry_out(this, console)
     show(summary, console)

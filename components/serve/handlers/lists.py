@@ -22,7 +22,9 @@ _MAX_OFFSET = 10_000
 SHORT = 100
 
 Count = Annotated[int, Meta(ge=1, le=_MAX_PRODUCTS, description="how many products")]
-Offset = Annotated[int, Meta(ge=0, le=_MAX_OFFSET, description="how many of the best to pass over")]
+Offset = Annotated[
+    int, Meta(ge=0, le=_MAX_OFFSET, description="how many of the best products to skip")
+]
 Ids = Annotated[list[Id], Meta(max_length=1000)]
 Names = Annotated[list[str], Meta(max_length=1000)]
 
@@ -35,15 +37,15 @@ class PopularOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     exclude: Annotated[
         Ids,
         Meta(
-            description="ids of products to leave out; an unknown one changes nothing. "
-            "A query repeats the name for each, exclude=A&exclude=B: a comma is part of an id"
+            description="ids of products to leave out; unknown ids are ignored. "
+            "In a query, repeat the name: exclude=A&exclude=B. A comma is part of an id"
         ),
     ] = []
     categories: Annotated[
         Names,
         Meta(
-            description="only products of these categories, spelled as the products have them; "
-            "an unknown one has no products. A query repeats the name for each"
+            description="only products of these categories, spelled as in the catalogue; "
+            "an unknown category has no products. In a query, repeat the name for each"
         ),
     ] = []
 

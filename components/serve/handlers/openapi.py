@@ -20,12 +20,12 @@ _COMPONENTS = "#/components"
 def _errors(settings: ServeSettings) -> dict[int, str]:
     return {
         400: "the body is not JSON",
-        404: "there is nothing of that name",
+        404: "there is no customer, product or path of this name",
         413: f"the body is longer than {settings.max_body_bytes} bytes",
-        422: "a parameter or the body is not of the shape described here",
+        422: "a parameter or the body does not have the type described here",
         429: f"{MAX_REQUESTS} large requests wait already: ask for less, or try again later",
         431: f"path, query and headers are longer than {MAX_HEAD_BYTES} bytes",
-        503: "not ready: the server is about to end",
+        503: "not ready: the server is shutting down",
     }
 
 

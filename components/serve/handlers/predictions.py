@@ -58,7 +58,7 @@ class InputTensor(msgspec.Struct):
     shape: Shape
     datatype: IdType
     data: Annotated[
-        list[Any], Meta(description=f"at most {_MAX_PAIRS} values, of which lists may be nested")
+        list[Any], Meta(description=f"at most {_MAX_PAIRS} values; lists may be nested")
     ]
 
 

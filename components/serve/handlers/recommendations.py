@@ -75,8 +75,8 @@ class Recommendation(Product):
     score: Annotated[
         float,
         Meta(
-            description="of popular products, as a cold start gets them, the number of ratings; of "
-            "similar products the cosine; otherwise on a scale of the model's own"
+            description="of popular products, which a cold start gets, the number of ratings; of "
+            "similar products the cosine; otherwise a score without a fixed scale"
         ),
     ]
     because: (

@@ -60,7 +60,7 @@ def live(_state: State, _request: Request) -> Response:
 
 
 def ready(state: State, _request: Request) -> Response:
-    """Whether to send requests here; not while the server is about to end."""
+    """Whether to send requests here; not while the server is shutting down."""
     _check_ready(state)
     return Response(_encode(Ready(True)))
 
@@ -112,4 +112,4 @@ def _column(name: str, datatype: str) -> TensorMetadata:
 
 def _check_ready(state: State) -> None:
     if not state.ready:
-        raise HttpError(503, "the server is about to end")
+        raise HttpError(503, "the server is shutting down")

@@ -1,4 +1,4 @@
-"""A bundle: a model as the server holds it, opened only if every byte and value is sound."""
+"""A bundle: a model as the server holds it, opened only if every byte and value is valid."""
 
 from functools import cached_property
 from pathlib import Path

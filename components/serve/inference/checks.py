@@ -67,7 +67,7 @@ def _check_strings(table: StringTable, name: str) -> None:
         or offsets[-1] != len(table.blob)
         or (np.diff(offsets) < 0).any()
     ):
-        raise UserError(f"{name} has no sound offsets: train the model again")
+        raise UserError(f"{name} has wrong offsets: train the model again")
     try:
         table.to_list()
     except UnicodeDecodeError:
@@ -87,7 +87,9 @@ def check_precomputed(lists: Precomputed, model: Model, folder: Path) -> None:
     """
     shape = (len(model.catalogue.customers), lists.length)
     if lists.items.shape != shape or lists.scores.shape != shape:
-        raise UserError(f"{folder / PRECOMPUTED} has not one list a customer: deploy again")
+        raise UserError(
+            f"{folder / PRECOMPUTED} does not have one list for each customer: deploy again"
+        )
     _check_range(lists.items + 1, len(model.catalogue.products) + 1, f"{folder / PRECOMPUTED}")
     if not np.isfinite(lists.scores).all():
         raise UserError(f"{folder / PRECOMPUTED} holds NaN or infinity: deploy again")
@@ -104,7 +106,7 @@ def _expected(model: Model) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
         recent_popularity=(products,),
     )
     if len(model.catalogue.titles) != products:
-        raise UserError("the model has not one title a product: train the model again")
+        raise UserError("the model does not have one title for each product: train the model again")
     ratings = int(model.seen.offsets[-1])
     yield from _named(
         model.seen, "seen", offsets=(customers + 1,), items=(ratings,), stars=(ratings,)
@@ -156,4 +158,6 @@ def _named(
 
 def _check_range(indices: Integers, count: int, name: str) -> None:
     if len(indices) and (indices.min() < 0 or indices.max() >= count):
-        raise UserError(f"{name} points outside its table of {count}: train the model again")
+        raise UserError(
+            f"{name} refers to a row beyond its table of {count}: train the model again"
+        )

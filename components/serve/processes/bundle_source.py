@@ -50,9 +50,9 @@ class BundleSource:
         try:
             self.bundle = Bundle.open(self._folder)
         except UserError as error:
-            logger.error("refused: %s; version %s stays", error, self.bundle.version)
+            logger.error("refused: %s; version %s keeps serving", error, self.bundle.version)
         except Exception:  # an unexpected bundle must not end the server
-            logger.exception("refused; version %s stays", self.bundle.version)
+            logger.exception("refused; version %s keeps serving", self.bundle.version)
         else:
             return True
         self._retry_at = time.monotonic() + self._retry_seconds

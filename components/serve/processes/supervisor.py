@@ -199,7 +199,7 @@ class Supervisor:
             child.missed = child.missed + 1 if beats == child.beats else 0
             child.beats = beats
             if child.missed >= _MAX_MISSED_CHECKS:
-                logger.error("worker %d gives no sign of life, killing it", child.pid)
+                logger.error("worker %d does not respond, killing it", child.pid)
                 os.kill(child.pid, signal.SIGKILL)
 
     def _take_new_bundle(self) -> None:
@@ -211,11 +211,11 @@ class Supervisor:
         for child in self._children.values():
             with suppress(BrokenPipeError):  # it died; the next worker starts from the new bundle
                 os.write(child.bundle_pipe, json.dumps(message).encode() + b"\n")
-        logger.info("version %s is sound, the workers switch to it", bundle.version)
+        logger.info("version %s is valid, the workers switch to it", bundle.version)
 
     def _stop(self, number: int) -> None:
         """Pass the signal on, and wait for the workers as long as Kubernetes waits for us."""
-        logger.info("ending: answering what has been asked")
+        logger.info("ending: answering the requests that were received")
         for listener in self._sockets:
             listener.close()
         self._signal_all(number)

@@ -322,7 +322,7 @@ class Connection(asyncio.Protocol):
             self._forget_requests()
             self._may_answer = not self._blocked
             limit = f"{_MAX_HELD_BYTES >> 20} MiB"
-            reason = f"{limit} of requests wait to be complete or answered: try again later"
+            reason = f"requests of {limit} are not yet complete or answered: try again later"
             self.request_refused(HttpError(429, reason, b"retry-after: 1\r\n"))
 
     def _forget_requests(self) -> None:

@@ -87,7 +87,7 @@ class RequestParser:
         except httptools.HttpParserUpgrade as upgrade:
             return self._decline_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self._refuse(400, "this is not HTTP/1.1")
+            self._refuse(400, "the request is not valid HTTP/1.1")
         return b""
 
     def _decline_upgrade(self, rest: bytes) -> bytes:
@@ -125,7 +125,7 @@ class RequestParser:
             if name == b"content-length":
                 self._check_body(int(value))
             elif value.lower() != b"chunked":
-                self._refuse(501, "the only transfer coding is chunked")
+                self._refuse(501, "chunked is the only transfer coding that is supported")
         elif name == b"expect":
             self._expects_continue = value.lower() == b"100-continue"
         elif name == b"host":
@@ -180,7 +180,7 @@ class RequestParser:
     def _check_received(self) -> None:
         """Refuse too long a head or trailer, and too many sizes of chunks beside the body."""
         if self._beside_body > MAX_HEAD_BYTES:
-            self._refuse(431, f"the request's head is longer than {MAX_HEAD_BYTES} bytes")
+            self._refuse(431, f"path, query and headers are longer than {MAX_HEAD_BYTES} bytes")
         if self.received > self._max_bytes:
             self._refuse(413, f"the request is longer than {self._max_bytes} bytes")
 
@@ -188,15 +188,15 @@ class RequestParser:
         version = self._parser.get_http_version()
         if version == "1.1":
             if self._host is None:
-                self._refuse(400, "a request needs a header host")
+                self._refuse(400, "the header host is missing")
         elif version != "1.0":
-            self._refuse(505, "this server speaks HTTP/1.1")
+            self._refuse(505, "this server supports HTTP/1.1 only")
         elif self._body_header.startswith(b"transfer-encoding"):
             self._refuse(400, "HTTP/1.0 has no transfer codings")
 
     def _take_host(self, value: bytes) -> None:
         if self._host is not None:
-            self._refuse(400, "a request has one header host")
+            self._refuse(400, "the header host is given twice")
         self._host = value
         if not self._allowed_hosts:
             return

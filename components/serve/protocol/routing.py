@@ -31,7 +31,7 @@ class Router:
         if route is None:
             allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
             raise HttpError(
-                405, f"{request.path} takes {allowed}", f"allow: {allowed}\r\n".encode()
+                405, f"{request.path} allows {allowed}", f"allow: {allowed}\r\n".encode()
             )
         return route
 
@@ -47,7 +47,7 @@ class Router:
             return methods
         methods = self._fixed.get(unquote(path))
         if methods is None:
-            raise HttpError(404, f"there is nothing at {request.path}")
+            raise HttpError(404, f"there is no {request.path}: /docs lists the paths")
         return methods
 
 

@@ -288,7 +288,7 @@ def test_the_bucket_opens_or_says_why_not(
     ours = environment.model_copy(update={"bucket": bucket, "s3_endpoint": object_store.endpoint})
     assert look(doctor.check_bucket, ours).state == "ok"
     other = ours.model_copy(update={"bucket": "other-bucket"})
-    assert "other-bucket does not open (NoSuchBucket)" in look(doctor.check_bucket, other).text
+    assert "other-bucket cannot be opened (NoSuchBucket)" in look(doctor.check_bucket, other).text
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     assert "SignatureDoesNotMatch" in look(doctor.check_bucket, ours).text
     away = ours.model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})

@@ -219,7 +219,7 @@ def test_a_token_that_expires_while_waiting_says_that_the_run_goes_on(
     fake.story = [{"state": "RUNNING"}]
     fake.forbidden = ("/runs/",)
     result = run_submit("--wait")
-    assert "the run itself goes on: http" in str(result.exception)
+    assert "the run itself continues: http" in str(result.exception)
 
 
 def test_waiting_outlives_one_refusal_of_the_token(run_submit: Submit, fake: FakeKubeflow) -> None:
@@ -235,7 +235,7 @@ def test_waiting_ends_when_the_token_is_refused_again(
     fake.fail("GET", "/runs/[^/]+", 401, times=2)
     result = run_submit("--wait")
     assert "does not accept the credentials" in str(result.exception)
-    assert "the run itself goes on: http" in str(result.exception)
+    assert "the run itself continues: http" in str(result.exception)
 
 
 def test_an_upload_without_the_right_names_the_role(run_submit: Submit, fake: FakeKubeflow) -> None:

@@ -96,7 +96,7 @@ def test_several_products_are_left_out_as_the_document_says(server: Server) -> N
 def test_an_unknown_category_has_no_products_as_the_document_says(server: Server) -> None:
     parameters = DOCUMENT["paths"]["/popular"]["get"]["parameters"]
     [described] = [each["description"] for each in parameters if each.get("name") == "categories"]
-    assert "an unknown one has no products" in described
+    assert "an unknown category has no products" in described
     assert products(server, "/popular?categories=drums") == []
     assert products(server, "/popular?categories=Drums&categories=drums") == products(
         server, "/popular?categories=Drums"
@@ -105,7 +105,7 @@ def test_an_unknown_category_has_no_products_as_the_document_says(server: Server
 
 def test_scores_are_what_the_document_says(server: Server) -> None:
     described = DOCUMENT["components"]["schemas"]["Recommendation"]["properties"]["score"]
-    assert "cold start gets them, the number of ratings" in described["description"]
+    assert "a cold start gets, the number of ratings" in described["description"]
     popularity = known_model().catalogue.popularity
     answer = server.client.get("/recommend/nobody?n=1").json()
     assert answer["recommendations"][0]["score"] == popularity.max()

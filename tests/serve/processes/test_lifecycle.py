@@ -152,7 +152,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         model(with_value("rating", "user_biases", np.zeros(29, np.float32))),
         "rating.user_biases has shape",
     ),
-    "a product that is none": (model(with_item("seen", "items", 0, 50)), "points outside"),
+    "a product that is none": (model(with_item("seen", "items", 0, 50)), "refers to a row beyond"),
     "a window of nothing": (model(with_item("ranking", "window", 0, 0)), "no window"),
     "items that are no integers": (
         model(with_value("seen", "items", MODEL.seen.items.astype(np.float32))),
@@ -160,7 +160,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "titles that run into others": (
         model(with_value("catalogue", "titles", shifted(MODEL.catalogue.titles))),
-        "catalogue.titles has no sound offsets",
+        "catalogue.titles has wrong offsets",
     ),
     "titles that are not UTF-8": (
         model(with_value("catalogue", "titles", not_utf8(MODEL.catalogue.titles))),
@@ -168,7 +168,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no offsets": (model(with_value("seen", "offsets", np.zeros(0, np.int64))), "wrong shape"),
     "offsets that descend": (model(with_item("seen", "offsets", 1, 9)), "do not ascend"),
-    "a list of no product": (lists_with(50, 0.0), "points outside"),
+    "a list of no product": (lists_with(50, 0.0), "refers to a row beyond"),
     "a list with nan": (lists_with(1, np.nan), "NaN"),
 }
 
@@ -252,7 +252,7 @@ def test_a_bad_bundle_is_refused_with_the_reason_and_the_old_one_stays(
     switch(link, tmp_path / "bad")
     assert server.process.stdout is not None
     line = next(line for line in server.process.stdout if "refused" in line and reason in line)
-    assert line.rstrip().endswith("stays")
+    assert line.rstrip().endswith("keeps serving")
     after = server.client.get("/popular")
     assert after.headers["model-version"] == before.headers["model-version"]
     assert after.content == before.content
