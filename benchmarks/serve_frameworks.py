@@ -61,7 +61,7 @@ def make_rsgi() -> Rsgi:
 
 def _request(method: str, path: str, query: str, body: bytes) -> Request:
     """A request, of which the other server keeps the connection."""
-    return Request(method, path, query, body, request_id=b"", keep_alive=True)
+    return Request(method, path, query, body, id=b"", keep_alive=True)
 
 
 def _answerer() -> Callable[[Request], Awaitable[Response]]:

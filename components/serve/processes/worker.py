@@ -74,7 +74,8 @@ class Worker:
         self._log = AccessLog(sys.stdout.fileno(), metrics) if settings.access_log else None
         self._context = ConnectionContext(
             find_route=Router(routes(self._state)).find,
-            observe=self._observe,
+            count=metrics.observe,
+            log=self._write_log if self._log else None,
             allowed_hosts=settings.host_names(),
             max_body_bytes=settings.max_body_bytes,
             max_connections=settings.max_connections,
@@ -128,9 +129,9 @@ class Worker:
         server.close()
         deadline = perf_counter() + _FINISH_SECONDS
         while self._context.connections and perf_counter() < deadline:
-            for connection in list(self._context.connections):
+            for connection in list(self._context.idle):
                 # A request may be on its way on a connection that was just used or opened.
-                if connection.idle and connection.idle_seconds > _UNUSED_SECONDS:
+                if connection.idle_seconds > _UNUSED_SECONDS:
                     connection.close()
             await asyncio.sleep(0.02)
 
@@ -176,22 +177,21 @@ class Worker:
                 self._state.metrics.add("bundle_switches")
                 return
 
-    def _observe(self, request: Request, response: Response, seconds: float) -> None:
-        self._state.metrics.observe(request.route, response.status, seconds)
-        if self._log:
-            path = f"{request.path}?{request.query}" if request.query else request.path
-            self._log.write(
-                Line(
-                    self._now,
-                    request.id.decode("latin-1"),
-                    request.method,
-                    path[:_MAX_LOGGED_PATH],
-                    request.route,
-                    response.status,
-                    len(response.body),
-                    int(seconds * 1e6) / 1e3,
-                )
+    def _write_log(self, request: Request, response: Response, seconds: float) -> None:
+        assert self._log is not None
+        path = f"{request.path}?{request.query}" if request.query else request.path
+        self._log.write(
+            Line(
+                self._now,
+                request.id.decode("latin-1"),
+                request.method,
+                path[:_MAX_LOGGED_PATH],
+                request.route,
+                response.status,
+                len(response.body),
+                int(seconds * 1e6) / 1e3,
             )
+        )
 
 
 def _request_ids() -> Callable[[], bytes]:

@@ -13,8 +13,8 @@ The life of a connection (`_State`):
 In READING and FINISHING, requests are answered in their order. The next one waits while an answer
 is computed (`_computation`), and while the client does not read what was sent (`_write_paused`).
 
-What a client sends is parsed and answered straight away if it is short and a single request. All
-else waits for the `Rotation`, where the connections go on in turn, and no more is read meanwhile.
+A short request is parsed and answered straight away. A long one, and all others that came with the
+first, wait for the `Rotation`, where the connections go on in turn, and no more is read meanwhile.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
+from http import HTTPStatus
 from time import perf_counter
 from typing import cast
 
@@ -42,7 +43,8 @@ from components.serve.protocol.request_parser import RequestParser
 from components.serve.protocol.rotation import Rotation
 from components.serve.protocol.write_batcher import WriteBatcher
 
-# What is parsed at once: tens of short requests, hundreds of chunks of a body.
+# What is parsed at once: tens of short requests, hundreds of chunks of a body. A request that is
+# longer as a whole waits for its turn, or many that end in the same moment would hold up others.
 _MAX_PIECE_BYTES = 2048
 _STEP_SECONDS = 0.0003
 # A client that was refused may still be sending. If its connection is closed while data arrives,
@@ -62,7 +64,8 @@ class ConnectionContext:
 
     Attributes:
         find_route: finds the route of a request, and sets the request's argument.
-        observe: is told of every answer: request, response, seconds.
+        count: is told of every answer: the path of its route, its status, seconds.
+        log: is told the same in full, if anyone wants to know: request, response, seconds.
         allowed_hosts: names that the header `host` may have, in lower case; empty if any.
         max_body_bytes: a longer body is refused.
         max_connections: a further one takes the place of an idle one, or is refused.
@@ -74,12 +77,15 @@ class ConnectionContext:
         rotation: serves the connections that have more to do than a turn of the event loop allows.
         held_bytes: size of what was received and is not yet answered.
         draining: whether the worker is about to end, so that every answer closes its connection.
-        connections: those that are open, the one that was heard from longest ago first.
-        write_paused: those whose clients do not read what was sent, the longest paused first.
+        connections: those that are open.
+        idle: those of which nothing is asked, the one that was heard from longest ago first.
+        write_paused: those whose clients do not read what was sent, the longest paused first, and
+            how many bytes these were when last counted.
     """
 
     find_route: Callable[[Request], Route]
-    observe: Callable[[Request, Response, float], None]
+    count: Callable[[str, HTTPStatus, float], None]
+    log: Callable[[Request, Response, float], None] | None
     allowed_hosts: frozenset[bytes]
     max_body_bytes: int
     max_connections: int
@@ -91,20 +97,20 @@ class ConnectionContext:
     rotation: Rotation = field(default_factory=Rotation)
     held_bytes: int = 0
     draining: bool = False
-    connections: dict["Connection", None] = field(default_factory=dict)
-    write_paused: dict["Connection", None] = field(default_factory=dict)
-
-    def oldest_idle(self) -> "Connection | None":
-        """The idle connection that was heard from longest ago."""
-        return next((connection for connection in self.connections if connection.idle), None)
+    connections: set["Connection"] = field(default_factory=set)
+    idle: dict["Connection", None] = field(default_factory=dict)
+    write_paused: dict["Connection", int] = field(default_factory=dict)
 
     def limit_unread_bytes(self) -> None:
         """Close the connections that have been paused longest, until few bytes are unread."""
-        total = sum(connection.unread_bytes for connection in self.write_paused)
-        for connection in list(self.write_paused):
+        if sum(self.write_paused.values()) <= _MAX_UNREAD_BYTES:  # they may have read since
+            return
+        self.write_paused = {each: each.unread_bytes for each in self.write_paused}
+        total = sum(self.write_paused.values())
+        for connection, unread_bytes in list(self.write_paused.items()):
             if total <= _MAX_UNREAD_BYTES:
                 return
-            total -= connection.unread_bytes
+            total -= unread_bytes
             connection.abort()
 
 
@@ -135,11 +141,6 @@ class Connection(asyncio.Protocol):
         self._undelivered_before = 0
 
     @property
-    def idle(self) -> bool:
-        """Whether it may be closed: no request is being received or answered."""
-        return self._state is _State.READING and not (self._waiting or self._parser.received)
-
-    @property
     def idle_seconds(self) -> float:
         """How long nothing was received or sent."""
         return perf_counter() - self._last_active
@@ -151,17 +152,20 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close now, and discard what the client has not read."""
-        self._state = _State.CLOSED
-        self._forget_requests()
+        self._end()
         self._context.write_paused.pop(self, None)
         self._transport.abort()
 
     def close(self) -> None:
         """Close when the client has read what was sent."""
-        self._state = _State.CLOSED
-        self._forget_requests()
+        self._end()
         self._context.write_batcher.flush()
         self._transport.close()
+
+    def _end(self) -> None:
+        self._state = _State.CLOSED
+        self._forget_requests()
+        self._context.idle.pop(self, None)
 
     def close_if_slow(self) -> None:
         """Close if the client takes too long to send a request, to read an answer, or to go on."""
@@ -169,6 +173,7 @@ class Connection(asyncio.Protocol):
         receiving = self._parser.received and not self._waiting
         if receiving and perf_counter() - self._parser.receiving_since > context.receive_seconds:
             seconds = f"{context.receive_seconds:g} seconds"
+            self._may_answer = True
             self.request_refused(HttpError(408, f"the request did not arrive within {seconds}"))
         elif self._makes_progress():
             self._last_active = perf_counter()
@@ -197,27 +202,30 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base class
         self._transport.set_write_buffer_limits(0)  # so that every unread byte is known of
         self._socket: socket.socket = transport.get_extra_info("socket")
-        full = len(self._context.connections) >= self._context.max_connections
-        oldest_idle = self._context.oldest_idle() if full else None
-        self._heard_from()
-        if oldest_idle:
-            oldest_idle.close()
-        elif full:
+        self._last_active = perf_counter()
+        context = self._context
+        full = len(context.connections) >= context.max_connections
+        context.connections.add(self)
+        if full and not context.idle:
             self.request_refused(HttpError(503, "there are too many connections"))
+            return
+        if full:
+            next(iter(context.idle)).close()
+        context.idle[self] = None
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self._state = _State.CLOSED
-        self._forget_requests()
+        self._end()
         if self._computation is not None:
             self._computation.cancel()
-        self._context.connections.pop(self, None)
+        self._context.connections.discard(self)
         self._context.write_paused.pop(self, None)
         self._parser.close()
 
     def pause_writing(self) -> None:
         self._write_paused = True
         self._transport.pause_reading()
-        self._context.write_paused[self] = None
+        self._context.idle.pop(self, None)
+        self._context.write_paused[self] = self.unread_bytes
         self._context.limit_unread_bytes()
 
     def resume_writing(self) -> None:
@@ -228,14 +236,17 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._state is not _State.READING:
             return
-        self._heard_from()
-        if len(data) > _MAX_PIECE_BYTES:
+        self._last_active = perf_counter()
+        self._context.idle.pop(self, None)
+        self._may_answer = not self._waiting
+        if self._parser.received + len(data) > _MAX_PIECE_BYTES:
             self._unparsed = memoryview(data)
         else:
-            self._may_answer = not self._waiting
-            self._parser.feed(data)
+            self._parser.feed(data, self._last_active)
         if self._parser.received or self._held_bytes or self._waiting:
             self._keep(len(data))
+        elif self._state is _State.READING:
+            self._context.idle[self] = None
 
     def _keep(self, size: int) -> None:
         """Note that some of what was just received is not answered, and read no more meanwhile."""
@@ -250,11 +261,6 @@ class Connection(asyncio.Protocol):
             self._state = _State.FINISHING
         self._context.write_batcher.flush()
         return self._waiting  # whether the transport stays open for answers
-
-    def _heard_from(self) -> None:
-        self._last_active = perf_counter()
-        self._context.connections.pop(self, None)
-        self._context.connections[self] = None
 
     # The parser calls these.
 
@@ -290,7 +296,7 @@ class Connection(asyncio.Protocol):
     @property
     def _waiting(self) -> bool:
         """Whether something that was received still has to be parsed or answered."""
-        return bool(self._write_paused or self._computation or self._pending or self._unparsed)
+        return bool(self._pending or self._unparsed or self._computation or self._write_paused)
 
     def _answer_in_order(self, answer: Callable[[], None]) -> None:
         """Answer now if nothing was answered in this step, or after what is pending."""
@@ -305,7 +311,7 @@ class Connection(asyncio.Protocol):
             self._unparsed[:_MAX_PIECE_BYTES],
             self._unparsed[_MAX_PIECE_BYTES:],
         )
-        self._parser.feed(bytes(piece))
+        self._parser.feed(bytes(piece), perf_counter())
         if self._state is not _State.READING:
             self._unparsed = memoryview(b"")
 
@@ -369,6 +375,8 @@ class Connection(asyncio.Protocol):
             self._hold(self._parser.received)
             if self._state is _State.FINISHING:
                 self.close()
+            elif self._state is _State.READING and not self._parser.received:
+                self._context.idle[self] = None
 
     def _step(self) -> None:
         """Answer requests or parse pieces for a moment, then go on in turn."""
@@ -386,20 +394,22 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def _send(self, request: Request, response: Response, headers: bytes) -> None:
-        context = self._context
-        if context.draining:
+        if self._context.draining:
             request.keep_alive = False
-        data = encode_response(request, response, headers)
-        context.write_batcher.write(self._transport, data)
-        self._last_active = perf_counter()
-        context.observe(request, response, self._last_active - request.started)
+        self._write(request, response, headers)
         if not request.keep_alive:
             self.close()
 
     def _send_refusal(self, error: HttpError, request: Request) -> None:
         self._state = _State.LINGERING
-        context, response = self._context, error_response(error, request)
-        data = encode_response(request, response, context.common_headers)
-        context.write_batcher.write(self._transport, data)
-        context.observe(request, response, 0.0)
+        self._write(request, error_response(error, request), self._context.common_headers)
         asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.close)
+
+    def _write(self, request: Request, response: Response, headers: bytes) -> None:
+        context = self._context
+        context.write_batcher.write(self._transport, encode_response(request, response, headers))
+        self._last_active = perf_counter()
+        seconds = self._last_active - request.started
+        context.count(request.route, response.status, seconds)
+        if context.log is not None:
+            context.log(request, response, seconds)

@@ -37,7 +37,7 @@ class HttpError(Exception):
         self.headers = headers
 
 
-class Request:
+class Request(msgspec.Struct, gc=False):
     """One request.
 
     Attributes:
@@ -52,34 +52,18 @@ class Request:
         started: when the request was complete, in seconds of `perf_counter`.
     """
 
-    __slots__ = (
-        *("argument", "body", "id", "keep_alive", "method"),
-        *("path", "query", "route", "started"),
-    )
-
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        query: str = "",
-        body: bytes = b"",
-        *,
-        request_id: bytes,
-        keep_alive: bool,
-    ) -> None:
-        """Take what the client sent; the class describes each."""
-        self.method = method
-        self.path = path
-        self.query = query
-        self.body = body
-        self.id = request_id
-        self.keep_alive = keep_alive
-        self.route = NO_ROUTE
-        self.argument = ""
-        self.started = perf_counter()
+    method: str
+    path: str
+    query: str
+    body: bytes
+    id: bytes
+    keep_alive: bool
+    route: str = NO_ROUTE
+    argument: str = ""
+    started: float = msgspec.field(default_factory=perf_counter)
 
 
-class Response:
+class Response(msgspec.Struct, gc=False):
     """One answer.
 
     Attributes:
@@ -89,20 +73,10 @@ class Response:
         headers: further header lines, each with its line end.
     """
 
-    __slots__ = ("body", "content_type", "headers", "status")
-
-    def __init__(
-        self,
-        body: bytes,
-        status: HTTPStatus = HTTPStatus.OK,
-        content_type: bytes = JSON,
-        headers: bytes = b"",
-    ) -> None:
-        """Take the parts of the answer; the class describes each."""
-        self.body = body
-        self.status = status
-        self.content_type = content_type
-        self.headers = headers
+    body: bytes
+    status: HTTPStatus = HTTPStatus.OK
+    content_type: bytes = JSON
+    headers: bytes = b""
 
 
 Answer = Response | Coroutine[Any, Any, Response]

@@ -1,7 +1,6 @@
 """Requests from the bytes of a connection: httptools parses HTTP/1.1, limits are added here."""
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import Protocol
 
 import httptools
@@ -57,18 +56,28 @@ class RequestParser:
         self._make_id = make_id
         self._parser = httptools.HttpRequestParser(self)
         self._ended = False  # the last request was received, or one was refused
+        self.received = 0
         self.receiving_since = 0.0
         self._begin_request()
 
-    def feed(self, data: bytes) -> None:
-        """Parse a piece of what was received; the limits are checked after it."""
+    def feed(self, data: bytes, now: float) -> None:
+        """Parse a piece of what was received; the limits are checked after it.
+
+        Args:
+            data: the piece.
+            now: when it came, in seconds of `perf_counter`.
+        """
         if not self.received:
-            self.receiving_since = perf_counter()
+            self.receiving_since = now
         self.received += len(data)
         self._beside_body += len(data)
         while data and not self._ended:
             data = self._parse(data)
-        self._check_received()
+        if self._url and not self.received:  # the next request has begun in the same piece
+            self.received = 1
+            self.receiving_since = now
+        if self.received:
+            self._check_received()
 
     def close(self) -> None:
         """Break the circles of references, so that memory is free without a full collection."""
@@ -78,7 +87,7 @@ class RequestParser:
         """What is known of the request that is not complete, for the answer that refuses it."""
         path = self._url.decode("latin-1")
         request_id = self._request_id or self._make_id()
-        return Request("-", path, request_id=request_id, keep_alive=False)
+        return Request("-", path, "", b"", request_id, keep_alive=False)
 
     def _parse(self, data: bytes) -> bytes:
         """Parse, and return what is still to be parsed after an upgrade was declined."""
@@ -117,26 +126,17 @@ class RequestParser:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name == b"x-request-id":
-            self._request_id = value[:_MAX_REQUEST_ID_BYTES]
-        elif name in (b"content-length", b"transfer-encoding"):
-            self._body_header = b"%b: %b\r\n" % (name, value)
-            if name == b"content-length":
-                self._check_body(int(value))
-            elif value.lower() != b"chunked":
-                self._refuse(501, "chunked is the only transfer coding that is supported")
-        elif name == b"expect":
-            self._expects_continue = value.lower() == b"100-continue"
-        elif name == b"host":
-            self._take_host(value)
-        elif name == b"connection" and self._parser.get_http_version() == "1.0":
-            # Such a client goes on only after an answer with this header, which we never send.
-            self._http_1_0_keep_alive = True
+        take = _HEADERS.get(name.lower())
+        if take is not None:
+            take(self, value)
 
     def on_headers_complete(self) -> None:
         self._beside_body = 0
-        self._check_version()
+        version = self._parser.get_http_version()
+        if version != "1.1":
+            self._check_version(version)
+        elif self._host is None:
+            self._refuse(400, "the header host is missing")
         if self._expects_continue and not self._ended:
             self._receiver.continue_expected()
 
@@ -149,14 +149,14 @@ class RequestParser:
     def on_message_complete(self) -> None:
         if self._ended or self._parser.should_upgrade():
             return
-        path, _, query = self._url.partition(b"?")
+        path, _, query = self._url.decode("latin-1").partition("?")
         request = Request(
             self._parser.get_method().decode(),
-            path.decode("latin-1"),
-            query.decode("latin-1"),
+            path,
+            query,
             b"".join(self._body),
-            request_id=self._request_id or self._make_id(),
-            keep_alive=self._keep_alive(),
+            self._request_id or self._make_id(),
+            self._keep_alive(),
         )
         self._begin_request()
         self._ended = not request.keep_alive
@@ -184,12 +184,8 @@ class RequestParser:
         if self.received > self._max_bytes:
             self._refuse(413, f"the request is longer than {self._max_bytes} bytes")
 
-    def _check_version(self) -> None:
-        version = self._parser.get_http_version()
-        if version == "1.1":
-            if self._host is None:
-                self._refuse(400, "the header host is missing")
-        elif version != "1.0":
+    def _check_version(self, version: str) -> None:
+        if version != "1.0":
             self._refuse(505, "this server supports HTTP/1.1 only")
         elif self._body_header.startswith(b"transfer-encoding"):
             self._refuse(400, "HTTP/1.0 has no transfer codings")
@@ -205,6 +201,25 @@ class RequestParser:
             host = value.decode("latin-1")
             self._refuse(421, f"this server does not answer for {host}: see --allowed-hosts")
 
+    def _take_request_id(self, value: bytes) -> None:
+        self._request_id = value[:_MAX_REQUEST_ID_BYTES]
+
+    def _take_length(self, value: bytes) -> None:
+        self._body_header = b"content-length: %b\r\n" % value
+        self._check_body(int(value))
+
+    def _take_coding(self, value: bytes) -> None:
+        self._body_header = b"transfer-encoding: %b\r\n" % value
+        if value.lower() != b"chunked":
+            self._refuse(501, "chunked is the only transfer coding that is supported")
+
+    def _take_expectation(self, value: bytes) -> None:
+        self._expects_continue = value.lower() == b"100-continue"
+
+    def _take_connection(self, _value: bytes) -> None:
+        # A client of HTTP/1.0 goes on only after an answer with this header, which we never send.
+        self._http_1_0_keep_alive = self._parser.get_http_version() == "1.0"
+
     def _check_body(self, length: int) -> None:
         if length > self._max_body_bytes:
             self._refuse(413, f"the request's body is longer than {self._max_body_bytes} bytes")
@@ -213,3 +228,13 @@ class RequestParser:
         if not self._ended:
             self._ended = True
             self._receiver.request_refused(HttpError(status, reason))
+
+
+_HEADERS = {
+    b"connection": RequestParser._take_connection,
+    b"content-length": RequestParser._take_length,
+    b"expect": RequestParser._take_expectation,
+    b"host": RequestParser._take_host,
+    b"transfer-encoding": RequestParser._take_coding,
+    b"x-request-id": RequestParser._take_request_id,
+}

@@ -38,12 +38,13 @@ class Router:
     def _find_by_other_spelling(self, request: Request) -> dict[str, Route]:
         """The routes of a path that has a parameter, is a whole URL, or is percent-encoded."""
         path = request.path
-        if not path.startswith("/"):
+        if path[:1] != "/":
             path = _path_of(path)
         prefix_length = path.find("/", 1) + 1
         methods = self._with_parameter.get(path[:prefix_length])
-        if methods is not None and prefix_length < len(path):
-            request.argument = unquote(path[prefix_length:])
+        argument = path[prefix_length:]
+        if methods is not None and argument:
+            request.argument = unquote(argument) if "%" in argument else argument
             return methods
         methods = self._fixed.get(unquote(path))
         if methods is None:

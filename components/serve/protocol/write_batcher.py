@@ -31,4 +31,4 @@ class WriteBatcher:
         answers, self._answers, self._bytes = self._answers, {}, 0
         for transport, data in answers.items():
             if not transport.is_closing():
-                transport.write(data[0] if len(data) == 1 else b"".join(data))
+                transport.write(b"".join(data))  # a single answer is not copied

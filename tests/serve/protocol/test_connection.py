@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -22,7 +23,8 @@ async def answering(
     route, numbers = Route("GET", "/", handle), itertools.count()  # type: ignore[arg-type]
     shared = ConnectionContext(
         find_route=lambda _: route,
-        observe=lambda *_: None,
+        count=lambda *_: None,
+        log=None,
         allowed_hosts=frozenset(),
         max_body_bytes=1024,
         max_connections=10,
@@ -137,3 +139,110 @@ def test_a_client_that_reads_slowly_gets_all() -> None:
                             connection.close_if_slow()
 
     run_async(scene())
+
+
+def test_a_request_that_begins_behind_another_has_to_arrive_in_time_too() -> None:
+    async def scene() -> bytes:
+        async with answering(lambda _: Response(b"{}")) as (shared, port):
+            shared.receive_seconds = 0.001
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(ASK + ASK[:20])
+            await reader.readuntil(b"\r\n\r\n{}")
+            await asyncio.sleep(0.01)
+            [connection] = shared.connections
+            connection.close_if_slow()
+            async with asyncio.timeout(_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            return head
+
+    assert run_async(scene()).startswith(b"HTTP/1.1 408")
+
+
+def test_a_long_request_waits_for_its_turn_though_it_comes_in_short_pieces() -> None:
+    """Or many that end in the same moment would be computed before anything else."""
+    answered = []
+
+    async def scene() -> None:
+        def answer(_request: Request) -> Response:
+            answered.append(1)
+            return Response(b"{}")
+
+        async with answering(answer) as (shared, _):
+            connection = Connection(shared)
+            connection.connection_made(Transport())
+            request = ASK.replace(b"host", b"a: " + b"b" * 3000 + b"\r\nhost", 1)
+            for start in range(0, len(request), 100):
+                await until(lambda: not connection._unparsed)
+                assert not answered
+                connection.data_received(request[start : start + 100])
+            assert not answered
+            await until(lambda: len(answered) == 1)
+            connection.data_received(ASK)
+            assert len(answered) == 2
+
+    run_async(scene())
+
+
+def test_a_further_connection_costs_the_same_however_many_there_are() -> None:
+    """Also where none of them is idle, and many come in the same moment."""
+
+    async def scene() -> float:
+        async with answering(lambda _: Response(b"{}")) as (shared, _):
+            shared.max_connections = 4000
+            for _ in range(shared.max_connections):
+                connection = Connection(shared)
+                connection.connection_made(Transport())
+                connection.data_received(ASK[:20])
+            started = time.thread_time()
+            for _ in range(1000):
+                Connection(shared).connection_made(Transport())
+            return time.thread_time() - started
+
+    assert run_async(scene()) < 0.4
+
+
+def test_an_answer_that_is_not_read_costs_the_same_however_many_there_are() -> None:
+    async def scene() -> float:
+        async with answering(lambda _: Response(b"{}")) as (shared, _):
+            connections = [Connection(shared) for _ in range(4000)]
+            for connection in connections:
+                connection.connection_made(Transport(unread_bytes=1000))
+                connection.pause_writing()
+            started = time.thread_time()
+            for connection in connections[:1000]:
+                connection.resume_writing()
+                connection.pause_writing()
+            assert len(shared.connections) == len(connections)
+            return time.thread_time() - started
+
+    assert run_async(scene()) < 0.4
+
+
+class Transport(asyncio.Transport):
+    """The other end does nothing."""
+
+    def __init__(self, unread_bytes: int = 0) -> None:
+        super().__init__()
+        self._unread_bytes = unread_bytes
+
+    def get_write_buffer_size(self) -> int:
+        return self._unread_bytes
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

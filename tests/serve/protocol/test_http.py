@@ -335,7 +335,7 @@ def test_a_client_that_leaves_early_harms_nobody(server: Server) -> None:
 
 
 def test_a_failure_of_our_own_is_told_to_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
-    request = Request("GET", "/popular", request_id=b"id-7", keep_alive=True)
+    request = Request("GET", "/popular", "", b"", b"id-7", keep_alive=True)
     response = error_response(ZeroDivisionError("in detail"), request)
     assert response.status == 500
     assert json.loads(response.body) == {"error": "internal error"}
