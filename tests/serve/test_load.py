@@ -12,23 +12,28 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 import uvloop
 
+from components.artifacts.model import Model, Seen
 from components.serve.handlers.routes import operations_by_route
 from components.serve.inference.bundle import Bundle
 from components.serve.metrics import Metrics
 from components.serve.processes.listeners import listen
 from components.serve.processes.worker import Worker
+from components.serve.protocol.connection import Connection
 from components.serve.protocol.http import NO_ROUTE
 from components.serve.settings import ServeSettings
 from tests.serve.bundles import CATEGORIES, make_model, write_bundle
+from tests.serve.protocol.test_connection import Transport
 from tests.serve.protocol.test_http import connect, memory_of_worker
-from tests.serve.server import Server, serve
+from tests.serve.server import Server, run_async, serve
 
 CUSTOMERS, PRODUCTS = 256, 50_000
 NAMES = [f"C{number:06d}" for number in range(CUSTOMERS)]
@@ -44,8 +49,8 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
 
 
-def post(path: str, value: object) -> bytes:
-    body = json.dumps(value, separators=(",", ":")).encode()
+def post(path: str, value: object, *, ensure_ascii: bool = True) -> bytes:
+    body = json.dumps(value, separators=(",", ":"), ensure_ascii=ensure_ascii).encode()
     head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -59,6 +64,8 @@ MOST = {
     "many liked": post("/recommend", {"liked": EXCLUDED, "n": 1000, "offset": 10_000, **FILTERS}),
     "filters": get("/popular?n=1000&" + "&".join(f"exclude={name}" for name in EXCLUDED)),
     "similar": get("/similar/P000003?n=1000"),
+    "similar, with a long query": get("/similar/P000003?" + "n&" * 950),
+    "explained lists": get("/recommend/C000000?n=100&explain=true"),
     "metrics": get("/metrics"),
     "nothing": get("/v2/health/live"),
     "pairs": post(PREDICT, {"customer_id": NAMES * 39, "product_id": NAMES * 39}),
@@ -70,8 +77,28 @@ MOST = {
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = make_model(CUSTOMERS, PRODUCTS, width=64)
-    return write_bundle(tmp_path_factory.mktemp("load") / "bundle", model)
+    return write_bundle(tmp_path_factory.mktemp("load") / "bundle", make_large_model())
+
+
+@pytest.fixture(scope="module")
+def bundle_with_lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("load") / "bundle"
+    return write_bundle(folder, make_large_model(), lists_of=100)
+
+
+def make_large_model() -> Model:
+    """A model whose first customer rated 10,000 products, all of which count."""
+    model, more = make_model(CUSTOMERS, PRODUCTS, width=64), np.arange(10_000, dtype=np.int32)
+    seen, ranking = model.seen, model.ranking
+    assert ranking is not None
+    first = seen.offsets[1]
+    seen = Seen(
+        offsets=np.concatenate([[0], seen.offsets[1:] - first + len(more)]),
+        items=np.concatenate([more, seen.items[first:]]),
+        stars=np.concatenate([more % 5 + 1, seen.stars[first:]]).astype(np.float32),
+    )
+    window = np.array([len(more)], dtype=np.int32)
+    return replace(model, seen=seen, ranking=replace(ranking, window=window))
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +218,44 @@ def seconds_of_turns(bundle: Path, request: bytes, folder: Path) -> tuple[list[f
         uvloop.run(scene())
     counts = re.findall(rb"^alsolike_requests_total{.*} (\d+)$", metrics.exposition({}), re.M)
     return seconds, sum(map(int, counts))
+
+
+@pytest.mark.parametrize("name", [name for name, request in MOST.items() if len(request) < 2048])
+def test_what_is_computed_at_once_takes_a_moment(bundle_with_lists: Path, name: str) -> None:
+    """For thousands of clients may ask it in the same turn of the event loop."""
+
+    async def scene() -> float:
+        settings = ServeSettings.model_validate({"access_log": False})
+        metrics = Metrics(1, [*(path for _, path in operations_by_route(settings)), NO_ROUTE])
+        bundle, taken = Bundle.open(bundle_with_lists), []
+        with socket.socket() as listener:
+            worker = Worker(settings, bundle, metrics, listener, 0, lambda: None)
+            for _ in range(10):
+                connection = Connection(worker._context)
+                connection.connection_made(Transport())
+                started = time.thread_time()
+                connection.data_received(MOST[name])
+                taken.append(time.thread_time() - started)
+                connection.connection_lost(None)
+        return min(taken)
+
+    assert run_async(scene()) < 0.0003
+
+
+def test_requests_that_wait_are_not_read_before_their_turn(bundle: Path) -> None:
+    """What is read of a body takes four times its memory where one character takes four bytes."""
+    pairs = ["\N{GRINNING FACE}" + "i" * 40] * 10_000
+    columns = {"customer_id": pairs, "product_id": pairs}
+    request = post(PREDICT, columns, ensure_ascii=False)
+    with serve(bundle, "--no-access-log") as server, ExitStack() as stack:
+        before, largest = memory_of_worker(server), 0
+        connections = [stack.enter_context(closing(connect(server))) for _ in range(90)]
+        for connection in connections:
+            connection.sendall(request)
+        for connection in connections:
+            largest = max(largest, memory_of_worker(server))
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    assert largest - before < 160 * MB
 
 
 def test_too_many_large_requests_are_refused_in_words(server: Server) -> None:

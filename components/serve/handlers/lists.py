@@ -20,6 +20,7 @@ _MAX_PRODUCTS = 1000
 _MAX_OFFSET = 10_000
 # What is found in a fraction of a millisecond.
 SHORT = 100
+_FEW_EXPLAINED = 10
 
 Count = Annotated[int, Meta(ge=1, le=_MAX_PRODUCTS, description="how many products")]
 Offset = Annotated[
@@ -76,6 +77,11 @@ class RecommendOptions(PopularOptions, forbid_unknown_fields=True, frozen=True):
     def __post_init__(self) -> None:
         if self.explain and self.n > MOST_EXPLAINED:
             raise ValueError(f"at most {MOST_EXPLAINED} products can be explained: lower n")
+
+    @property
+    def short(self) -> bool:
+        """Whether a list takes a moment, though the customer rated thousands of products."""
+        return super().short and not (self.explain and self.n > _FEW_EXPLAINED)
 
     @property
     def plain(self) -> bool:

@@ -132,35 +132,37 @@ def _answer(state: State, body: bytes, read: Callable[[bytes], _Question]) -> An
     """Answer a few pairs at once, and many in parts."""
     bundle = state.bundle
     if len(body) > SHORT_BODY:
-        return _answer_in_turn(state, bundle, body, read)
+        return _answer_long(state, bundle, body, read)
     question = read(body)
     if len(question.customers) > _PAIRS_OF_A_PART:
-        return _answer_in_parts(state, bundle, question)
+        return _answer_many(state, bundle, question)
     return question.respond(_predict(state, bundle, question.customers, question.products))
 
 
-async def _answer_in_turn(
+async def _answer_long(
     state: State, bundle: Bundle, body: bytes, read: Callable[[bytes], _Question]
 ) -> Response:
-    async with state.turns.large():
+    async with state.turns.large(alone=True):
         await state.turns.take()
-        question = read(body)
-    return await _answer_in_parts(state, bundle, question)
+        return await _answer_in_parts(state, bundle, read(body))
+
+
+async def _answer_many(state: State, bundle: Bundle, question: _Question) -> Response:
+    async with state.turns.large(alone=True):
+        return await _answer_in_parts(state, bundle, question)
 
 
 async def _answer_in_parts(state: State, bundle: Bundle, question: _Question) -> Response:
     customers, products, respond = question
-    starts = range(0, len(customers), _PAIRS_OF_A_PART)
     predictions: list[float] = []
     cold_starts: list[str | None] = []
-    async with state.turns.large(parts=len(starts)):
-        for start in starts:
-            await state.turns.take()
-            part = slice(start, start + _PAIRS_OF_A_PART)
-            answer = _predict(state, bundle, customers[part], products[part])
-            predictions += answer.predictions
-            cold_starts += answer.cold_starts or [None] * len(answer.predictions)
-        return respond(PredictResponse(predictions, cold_starts if any(cold_starts) else None))
+    for start in range(0, len(customers), _PAIRS_OF_A_PART):
+        await state.turns.take()
+        part = slice(start, start + _PAIRS_OF_A_PART)
+        answer = _predict(state, bundle, customers[part], products[part])
+        predictions += answer.predictions
+        cold_starts += answer.cold_starts or [None] * len(answer.predictions)
+    return respond(PredictResponse(predictions, cold_starts if any(cold_starts) else None))
 
 
 def _read_v1(body: bytes) -> _Question:

@@ -1,6 +1,7 @@
 """Lists of products: for a customer, for liked products, similar to a product, popular."""
 
 from collections.abc import Coroutine
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -170,23 +171,32 @@ def recommend_many(state: State, request: Request) -> Answer:
     """The best products for many customers, or for a list of liked products."""
     bundle = state.bundle
     if len(request.body) > SHORT_BODY:
-        return _recommend_many_in_turn(state, bundle, request.body)
+        return _recommend_many_long(state, bundle, request.body)
     return _many(state, bundle, read_json(request.body, _recommend_request))
 
 
-async def _recommend_many_in_turn(state: State, bundle: Bundle, body: bytes) -> Response:
-    async with state.turns.large():
+async def _recommend_many_long(state: State, bundle: Bundle, body: bytes) -> Response:
+    async with state.turns.large(alone=True):
         await state.turns.take()
-        asked = read_json(body, _recommend_request)
-    return await _many(state, bundle, asked)
+        return await _many(state, bundle, read_json(body, _recommend_request), has_turn=True)
 
 
-def _many(state: State, bundle: Bundle, body: RecommendRequest) -> Coroutine[Any, Any, Response]:
+def _many(
+    state: State, bundle: Bundle, body: RecommendRequest, *, has_turn: bool = False
+) -> Coroutine[Any, Any, Response]:
+    """The computation of an answer, once the request is found to be valid.
+
+    Args:
+        state: of the worker.
+        bundle: the one that served when the request came.
+        body: the request.
+        has_turn: whether this is computed as a large request already.
+    """
     if (body.customers is UNSET) == (body.liked is UNSET):
         raise HttpError(422, "send either customers or liked")
     lists = Lists(bundle, body)
     if body.liked is not UNSET:
-        return _for_liked(state, lists, list(map(str, body.liked)), body)
+        return _for_liked(state, lists, list(map(str, body.liked)), body, has_turn)
     customers = list(map(str, body.customers or []))
     if state.settings.strict:
         _check_known(lists, customers)
@@ -196,25 +206,25 @@ def _many(state: State, bundle: Bundle, body: RecommendRequest) -> Coroutine[Any
             f"{len(customers)} customers with offset + n of {body.stop} are more than "
             f"{_MAX_RANKED} products: ask for fewer",
         )
-    return _for_many(state, lists, customers, body)
+    return _for_many(state, lists, customers, body, has_turn)
 
 
 def similar(state: State, request: Request) -> Answer:
     """The products most like the one in the path: the largest cosines of their vectors."""
-    bundle, options = state.bundle, read_query(request.query, SimilarOptions)
+    bundle = state.bundle
     item = bundle.items.get(request.argument)
     if item is None:
         raise HttpError(404, f"unknown product {request.argument!r}")
     if bundle.ranker is None:
         raise HttpError(404, "this model was trained to predict ratings, not to rank")
-    return _similar(state, bundle, item, options.n)
+    return _similar(state, bundle, item, request.query)
 
 
-async def _similar(state: State, bundle: Bundle, item: int, count: int) -> Response:
+async def _similar(state: State, bundle: Bundle, item: int, query: str) -> Response:
     assert bundle.ranker is not None
     async with state.turns.large():
         await state.turns.take()
-        items, cosines = bundle.ranker.similar(item, count)
+        items, cosines = bundle.ranker.similar(item, read_query(query, SimilarOptions).n)
         products = list_json(pieces_of(bundle, items.tolist(), cosines.tolist()))
         name = bundle.model.catalogue.products[item]
         return _response(Products(product_id=name, products=products))
@@ -243,7 +253,7 @@ def _response(answer: Recommendations | ManyRecommendations | Products) -> Respo
 
 
 async def _for_many(
-    state: State, lists: Lists, customers: list[str], options: RecommendOptions
+    state: State, lists: Lists, customers: list[str], options: RecommendOptions, has_turn: bool
 ) -> Response:
     """A list for each customer, some customers at a time.
 
@@ -252,6 +262,7 @@ async def _for_many(
         lists: from the bundle that served when the request came.
         customers: ids, in the order of the answer.
         options: which products are wanted.
+        has_turn: whether this is computed as a large request already.
     """
     if len(customers) == 1 and options.short:
         found = _without_ranking(state, lists, customers[0])
@@ -260,7 +271,7 @@ async def _for_many(
     size = max(1, min(_CUSTOMERS_OF_A_PART, _RANKED_OF_A_PART // options.stop))
     parts = [customers[start : start + size] for start in range(0, len(customers), size)]
     results = []
-    async with state.turns.large(parts=len(parts)):
+    async with nullcontext() if has_turn else state.turns.large(alone=len(parts) > 1):
         for part in parts:
             await state.turns.take()
             results += _part(state, lists, part)
@@ -327,11 +338,20 @@ def _known(customer: str, products: msgspec.Raw) -> Recommendations:
 
 
 async def _for_liked(
-    state: State, lists: Lists, liked: list[str], options: RecommendOptions
+    state: State, lists: Lists, liked: list[str], options: RecommendOptions, has_turn: bool
 ) -> Response:
+    """A list for someone who liked these products.
+
+    Args:
+        state: of the worker.
+        lists: from the bundle that served when the request came.
+        liked: ids, oldest first.
+        options: which products are wanted.
+        has_turn: whether this is computed as a large request already.
+    """
     if options.short and len(liked) <= SHORT:
         return _response(await _liked(state, lists, liked, options))
-    async with state.turns.large():
+    async with nullcontext() if has_turn else state.turns.large():
         await state.turns.take()
         return _response(await _liked(state, lists, liked, options))
 

@@ -21,15 +21,16 @@ class Turns:
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._pausing = False
-        self._one_in_parts = asyncio.Lock()
+        self._alone = asyncio.Lock()
         self._requests = 0
 
     @asynccontextmanager
-    async def large(self, *, parts: int = 1) -> AsyncIterator[None]:
+    async def large(self, *, alone: bool = False) -> AsyncIterator[None]:
         """Compute a large request within this block, each part after `take`.
 
-        One request of several parts is computed at a time, so that unfinished answers do not fill
-        the memory.
+        Args:
+            alone: whether no other that is alone may be computed meanwhile. Those of several parts
+                are, and those with long bodies, so that what is half done does not fill the memory.
 
         Raises:
             HttpError: 429 if too many are being computed or wait.
@@ -39,7 +40,7 @@ class Turns:
             raise HttpError(429, reason, b"retry-after: 1\r\n")
         self._requests += 1
         try:
-            async with nullcontext() if parts == 1 else self._one_in_parts:
+            async with self._alone if alone else nullcontext():
                 yield
         finally:
             self._requests -= 1
