@@ -56,10 +56,17 @@ images: $(READY) ## build the images: IMAGES="data serve", REGISTRY= also names 
 push: $(READY) ## push the images to REGISTRY=, and lock the pipeline to their digests: IMAGES="data serve"
 	@$(BIN)/alsolike images push --registry "$$REGISTRY" $$IMAGES
 
+PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+
 .PHONY: test
-test: $(READY) ## run the tests, fast ones first, on up to four processors
+test: $(READY) ## run the tests but the slow ones, on up to four processors
 	@tests/browser.sh
-	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(PYTEST) --fast
+
+.PHONY: test-all
+test-all: $(READY) ## run all tests that need neither a Docker engine nor Kubeflow
+	@tests/browser.sh
+	$(PYTEST)
 
 .PHONY: test-docker
 test-docker: $(READY) ## run the tests that need a Docker engine

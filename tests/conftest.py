@@ -3,7 +3,6 @@
 import os
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -20,37 +19,48 @@ if TYPE_CHECKING:
 
 
 # How long an example takes says nothing on a machine that does other work.
-hypothesis.settings.register_profile("alsolike", deadline=None)
-hypothesis.settings.load_profile("alsolike")
+hypothesis.settings.register_profile("all", deadline=None)
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=25)
 
 
-_NO_BROWSER = "there is no Chromium"
+_NO_BROWSER = "there is no Chromium: apt-get install chromium libatomic1"
+_SLOW = "slow: make test-all runs them"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast tests first, and those of pages where there is a browser, which CI must have.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make test` leave out the slow tests."""
+    parser.addoption("--fast", action="store_true", help="skip slow tests, and try few examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples where the slow tests are left out."""
+    hypothesis.settings.load_profile("fast" if config.getoption("fast") else "all")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the fast tests first, and skip those of pages where there is no browser, which CI has.
 
     Those of pages come last, for Playwright keeps an event loop in the process.
     """
     marks = ("browser", "slow")
     items.sort(key=lambda item: [item.get_closest_marker(mark) is not None for mark in marks])
-    if not (browser.is_there() or os.environ.get("CI")):
-        for item in items:
-            if item.get_closest_marker("browser"):
-                item.add_marker(pytest.mark.skip(reason=_NO_BROWSER))
+    reasons = {
+        "browser": "" if browser.is_there() or os.environ.get("CI") else _NO_BROWSER,
+        "slow": _SLOW if config.getoption("fast") else "",
+    }
+    for item in items:
+        for mark, reason in reasons.items():
+            if reason and item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Say in the last line what was skipped, and what to do about it."""
+    """Say in the last lines how many tests were skipped, and what to do about it."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     skipped = [] if reporter is None else reporter.stats.get("skipped", [])
-    pages = [report for report in skipped if _NO_BROWSER in str(report.longrepr)]
-    if pages:
-        files = ", ".join(sorted({Path(report.location[0]).name for report in pages}))
-        print(  # noqa: T201
-            f"skipped: {len(pages)} tests of pages ({files}), for {_NO_BROWSER}: "
-            f"apt-get install chromium libatomic1"
-        )
+    for reason in (_NO_BROWSER, _SLOW):
+        if count := sum(reason in str(report.longrepr) for report in skipped):
+            print(f"skipped: {count} tests, {reason}")  # noqa: T201
 
 
 @pytest.fixture(scope="session")

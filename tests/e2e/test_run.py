@@ -11,9 +11,6 @@ import pytest
 
 from tests.e2e.runs import QUICK, STEPS, Run, interrupt, run
 
-pytestmark = pytest.mark.slow
-
-
 # A proxy that nobody answers for, and that is excepted for nothing.
 DEAD_PROXY = {
     **dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy"), "http://127.0.0.1:9"),
@@ -90,6 +87,7 @@ def test_a_person_reads_steps_figures_verdict_titles_and_what_to_do_next(passed:
     assert Path(passed.summary["report"]).read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.slow
 def test_a_gate_that_says_no_ends_well_and_deploys_nothing(ratings: Path, tmp_path: Path) -> None:
     gate = '[{"metric":"mse","comparison":"at_most","threshold":0.01,"slice":"[/Music]"}]'
     ended = run(tmp_path, str(ratings), f"{QUICK} 'gate={gate}'")
@@ -103,6 +101,7 @@ def test_a_gate_that_says_no_ends_well_and_deploys_nothing(ratings: Path, tmp_pa
     assert f"Report   {ended.summary['report']}\n" in ended.output
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_has_the_last_word(ratings: Path, tmp_path: Path) -> None:
     ended = run(tmp_path, str(ratings), f"{QUICK} min_customer_ratings=1000")
     last = ended.errors.strip().splitlines()[-1]
@@ -139,6 +138,7 @@ def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert ended.errors.startswith("error: there is no nowhere.tsv.gz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "until"),
     [(signal.SIGTERM, ""), (signal.SIGINT, "ingest"), (signal.SIGTERM, "train")],
@@ -155,6 +155,7 @@ def test_nothing_is_left_running_after_an_interrupt(
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_an_interrupt_says_where_the_log_is_and_the_run_is_the_latest(
     ratings: Path, tmp_path: Path
 ) -> None:

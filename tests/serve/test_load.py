@@ -303,6 +303,7 @@ def test_bodies_that_are_not_complete_do_not_fill_the_memory(bundle: Path) -> No
         assert b"96 MiB" in refused
 
 
+@pytest.mark.slow
 def test_answers_that_nobody_reads_do_not_fill_the_memory(bundle: Path) -> None:
     """The 40 largest that there are, of 2.7 MB, and many small ones."""
     large, small = post("/recommend", {"customers": NAMES, "n": 100}), get("/popular?n=100") * 1000

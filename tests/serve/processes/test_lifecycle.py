@@ -431,6 +431,7 @@ def test_a_burst_of_connections_waits_for_a_busy_worker(tmp_path: Path) -> None:
         assert {connection.recv(12) for connection in burst} == {b"HTTP/1.1 200"}
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_replaced_within_ten_seconds(tmp_path: Path) -> None:
     """Or as soon after that as the machine can start another."""
     assert supervisor._MAX_MISSED_CHECKS * supervisor._CHECK_SECONDS < 10
