@@ -18,6 +18,8 @@ or started (the notebook's needs Java) are left out, with null for their figure.
 | `explained_top10_vs_plain` | time of ten, computed, with `explain=true` over that without |
 | `explained_ahead_vs_plain` | the same of ten that are looked up, whose reasons are computed |
 | `p99_ms_c8` | 99th percentile of the time of 2 predictions, 8 connections |
+| `p99_ms_beside_largest_client` | the same while one client asks the most that is allowed |
+| `liveness_ms_beside_largest_client` | the longest of all liveness probes in that time |
 | `start_s` | from the start of the process to the first answer that it is ready |
 | `rss_mb`, `pss_mb` | memory of a worker after all this; pss shares what it has in common |
 """
@@ -30,10 +32,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 from benchmarks.serve_model import export, make_bundles, make_requests
 from benchmarks.serve_systems import (
@@ -60,6 +64,8 @@ RECOMMEND = "/recommend/{}?n=10"
 EXPLAIN = f"{RECOMMEND}&explain=true"
 CONSTANT = '{"predictions":[3.566279649734497,3.503566026687622]}'
 
+_LONGEST_SECONDS = 600
+
 Figures = dict[str, dict[str, float]]
 """What was measured in one round, by load and by name."""
 
@@ -82,14 +88,17 @@ class Load:
     path: str
     connections: int
 
-    def send(self, system: System, seconds: int, core: int) -> dict[str, float]:
-        """Requests a second, and percentiles of their times in ms."""
-        command = ["taskset", "--cpu-list", str(core), "wrk", "--threads=1", "--script", SCRIPT]
+    def command(self, system: System, seconds: int, core: int) -> list[str]:
+        """What sends this for so many seconds."""
+        command = ["taskset", "--cpu-list", core, "wrk", "--threads=1", "--script", SCRIPT]
         command += [f"--connections={self.connections}", f"--duration={seconds}s", system.url]
         command += ["--", self.requests, self.method, self.path]
-        told = subprocess.run(
-            [str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True
-        ).stdout
+        return [str(part) for part in command]
+
+    def send(self, system: System, seconds: int, core: int) -> dict[str, float]:
+        """Requests a second, and percentiles of their times in ms."""
+        command = self.command(system, seconds, core)
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         found = json.loads(told.splitlines()[-1])
         if found["failed"]:
             raise RuntimeError(f"{found['failed']} requests failed: {self}")
@@ -126,6 +135,10 @@ def main() -> None:
             with ours(live, Path(name), cores[0]) as fresh:
                 figures["start"] = {"s": fresh.seconds_to_ready}
             figures["bare"] = {"p50_ms": bare(live, cores[0])}
+            with largest_client(systems["live"], cores[-1]):
+                beside = loads["predict_c8"].send(systems["live"], options.seconds, cores[-1])
+                figures["beside_largest"] = {"p99_ms": beside["p99_ms"]}
+                figures["liveness"] = {"ms": longest_probe(systems["live"], options.seconds)}
             print(f"round {number + 1}:", json.dumps(figures), flush=True)
             rounds.append(figures)
         memory = memory_of_worker(systems["live"])
@@ -183,6 +196,34 @@ def start_all(
     return systems
 
 
+@contextmanager
+def largest_client(system: System, core: int) -> Iterator[None]:
+    """One client asks the most that is allowed, over 64 connections, until the block ends."""
+    loads = [
+        Load("live", CACHE / "most_lists.txt", "POST", "/recommend", 32),
+        Load("live", CACHE / "most_pairs.txt", "POST", PREDICT, 32),
+    ]
+    with ExitStack() as stack:
+        for load in loads:
+            command = load.command(system, _LONGEST_SECONDS, core)
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+            stack.callback(process.terminate)
+        time.sleep(1)
+        yield
+
+
+def longest_probe(system: System, seconds: int) -> float:
+    """The longest time in ms of liveness probes, each on a connection of its own."""
+    taken, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        start = time.perf_counter()
+        with urlopen(f"{system.url}/v2/health/live") as answer:
+            answer.read()
+        taken.append(time.perf_counter() - start)
+        time.sleep(0.05)
+    return max(taken) * 1000
+
+
 def bare(bundle: Path, core: int) -> float:
     """The median of milliseconds, from a process of its own on the servers' core."""
     command = ["taskset", "--cpu-list", str(core), sys.executable, "-m", "benchmarks.serve_bare"]
@@ -199,7 +240,7 @@ def memory_of_worker(system: System) -> dict[str, float]:
 
 
 def summarize(rounds: list[Figures]) -> dict[str, float | None]:
-    """Medians over the rounds."""
+    """Medians over the rounds, and of the liveness probes the longest of all."""
 
     def median(of: Callable[[Figures], float]) -> float:
         return round(statistics.median(map(of, rounds)), 3)
@@ -220,6 +261,8 @@ def summarize(rounds: list[Figures]) -> dict[str, float | None]:
         "explained_top10_vs_plain": ratio("top10_c64", "explained_c64"),
         "explained_ahead_vs_plain": ratio("precomputed_c64", "explained_ahead_c64"),
         "p99_ms_c8": median(lambda one: one["predict_c8"]["p99_ms"]),
+        "p99_ms_beside_largest_client": median(lambda one: one["beside_largest"]["p99_ms"]),
+        "liveness_ms_beside_largest_client": round(max(one["liveness"]["ms"] for one in rounds), 3),
         "start_s": median(lambda one: one["start"]["s"]),
         "rounds": len(rounds),
         **{

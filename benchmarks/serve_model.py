@@ -92,7 +92,7 @@ def make_model() -> Model:
 
 
 def make_requests(model: Model, folder: Path) -> dict[str, Path]:
-    """Files of requests: pairs as instances and as columns, and customers, a line of JSON each."""
+    """Files of requests, a line each: pairs in two forms, customers, the most that is allowed."""
     rng = np.random.default_rng(1)
     customers, products = model.catalogue.customers.to_list(), model.catalogue.products.to_list()
     users = rng.integers(0, CUSTOMERS, (REQUESTS, PAIRS_A_REQUEST)).tolist()
@@ -105,6 +105,8 @@ def make_requests(model: Model, folder: Path) -> dict[str, Path]:
         "instances": _write(folder / "instances.txt", map(_instances, pairs)),
         "columns": _write(folder / "columns.txt", map(_columns, pairs)),
         "customers": _write(folder / "customers.txt", (some[0] for some, _ in pairs)),
+        "most_lists": _write(folder / "most_lists.txt", iter([_most_lists(customers, products)])),
+        "most_pairs": _write(folder / "most_pairs.txt", iter([_most_pairs(customers, products)])),
     }
 
 
@@ -123,6 +125,17 @@ def _instances(pairs: tuple[list[str], list[str]]) -> str:
     fields = ("customer_id", "product_id")
     instances = [dict(zip(fields, pair, strict=True)) for pair in zip(*pairs, strict=True)]
     return json.dumps({"instances": instances})
+
+
+def _most_lists(customers: list[str], products: list[str]) -> str:
+    """The most lists that one request may ask for, with the most filters."""
+    asked = {"customers": customers[:256], "n": 100, "include_seen": True}
+    return json.dumps(asked | {"exclude": products[:1000], "categories": ["Musical Instruments"]})
+
+
+def _most_pairs(customers: list[str], products: list[str]) -> str:
+    """The most pairs that one request may ask for."""
+    return json.dumps({"customer_id": customers[:10_000], "product_id": products[:10_000]})
 
 
 def _columns(pairs: tuple[list[str], list[str]]) -> str:
