@@ -318,3 +318,30 @@ def test_answers_that_nobody_reads_do_not_fill_the_memory(bundle: Path) -> None:
             time.sleep(0.02)
         assert httpx.get(f"{server.client.base_url}/popular", timeout=30).status_code == 200
     assert largest - before < 128 * MB
+
+
+def test_the_system_holds_little_for_a_client_that_does_not_read(server: Server) -> None:
+    """For it counts as memory of the container, however little the server itself holds."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.client.base_url.port))
+        connection.settimeout(1)
+        with suppress(TimeoutError):
+            while True:
+                connection.sendall(get("/popular?n=100") * 1000)
+        sent, received = bytes_in_queues(connection)
+    assert 0 < sent < 128 * 1024
+    assert 0 < received < 128 * 1024
+
+
+def bytes_in_queues(connection: socket.socket) -> tuple[int, int]:
+    """What the system holds for the server's end of a connection: to send, and to be read."""
+    server, client = (
+        f":{end[1]:04X}" for end in (connection.getpeername(), connection.getsockname())
+    )
+    for line in Path("/proc/net/tcp").read_text().splitlines():
+        _, ours, theirs, _, queues, *_ = line.split()
+        if ours.endswith(server) and theirs.endswith(client):
+            sent, received = queues.split(":")
+            return int(sent, 16), int(received, 16)
+    raise ProcessLookupError(f"the connection from port {client} is closed")

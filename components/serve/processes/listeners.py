@@ -12,6 +12,8 @@ from components.errors import UserError
 # Connections that wait for the event loop; a client beyond them tries again after a second.
 BACKLOG = 2048
 
+# What the system holds of a connection in each direction, for which it may take twice as much memory.
+_SYSTEM_BYTES = 32 * 1024
 _SO_ATTACH_FILTER = 26  # Linux; the `socket` module does not name it
 # A packet filter (Linux, networking/filter.rst) of a socket sees TCP headers, whose byte 13 has the
 # flags: drop what has SYN (0x02) without ACK (0x10), pass everything else.
@@ -47,11 +49,22 @@ def listen(host: str, port: int, count: int) -> Iterator[list[socket.socket]]:
             for listener in sockets:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                _bound_memory(listener)
                 listener.bind(address)
                 listener.listen(BACKLOG)
         except OSError as error:
             raise UserError(f"cannot listen on {host}:{port}: {error.strerror}") from None
         yield sockets
+
+
+def _bound_memory(listener: socket.socket) -> None:
+    """Let the system hold little for each connection, for it counts as memory of the container.
+
+    By itself it holds up to megabytes of what was sent and what nobody reads (tcp(7), tcp_rmem and
+    tcp_wmem).
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SYSTEM_BYTES)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _SYSTEM_BYTES)
 
 
 def ignore_new_clients(listener: socket.socket) -> None:
