@@ -12,7 +12,7 @@ from components.errors import UserError
 # Connections that wait for the event loop; a client beyond them tries again after a second.
 BACKLOG = 2048
 
-# What the system holds of a connection in each direction, for which it may take twice as much memory.
+# What the system holds of a connection in each direction; it may take twice as much memory for it.
 _SYSTEM_BYTES = 32 * 1024
 _SO_ATTACH_FILTER = 26  # Linux; the `socket` module does not name it
 # A packet filter (Linux, networking/filter.rst) of a socket sees TCP headers, whose byte 13 has the
