@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -55,12 +56,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Say in the last lines how many tests were skipped, and what to do about it."""
+    """Say in the last lines which tests were skipped, and what to do about it."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     skipped = [] if reporter is None else reporter.stats.get("skipped", [])
     for reason in (_NO_BROWSER, _SLOW):
-        if count := sum(reason in str(report.longrepr) for report in skipped):
-            print(f"skipped: {count} tests, {reason}")  # noqa: T201
+        if tests := [report for report in skipped if reason in str(report.longrepr)]:
+            files = ", ".join(sorted({Path(report.location[0]).name for report in tests}))
+            print(f"skipped: {len(tests)} tests ({files}), {reason}")  # noqa: T201
 
 
 @pytest.fixture(scope="session")
