@@ -32,7 +32,7 @@ from benchmarks.quality_data import Array, Data
 from benchmarks.quality_peers import RANKING, RATING, SECONDS
 from benchmarks.quality_sets import CACHE, Source, hold_out, open_sets
 from components.artifacts import ratings as ratings_format
-from components.artifacts.model import Model, RankingFactors
+from components.artifacts.model import Model, blend
 from components.artifacts.ratings import RatingsFolder
 from components.artifacts.splits import STATISTICS, Splits
 from components.evaluate.baselines import shrunken_bias
@@ -150,18 +150,20 @@ def measure_ours(
             **data.test.rating_metrics(trained.rating.predict),
             "seconds": seconds,
         },
-        ("ranking", OURS): {**rank(trained.ranking, data), "seconds": seconds},
+        ("ranking", OURS): {**rank(trained, data), "seconds": seconds},
     }
 
 
-def rank(factors: RankingFactors, data: Data) -> Figures:
-    known = data.test.known
+def rank(model: Model, data: Data) -> Figures:
+    factors, known = model.ranking, data.test.known
+    assert factors is not None
     offsets = np.searchsorted(known.users, np.arange(data.customers + 1))
 
     def scores(users: Array) -> Array:
         histories = (known.items[offsets[user] : offsets[user + 1]] for user in users)
         pairs = zip(users, histories, strict=True)
-        return factors.scores(np.stack([factors.customer_vector(*pair) for pair in pairs]))
+        vectors = np.stack([factors.customer_vector(*pair) for pair in pairs])
+        return blend(factors.scores(vectors), users, factors, model.rating)
 
     return data.test.ranking_metrics(scores)
 

@@ -139,7 +139,7 @@ def _write_splits(
         writer.details |= {
             "rows": {name: len(chosen) for name, chosen in rows.items()},
             "scale": list(prepared.scale),
-            "source": prepared.manifest.details["source"],
+            **{name: prepared.manifest.details[name] for name in ("source", "source_version")},
         }
 
 

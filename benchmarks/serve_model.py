@@ -87,6 +87,7 @@ def make_model() -> Model:
             recency=np.array([0.8], np.float32),
             window=np.array([50], np.int32),
             users=floats(0, WIDTH),
+            stars_weight=np.array([2], np.float32),
         ),
     )
 

@@ -34,14 +34,19 @@ RANKING_METRICS = tuple(
 LIKED = "liked_"
 LIKED_METRICS = tuple(f"{LIKED}{name}_at_10" for name in ("ndcg", "recall", "hit_rate"))
 """Over the test ratings that the customer liked."""
+DISLIKED = "disliked_at_10"
+"""The share of the places that the model expects to get less than 3 of 5 stars."""
 LIST_METRICS = (
+    DISLIKED,
     "coverage_at_10",
     "novelty_at_10",
     "gini_at_10",
     "intra_list_similarity_at_10",
 )
 METRICS = RATING_METRICS + RANKING_METRICS + LIKED_METRICS + LIST_METRICS
-LOWER_IS_BETTER = frozenset({*RATING_METRICS, "gini_at_10", "intra_list_similarity_at_10"})
+LOWER_IS_BETTER = frozenset(
+    {*RATING_METRICS, DISLIKED, "gini_at_10", "intra_list_similarity_at_10"}
+)
 
 RATING_BASELINES = ("global_mean", "item_mean", "bias")
 RANKING_BASELINES = ("random", "popularity", "recent_popularity", "cooccurrence")

@@ -17,7 +17,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ from components.artifacts.tensors import map_tensors, write_tensors
 from components.errors import UserError
 
 KIND = "model"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 FACTORS = "factors.safetensors"
 DESCRIPTION = "model.json"
@@ -39,6 +39,13 @@ Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 Group = TypeVar("Group", "Catalogue", "Seen", "RatingFactors", "RankingFactors")
+
+
+class Rater(NamedTuple):
+    """How a customer rates: their vector, float32 [k], and bias in `RatingFactors`."""
+
+    vector: Floats
+    bias: float
 
 
 @dataclass(frozen=True)
@@ -72,10 +79,46 @@ class RatingFactors:
         clipped: Floats = np.minimum(np.maximum(stars, lowest), highest)
         return clipped
 
+    @property
+    def disliked_below(self) -> float:
+        """Three fifths of the top of the scale, such as 3 of 5 stars."""
+        return 0.6 * float(self.bounds[1])
+
+    def rater(self, user: int) -> Rater:
+        """How a customer rates."""
+        return Rater(self.users[user], float(self.user_biases[user]))
+
+    def table(self, users: Integers) -> Floats:
+        """Stars, float32 [n, products], for n users and every item."""
+        stars = self.users[users] @ self.items.T
+        stars += self.user_biases[users][:, None]
+        stars += self.item_biases + self.offset
+        lowest, highest = self.bounds
+        clipped: Floats = np.minimum(np.maximum(stars, lowest, out=stars), highest, out=stars)
+        return clipped
+
+    def reluctance(self, stars: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """How far stars are from the top of the scale: ((top - stars) / width)^3, from 0 to 1.
+
+        The power makes it grow most where customers dislike a product.
+        """
+        lowest, highest = self.bounds
+        missing = (highest - stars) / ((highest - lowest) or 1)
+        return np.asarray(missing * missing * missing)
+
+    def reluctance_of(self, rater: Rater, items: Integers) -> npt.NDArray[np.float64]:
+        """The same for the stars that a customer is expected to give items, float64 [n]."""
+        stars = self.items.take(items, 0).astype(np.float64) @ rater.vector
+        stars += self.item_biases.take(items) + (rater.bias + float(self.offset[0]))
+        return self.reluctance(np.clip(stars, *self.bounds))
+
 
 @dataclass(frozen=True)
 class RankingFactors:
     """Orders products: `vector · items + item_biases`, larger is better.
+
+    In lists for a customer whose stars are predicted, `stars_weight` times
+    `RatingFactors.reluctance` is taken from it: products that they would dislike come later.
 
     The vector of a customer is `users[user]` if the model learned one. Otherwise, and for customers
     who were not in training, it is the sum of `recency**age * histories[item]` over the newest
@@ -96,6 +139,7 @@ class RankingFactors:
         recency: float32 [1], in (0, 1].
         window: int32 [1], at least 1.
         users: float32 [customers, k], or [0, k] if all vectors come from histories.
+        stars_weight: float32 [1], at least 0.
     """
 
     items: Floats
@@ -104,6 +148,7 @@ class RankingFactors:
     recency: Floats
     window: Integers
     users: Floats
+    stars_weight: Floats = field(default_factory=lambda: np.zeros(1, np.float32))
 
     def vector(self, history: Integers) -> Floats:
         """The vector, float32 [k], of a customer with these items, oldest first."""
@@ -136,7 +181,7 @@ class RankingFactors:
         return newest, weights
 
     def scores(self, vectors: Floats) -> Floats:
-        """Scores, float32 [n, products], for vectors [n, k]."""
+        """Scores without expected stars, float32 [n, products], for vectors [n, k]."""
         return vectors @ self.items.T + self.item_biases
 
     def customer_vector(self, user: int, history: Integers) -> Floats:
@@ -220,6 +265,12 @@ class Model:
     rating: RatingFactors | None
     ranking: RankingFactors | None
 
+    def rater(self, user: int) -> Rater | None:
+        """How a customer rates, if expected stars count in lists."""
+        if self.rating is None or self.ranking is None or not self.ranking.stars_weight[0]:
+            return None
+        return self.rating.rater(user)
+
     @classmethod
     def load(cls, folder: Path) -> "Model":
         """Map the arrays of a model into memory, read-only; pages are read on first use.
@@ -239,6 +290,24 @@ class Model:
             raise UserError(
                 f"{folder / FACTORS} has no array {error}: train the model again"
             ) from None
+
+
+def blend(
+    scores: Floats, users: Integers, ranking: RankingFactors, rating: RatingFactors | None
+) -> Floats:
+    """The scores by which lists are ordered, float32 [n, products].
+
+    Args:
+        scores: `RankingFactors.scores` of n users.
+        users: the users, int32 [n].
+        ranking: has the weight of expected stars.
+        rating: expects them; None if stars are not predicted.
+    """
+    weight = ranking.stars_weight[0]
+    if rating is None or not weight:
+        return scores
+    blended: Floats = scores - weight * rating.reluctance(rating.table(users))
+    return blended
 
 
 def open_model(folder: Path) -> tuple[Model, Manifest]:

@@ -61,7 +61,7 @@ def precompute(model: Model, length: int) -> Precomputed:
     """
     if model.ranking is None:
         raise UserError("precompute_top_n needs a ranking: add ranking to the objectives, or set 0")
-    ranker, customers = Ranker(model.ranking), len(model.catalogue.customers)
+    ranker, customers = Ranker(model.ranking, model.rating), len(model.catalogue.customers)
     items = np.full((customers, length), -1, dtype=np.int32)
     scores = np.zeros((customers, length), dtype=np.float32)
     for start in range(0, customers, _BLOCK):
@@ -71,7 +71,8 @@ def precompute(model: Model, length: int) -> Precomputed:
             model.ranking.customer_vector(user, history)
             for user, history in zip(users, seen, strict=True)
         ]
-        lists = ranker.best(np.stack(vectors), seen, [length] * len(users))
+        raters = [model.rater(user) for user in users]
+        lists = ranker.best(np.stack(vectors), seen, [length] * len(users), raters)
         for user, (best, values) in zip(users, lists, strict=True):
             items[user, : len(best)], scores[user, : len(best)] = best, values
     return Precomputed(items, scores)

@@ -5,13 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from components.artifacts.model import Floats, Integers, RankingFactors
+from components.artifacts.model import Floats, Integers, RankingFactors, Rater, RatingFactors
 
 Ranked = tuple[Integers, Floats]
 """Item indices, best first, and their scores."""
 
 # Fewer vectors than this are multiplied faster one by one in OpenBLAS, two of them five times.
 _FEW = 16
+# Where expected stars count, so many times as many products as are wanted are looked at first.
+_POOL = 16
+# Where that is not enough, so many times as many.
+_GROWTH = 4
 # The largest scores of so many groups give a lower bound; more groups give a closer one.
 _GROUPS = 1024
 
@@ -24,14 +28,25 @@ class Ranker:
     float32 are scored again in float64. Equal scores are in order of index.
     """
 
-    def __init__(self, factors: RankingFactors) -> None:
+    def __init__(self, factors: RankingFactors, rating: RatingFactors | None) -> None:
+        """Find lists by the factors of a model.
+
+        Args:
+            factors: order the products.
+            rating: expects stars, which then count by `factors.stars_weight`; None without them.
+        """
         self.factors = factors
+        self._rating = rating
         self.norms: Floats = np.linalg.norm(factors.items, axis=1)
         self._longest = float(self.norms.max(initial=0))
         self._largest_bias = float(np.abs(factors.item_biases).max(initial=0))
 
     def best(
-        self, vectors: Floats, left_out: Sequence[npt.NDArray[np.generic]], counts: Sequence[int]
+        self,
+        vectors: Floats,
+        left_out: Sequence[npt.NDArray[np.generic]],
+        counts: Sequence[int],
+        raters: Sequence[Rater | None],
     ) -> list[Ranked]:
         """The best products for each vector.
 
@@ -39,11 +54,16 @@ class Ranker:
             vectors: float32 [n, k].
             left_out: the items not to recommend to each: indices, or a mask of all items.
             counts: the number of products to find for each vector; fewer if fewer are left.
+            raters: how each rates; None for lists without expected stars.
         """
         table = self._scores(vectors)
         ranked = []
-        for vector, scores, without, count in zip(vectors, table, left_out, counts, strict=True):
+        asked = zip(vectors, table, left_out, counts, raters, strict=True)
+        for vector, scores, without, count, rater in asked:
             scores[without] = -np.inf
+            if rater is not None:
+                ranked.append(self._blended(vector, scores, count, rater))
+                continue
             items = candidates(scores, count, self._rounding(vector))
             ranked.append(self._in_order(vector, items, count))
         return ranked
@@ -72,9 +92,44 @@ class Ranker:
         magnitude = float(np.linalg.norm(vector)) * self._longest + self._largest_bias
         return (len(vector) + 2) * float(np.finfo(np.float32).eps) * magnitude
 
-    def _in_order(self, vector: Floats, items: Integers, count: int) -> Ranked:
+    def _blended(self, vector: Floats, scores: Floats, count: int, rater: Rater) -> Ranked:
+        """The best products where expected stars count.
+
+        These only lower a score. So once the last score of the list reaches the bound of the pool,
+        no product outside of the pool can be in the list.
+
+        Args:
+            vector: of the customer, float32 [k].
+            scores: float32 [products], without expected stars.
+            count: the number of products to find.
+            rater: how the customer rates.
+        """
+        margin, pool = self._rounding(vector), _POOL * count
+        while True:
+            bound = float(lower_bounds(scores, pool))
+            items = _at_least(scores, bound - margin)
+            best, blended = self._in_order(vector, items, count, rater)
+            if bound == -np.inf or (len(best) == count and blended[-1] >= bound):
+                return best, blended
+            pool *= _GROWTH
+
+    def _in_order(
+        self, vector: Floats, items: Integers, count: int, rater: Rater | None = None
+    ) -> Ranked:
+        """The first of some items by their scores in float64.
+
+        Args:
+            vector: of the customer, float32 [k].
+            items: item indices, ascending.
+            count: how many to return at most.
+            rater: how the customer rates; None to leave expected stars out.
+        """
         scores = self.factors.items[items].astype(np.float64) @ vector.astype(np.float64)
-        rounded = (scores + self.factors.item_biases[items]).astype(np.float32)
+        scores += self.factors.item_biases[items]
+        if rater is not None and self._rating is not None:
+            weight = float(self.factors.stars_weight[0])
+            scores -= weight * self._rating.reluctance_of(rater, items)
+        rounded = scores.astype(np.float32)
         order = np.argsort(-rounded, kind="stable")[:count]
         return items[order], rounded[order]
 
@@ -87,7 +142,11 @@ def candidates(scores: Floats, count: int, margin: float) -> Integers:
         count: how many of the largest scores are needed.
         margin: how much smaller the other scores may be.
     """
-    bound = float(lower_bounds(scores, count)) - margin
+    return _at_least(scores, float(lower_bounds(scores, count)) - margin)
+
+
+def _at_least(scores: Floats, bound: float) -> Integers:
+    """The indices, ascending, of the finite scores that reach a bound."""
     lowest = float(np.finfo(np.float32).min)
     return np.flatnonzero(scores >= np.float32(max(bound, lowest))).astype(np.int32)
 

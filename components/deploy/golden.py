@@ -35,7 +35,7 @@ def golden_requests(model: Model) -> list[Golden]:
     if model.rating is not None:
         requests.append(_prediction(model, customers))
     if model.ranking is not None:
-        ranker = Ranker(model.ranking)
+        ranker = Ranker(model.ranking, model.rating)
         requests += [_ranking(model, ranker, int(user)) for user in customers]
     return requests
 
@@ -82,7 +82,7 @@ def _prediction(model: Model, users: Integers) -> Golden:
 def _ranking(model: Model, ranker: Ranker, user: int) -> Golden:
     history, _ = model.seen.of(user)
     vector = ranker.factors.customer_vector(user, history)
-    [(items, scores)] = ranker.best(vector[None], [history], [_LENGTH])
+    [(items, scores)] = ranker.best(vector[None], [history], [_LENGTH], [model.rater(user)])
     products = [
         {"product_id": model.catalogue.products[int(item)], "score": float(score)}
         for item, score in zip(items, scores, strict=True)

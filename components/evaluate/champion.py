@@ -81,6 +81,7 @@ def _align_ranking(
         recency=factors.recency,
         window=factors.window,
         users=_take(factors.users, users) if len(factors.users) else factors.users,
+        stars_weight=factors.stars_weight,
     )
 
 

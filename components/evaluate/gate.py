@@ -27,10 +27,10 @@ _RATING = (
     CheckSettings(metric="mse", comparison="not_fallen", baseline=CHAMPION, margin=0.1, slice="*"),
 )
 _RANKING = (
-    CheckSettings(metric="ndcg_at_10", comparison="better", baseline="popularity"),
-    CheckSettings(metric="ndcg_at_10", comparison="not_worse", baseline=CHAMPION, margin=0.1),
+    CheckSettings(metric="liked_ndcg_at_10", comparison="better", baseline="popularity"),
+    CheckSettings(metric="liked_ndcg_at_10", comparison="not_worse", baseline=CHAMPION, margin=0.1),
     CheckSettings(
-        metric="ndcg_at_10", comparison="not_fallen", baseline=CHAMPION, margin=0.2, slice="*"
+        metric="liked_ndcg_at_10", comparison="not_fallen", baseline=CHAMPION, margin=0.2, slice="*"
     ),
 )
 

@@ -176,6 +176,16 @@ def intra_list_similarity(lists: Integers, cooccurrences: csr_matrix) -> Values:
     return _ratio(cosines.sum(axis=1), listed.sum(axis=1).astype(np.float64))
 
 
+def share_listed(marked: npt.NDArray[np.bool_], lists: Integers) -> Values:
+    """The share of the places of each list that are marked, of those that hold a product.
+
+    Args:
+        marked: bool [customers, length].
+        lists: item indices, int32 [customers, length]; -1 for none.
+    """
+    return _mean_listed((marked & (lists >= 0)).astype(np.float64), lists)
+
+
 def _mean_listed(values: Values, lists: Integers) -> Values:
     return _ratio(values.sum(axis=1), (lists >= 0).sum(axis=1).astype(np.float64))
 

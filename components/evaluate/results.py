@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from components.artifacts.evaluation import (
+    DISLIKED,
     LIKED,
     LIKED_METRICS,
     LOWER_IS_BETTER,
@@ -38,10 +39,13 @@ class System:
         stars: the predicted stars of the test ratings, float32 [n].
         lists: the recommended items of the customers in the test, best first, int32 [customers,
             LENGTH]; -1 where no product is left.
+        disliked: which places of the lists the model expects to get less than 3 of 5 stars, bool
+            [customers, LENGTH]; None if it does not predict stars.
     """
 
     stars: Floats | None = None
     lists: Integers | None = None
+    disliked: Mask | None = None
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,9 @@ class EvaluationResults:
             return None
         if metric in RANKING_METRICS + LIKED_METRICS:
             return self._ranking(system.lists, metric.removeprefix(LIKED), mask)
-        return self._listing(name, system.lists, metric, mask)
+        if metric == DISLIKED and system.disliked is None:
+            return None
+        return self._listing(name, system, metric, mask)
 
     def _rating(self, stars: Floats, metric: str, mask: Mask) -> MetricValue:
         errors = (stars.astype(np.float64) - self.test.ratings.stars)[mask]
@@ -208,20 +214,23 @@ class EvaluationResults:
         values = metrics.RANKING[kind](placements, int(cut))
         return self._mean(values, np.minimum(placements.relevant, 1))
 
-    def _listing(self, name: str, lists: Integers, metric: str, mask: Mask) -> MetricValue:
+    def _listing(self, name: str, system: System, metric: str, mask: Mask) -> MetricValue:
+        assert system.lists is not None
         products = len(self._statistics.popularity)
         present = self._by_customer(mask) > 0
-        shown = lists[:, :LISTED]
+        shown = system.lists[:, :LISTED]
         if metric.startswith("coverage"):
             return MetricValue(metrics.coverage(shown[present], products))
         if metric.startswith("gini"):
             return MetricValue(metrics.gini(shown[present], products))
         key = (name, metric)
         if key not in self._list_values:
-            self._list_values[key] = self._list_value(metric, shown)
+            self._list_values[key] = self._list_value(metric, shown, system.disliked)
         return self._mean(self._list_values[key] * present, present.astype(np.float64))
 
-    def _list_value(self, metric: str, shown: Integers) -> Values:
+    def _list_value(self, metric: str, shown: Integers, disliked: Mask | None) -> Values:
+        if disliked is not None and metric == DISLIKED:
+            return metrics.share_listed(disliked[:, :LISTED], shown)
         if metric.startswith("novelty"):
             return metrics.novelty(shown, self._statistics.popularity, self._statistics.raters)
         return metrics.intra_list_similarity(shown, self._statistics.cooccurrences)

@@ -6,13 +6,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from components.artifacts.model import Floats, Integers, Model, RankingFactors, RatingFactors
+from components.artifacts.model import (
+    Floats,
+    Integers,
+    Model,
+    RankingFactors,
+    RatingFactors,
+    blend,
+)
 from components.evaluate import baselines
 from components.evaluate.champion import AlignedModel
 from components.evaluate.data import EvaluationData
 from components.evaluate.results import HistoryStatistics, System
 from components.evaluate.settings import CHAMPION, MODEL, EvaluateSettings
-from components.evaluate.top_lists import best_by_factors, histories_of, history_vectors
+from components.evaluate.top_lists import LENGTH, best_unseen, histories_of, history_vectors
 
 
 def run_systems(
@@ -33,8 +40,12 @@ def run_systems(
     cooccurrences = baselines.count_cooccurrences(baselines.newest(histories))
     stars = _predictions(data, model.rating, champion) if model.rating else {}
     ranking = _Ranking(data, histories, settings)
-    lists = ranking.lists(model.ranking, champion, cooccurrences) if model.ranking else {}
-    systems = {name: System(stars.get(name), lists.get(name)) for name in {**stars, **lists}}
+    lists = ranking.lists(model, champion, cooccurrences) if model.ranking else {}
+    disliked = _disliked(lists, data.tested, model.rating) if model.rating else {}
+    systems = {
+        name: System(stars.get(name), lists.get(name), disliked.get(name))
+        for name in {**stars, **lists}
+    }
     raters = int((np.diff(histories.indptr) > 0).sum())
     popularity = baselines.counts_by_item(data.history, data.products)
     return systems, HistoryStatistics(popularity, cooccurrences, raters)
@@ -59,6 +70,23 @@ def _predictions(
     }
 
 
+def _disliked(
+    lists: Mapping[str, Integers], users: Integers, factors: RatingFactors
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """`System.disliked` by the name of the system.
+
+    Args:
+        lists: of each system.
+        users: whose lists they are, int32 [customers].
+        factors: of the model's rating.
+    """
+    owners = users.repeat(LENGTH)
+    return {
+        name: (factors.predict(owners, items.ravel()) < factors.disliked_below).reshape(items.shape)
+        for name, items in lists.items()
+    }
+
+
 class _Ranking:
     """Makes the recommendation lists of every system for the customers in the test."""
 
@@ -72,30 +100,46 @@ class _Ranking:
         self._ties = np.random.default_rng(settings.seed).permutation(data.products)
 
     def lists(
-        self, factors: RankingFactors, champion: AlignedModel | None, cooccurrences: csr_matrix
+        self, model: Model, champion: AlignedModel | None, cooccurrences: csr_matrix
     ) -> dict[str, Integers]:
         """Lists by the name of the system.
 
         Args:
-            factors: of the model.
+            model: the model, which has a ranking.
             champion: the deployed model, if there is one.
             cooccurrences: as `count_cooccurrences` returns them.
         """
+        assert model.ranking is not None
         everyone = np.ones(len(self._data.tested), dtype=bool)
-        lists = {MODEL: self._by_factors(factors, everyone), **self._baselines(cooccurrences)}
+        own = self._by_factors(model.ranking, model.rating, everyone)
+        lists = {MODEL: own, **self._baselines(cooccurrences)}
         if champion and champion.ranking:
             known = champion.known[self._data.tested]
-            lists[CHAMPION] = self._by_factors(champion.ranking, known)
+            lists[CHAMPION] = self._by_factors(champion.ranking, champion.rating, known)
         return lists
 
-    def _by_factors(self, factors: RankingFactors, known: npt.NDArray[np.bool_]) -> Integers:
+    def _by_factors(
+        self, factors: RankingFactors, rating: RatingFactors | None, known: npt.NDArray[np.bool_]
+    ) -> Integers:
+        """Lists by the factors of a model.
+
+        Args:
+            factors: of its ranking.
+            rating: its own expectation of stars, if it has one.
+            known: the tested customers whom it knows, bool [tested].
+        """
         if len(factors.users) and known.all():
             vectors = factors.users[self._data.tested]
         else:
             vectors = history_vectors(factors, self._seen)
             if len(factors.users):
                 vectors[known] = factors.users[self._data.tested[known]]
-        return best_by_factors(vectors, factors, self._seen, self._ties)
+
+        def scores(block: slice) -> Floats:
+            table = factors.scores(vectors[block])
+            return blend(table, self._data.tested[block], factors, rating)
+
+        return best_unseen(scores, self._seen, self._ties)
 
     def _baselines(self, cooccurrences: csr_matrix) -> dict[str, Integers]:
         data, settings = self._data, self._settings

@@ -63,20 +63,6 @@ def best_unseen(
     return lists
 
 
-def best_by_factors(
-    vectors: Floats, factors: RankingFactors, seen: csr_matrix, ties: npt.NDArray[np.int64]
-) -> Integers:
-    """Lists, as `best_unseen` returns them, by the factors of a model.
-
-    Args:
-        vectors: the vectors of the customers, float32 [customers, k].
-        factors: of the model.
-        seen: as for `best_unseen`.
-        ties: as for `best_unseen`.
-    """
-    return best_unseen(lambda block: factors.scores(vectors[block]), seen, ties)
-
-
 def best_in_order(
     order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], seen: csr_matrix
 ) -> Integers:

@@ -110,12 +110,15 @@ def _learn(
     learned: dict[str, Any] = {}
     history: dict[str, Any] = {}
     if "rating" in settings.chosen:
-        rating, learned["rating"], history["rating"] = fit_rating(
+        rating, learned["rating"], history["rating"], unvalidated = fit_rating(
             splits, settings, devices, checkpoints, start
         )
         learned["probes"] = learned["rating"].pop("probes")
     if "ranking" in settings.chosen:
-        ranking, learned["ranking"], history["ranking"] = fit_ranking(splits, settings, devices[0])
+        expects = unvalidated() if rating is not None and settings.max_disliked < 1 else None
+        ranking, learned["ranking"], history["ranking"] = fit_ranking(
+            splits, settings, devices[0], expects
+        )
     model = Model(export_catalogue(splits), export_seen(splits), rating, ranking)
     return model, learned, history
 

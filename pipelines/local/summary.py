@@ -30,7 +30,7 @@ LOG = "log.txt"
 
 _SHOWN = (
     ("rating", ("mse", "rmse", "mae"), RATING_BASELINES),
-    ("ranking", ("ndcg_at_10", "hit_rate_at_10", "coverage_at_10"), RANKING_BASELINES),
+    ("ranking", ("ndcg_at_10", "liked_ndcg_at_10", "disliked_at_10"), RANKING_BASELINES),
 )
 
 

@@ -16,6 +16,7 @@ from components.artifacts.model import (
     RankingFactors,
     RatingFactors,
     Seen,
+    blend,
     open_model,
     write_model,
 )
@@ -111,6 +112,33 @@ def test_stars_are_the_formula_clipped_to_the_scale() -> None:
     assert given == pytest.approx(np.clip(expected, 1, 5), abs=1e-6)
     high = replace(RATING, offset=np.array([99], np.float32))
     assert high.predict(users.astype(np.int32), items.astype(np.int32)).tolist() == [5, 5, 5]
+
+
+def test_a_table_has_the_stars_of_every_pair() -> None:
+    users = np.array([1, 0, 1], np.int32)
+    pairs = np.repeat(users, 4), np.tile(np.arange(4, dtype=np.int32), 3)
+    assert RATING.table(users).ravel() == pytest.approx(RATING.predict(*pairs), abs=1e-6)
+
+
+def test_reluctance_grows_with_the_cube_of_the_missing_stars() -> None:
+    assert RATING.reluctance(np.array([5, 3, 1])).tolist() == [0, 1 / 8, 1]
+    constant = replace(RATING, bounds=np.array([4, 4], np.float32))
+    assert constant.reluctance(np.array([4])).tolist() == [0]
+    items = np.array([2, 0], np.int32)
+    assert RATING.reluctance_of(RATING.rater(1), items) == pytest.approx(
+        RATING.reluctance(RATING.table(np.array([1]))[0, items]), abs=1e-6
+    )
+
+
+def test_expected_stars_count_in_lists_by_their_weight() -> None:
+    users, scores = np.array([0, 1]), floats(2, 4)
+    weighted = replace(RANKING, stars_weight=np.array([7], np.float32))
+    expected = scores - 7 * RATING.reluctance(RATING.table(users))
+    assert blend(scores, users, weighted, RATING) == pytest.approx(expected, abs=1e-5)
+    assert blend(scores, users, weighted, None) is scores
+    assert blend(scores, users, RANKING, RATING) is scores
+    assert replace(MODEL, ranking=weighted).rater(1) is not None
+    assert MODEL.rater(1) is None
 
 
 def test_a_history_counts_its_newest_items_and_the_newest_most() -> None:

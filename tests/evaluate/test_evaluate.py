@@ -115,9 +115,23 @@ def test_a_model_that_knows_nothing_fails_with_its_reasons(tmp_path: Path) -> No
     verdict, _ = evaluate_world(unknowing, tmp_path)
     assert names_of_failed(verdict) == [
         "mse no worse than bias",
-        "ndcg_at_10 better than popularity",
+        "liked_ndcg_at_10 better than popularity",
     ]
     assert "is worse by" in verdict.summary
+
+
+def test_products_that_a_customer_is_expected_to_dislike_leave_the_lists(tmp_path: Path) -> None:
+    """The ranking likes the wrong tastes; the rating knows the right ones."""
+    ranking, _ = parts()
+    wrong = replace(ranking, items=np.roll(ranking.items, 1, axis=0))
+    weighted = replace(wrong, stars_weight=np.array([99], np.float32))
+    before, after = (
+        evaluate_world(make_world(tmp_path / name, ranking=factors), tmp_path / name)[1]["metrics"]
+        for name, factors in (("wrong", wrong), ("weighted", weighted))
+    )
+    assert before["disliked_at_10"] > 0.9
+    assert after["disliked_at_10"] < 0.05  # some have fewer than ten left that they would like
+    assert after["liked_ndcg_at_10"] > before["liked_ndcg_at_10"]
 
 
 def parts() -> tuple[Any, Any]:
@@ -133,6 +147,7 @@ def test_an_objective_that_is_switched_off_is_not_judged(tmp_path: Path, missing
     assert verdict.passed
     assert ("mse" in measured["metrics"]) is (missing == "ranking")
     assert ("ndcg_at_10" in measured["metrics"]) is (missing == "rating")
+    assert "disliked_at_10" not in measured["metrics"]
 
 
 def test_no_test_row_is_used_to_rank_it(tmp_path: Path) -> None:

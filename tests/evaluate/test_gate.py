@@ -259,9 +259,9 @@ def test_built_in_checks_are_those_of_the_objectives_and_give_way_to_others() ->
         return {check.metric for check in with_checks(EvaluateSettings(), model).gate}
 
     model = make_model(make_sets(8, 12, 0), 8, 12)
-    assert metrics(model) == {"mse", "ndcg_at_10"}
+    assert metrics(model) == {"mse", "liked_ndcg_at_10"}
     assert metrics(replace(model, ranking=None)) == {"mse"}
-    assert metrics(replace(model, rating=None)) == {"ndcg_at_10"}
+    assert metrics(replace(model, rating=None)) == {"liked_ndcg_at_10"}
     own = CheckSettings(metric="mae", comparison="at_most", threshold=1)
     assert with_checks(EvaluateSettings(gate=(own,)), model).gate == (own,)
 

@@ -72,6 +72,7 @@ def make_model(
         recency=np.array([0.8], dtype=np.float32),
         window=np.array([10], dtype=np.int32),
         users=floats(customers if learned else 0, width),
+        stars_weight=np.array([20], dtype=np.float32),
     )
     return Model(catalogue, seen, rating, ranking)
 

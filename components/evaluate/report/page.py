@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.artifacts.evaluation import (
+    DISLIKED,
     LIKED_METRICS,
     LIST_METRICS,
     LOWER_IS_BETTER,
@@ -99,7 +100,7 @@ def render(
 def _tiles(results: EvaluationResults, tested: int) -> list[tuple[str, str, str]]:
     """The most important numbers: name, value and meaning."""
     tiles = []
-    for metric, baseline in _BASELINES.items():
+    for metric, baseline in (("mse", "bias"), ("liked_ndcg_at_10", "popularity")):
         ours, theirs = results.of(MODEL, metric), results.of(baseline, metric)
         if ours and theirs and theirs.value:
             ratio = ours.value / theirs.value
@@ -110,6 +111,9 @@ def _tiles(results: EvaluationResults, tested: int) -> list[tuple[str, str, str]
             elif ratio >= 2:
                 words = f"{ratio:.1f} times that of {baseline}"
             tiles.append((label(metric), number(ours.value), words))
+    if disliked := results.of(MODEL, DISLIKED):
+        words = "of the places in lists are expected to get less than 3 of 5 stars"
+        tiles.append((label(DISLIKED), f"{disliked.value:.1%}", words))
     if covered := results.of(MODEL, "coverage_at_10"):
         tiles.append(
             (label("coverage_at_10"), f"{covered.value:.0%}", "of the products kept are shown")

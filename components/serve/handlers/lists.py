@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from components.artifacts.model import Floats, Integers
+from components.artifacts.model import Floats, Integers, Rater
 from components.artifacts.top_n import Ranked
 from components.serve.handlers.payloads import Id
 from components.serve.handlers.reasons import MOST_EXPLAINED, Taste, reasons
@@ -92,6 +92,22 @@ class RecommendOptions(PopularOptions, forbid_unknown_fields=True, frozen=True):
 NO_ITEMS: Integers = np.zeros(0, dtype=np.int32)
 
 
+class Recipient(NamedTuple):
+    """For whom a list is.
+
+    Attributes:
+        vector: in the ranking, float32 [k].
+        seen: the items that are not wanted again, int32 [n].
+        rater: how they rate; None to leave expected stars out.
+        taste: to explain the list by; None for no reasons.
+    """
+
+    vector: Floats
+    seen: Integers
+    rater: Rater | None
+    taste: Taste | None
+
+
 class Lists:
     """Lists from one bundle with the same options; what these exclude is found once."""
 
@@ -123,41 +139,34 @@ class Lists:
             return self._popular
         return self._most_popular(self._without(seen))
 
-    async def best(
-        self, batcher: TopNBatcher, vector: Floats, seen: Integers, taste: Taste | None
-    ) -> msgspec.Raw:
-        """The best products for a vector, computed together with other requests.
+    def customer(self, user: int) -> Recipient:
+        """A customer of the model."""
+        history = self.bundle.history(user)
+        vector, rater = self.bundle.vector(user, history), self.bundle.rater(user)
+        return Recipient(vector, self.seen(history), rater, self.taste(user))
 
-        Args:
-            batcher: of the worker.
-            vector: float32 [k].
-            seen: the items that were seen, int32 [n].
-            taste: to explain the list by; None for no reasons.
-        """
+    async def best(self, batcher: TopNBatcher, recipient: Recipient) -> msgspec.Raw:
+        """The best products for someone, computed together with other requests."""
         assert self.bundle.ranker is not None
-        excluded = self._without(seen)
-        ranked = await batcher.best(self.bundle.ranker, vector, excluded, self._options.stop)
-        return self._json(ranked, taste)
+        excluded, count = self._without(recipient.seen), self._options.stop
+        ranked = await batcher.best(
+            self.bundle.ranker, recipient.vector, excluded, count, recipient.rater
+        )
+        return self._json(ranked, recipient.taste)
 
     def best_of_each(
-        self,
-        batcher: TopNBatcher,
-        vectors: Sequence[Floats],
-        seen: Sequence[Integers],
-        tastes: Sequence[Taste | None],
+        self, batcher: TopNBatcher, recipients: Sequence[Recipient]
     ) -> list[msgspec.Raw]:
-        """The best products for each vector, computed now.
-
-        Args:
-            batcher: of the worker.
-            vectors: float32 [k] each.
-            seen: the items that were seen, int32 [n], for each vector.
-            tastes: to explain each list by; None for no reasons.
-        """
+        """The best products for each of some people, computed now."""
         assert self.bundle.ranker is not None
-        excluded, counts = [self._without(items) for items in seen], [self._options.stop]
-        ranked = batcher.rank(self.bundle.ranker, vectors, excluded, counts * len(vectors))
-        return list(map(self._json, ranked, tastes))
+        vectors, raters = [each.vector for each in recipients], [each.rater for each in recipients]
+        excluded = [self._without(each.seen) for each in recipients]
+        counts = [self._options.stop] * len(recipients)
+        ranked = batcher.rank(self.bundle.ranker, vectors, excluded, counts, raters)
+        return [
+            self._json(each, recipient.taste)
+            for each, recipient in zip(ranked, recipients, strict=True)
+        ]
 
     def seen(self, history: Integers) -> Integers:
         """The items of a history that are not wanted."""

@@ -14,6 +14,7 @@ from components.serve.handlers.lists import (
     Count,
     Lists,
     PopularOptions,
+    Recipient,
     RecommendOptions,
     list_json,
     pieces_of,
@@ -286,12 +287,8 @@ def _part(state: State, lists: Lists, customers: list[str]) -> list[Recommendati
         for customer, result in zip(customers, found, strict=True)
         if result is None
     )
-    users = [user for user in missing if user is not None]
-    histories = [lists.bundle.history(user) for user in users]
-    vectors = list(map(lists.bundle.vector, users, histories))
-    seen, tastes = map(lists.seen, histories), map(lists.taste, users)
-    best = lists.best_of_each(state.batcher, vectors, list(seen), list(tastes)) if vectors else []
-    ranked = iter(best)
+    recipients = [lists.customer(user) for user in missing if user is not None]
+    ranked = iter(lists.best_of_each(state.batcher, recipients) if recipients else ())
     return [
         result or _known(customer, next(ranked))
         for customer, result in zip(customers, found, strict=True)
@@ -327,10 +324,7 @@ async def _ranked(state: State, lists: Lists, customer: str) -> Recommendations:
     """A list for a customer that the model knows, computed together with other requests."""
     user = lists.bundle.customers.get(customer)
     assert user is not None
-    history = lists.bundle.history(user)
-    vector = lists.bundle.vector(user, history)
-    seen, taste = lists.seen(history), lists.taste(user)
-    return _known(customer, await lists.best(state.batcher, vector, seen, taste))
+    return _known(customer, await lists.best(state.batcher, lists.customer(user)))
 
 
 def _known(customer: str, products: msgspec.Raw) -> Recommendations:
@@ -380,7 +374,8 @@ async def _liked(
         assert bundle.ranker is not None
         vector = bundle.ranker.factors.vector(history)
         taste = Taste.of_all(history) if options.explain else None
-        products = await lists.best(state.batcher, vector, seen, taste)
+        recipient = Recipient(vector, seen, rater=None, taste=taste)
+        products = await lists.best(state.batcher, recipient)
     return Recommendations(
         cold_start=cold_start, recommendations=products, unknown_products=unknown or None
     )

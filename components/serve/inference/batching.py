@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from components.artifacts.model import Floats
+from components.artifacts.model import Floats, Rater
 from components.artifacts.top_n import Ranked, Ranker
 from components.serve.metrics import Metrics
 
@@ -23,6 +23,7 @@ class _Job(NamedTuple):
     vector: Floats
     excluded: npt.NDArray[Any]
     wanted: int
+    rater: Rater | None
     result: asyncio.Future[Ranked]
 
 
@@ -39,7 +40,12 @@ class TopNBatcher:
         self._jobs: deque[_Job] = deque()
 
     def best(
-        self, ranker: Ranker, vector: Floats, excluded: npt.NDArray[Any], count: int
+        self,
+        ranker: Ranker,
+        vector: Floats,
+        excluded: npt.NDArray[Any],
+        count: int,
+        rater: Rater | None,
     ) -> asyncio.Future[Ranked]:
         """The best products for a vector, as `Ranker.best` finds them.
 
@@ -48,12 +54,13 @@ class TopNBatcher:
             vector: of the customer, float32 [k].
             excluded: item indices, or a mask of all items.
             count: how many products to find.
+            rater: how the customer rates; None to leave expected stars out.
         """
         loop = asyncio.get_running_loop()
         if not self._jobs:
             loop.call_soon(self._compute)
         result: asyncio.Future[Ranked] = loop.create_future()
-        self._jobs.append(_Job(ranker, vector, excluded, count, result))
+        self._jobs.append(_Job(ranker, vector, excluded, count, rater, result))
         return result
 
     def _compute(self) -> None:
@@ -80,6 +87,7 @@ class TopNBatcher:
         vectors: Sequence[Floats],
         excluded: Sequence[npt.NDArray[Any]],
         counts: Sequence[int],
+        raters: Sequence[Rater | None],
     ) -> list[Ranked]:
         """The best products for each vector, as `Ranker.best` finds them, computed now.
 
@@ -88,16 +96,18 @@ class TopNBatcher:
             vectors: of the customers, float32 [k] each.
             excluded: for each, item indices, or a mask of all items.
             counts: for each, how many products to find.
+            raters: how each rates; None to leave expected stars out.
         """
         self._metrics.add("matrix_products")
         self._metrics.add("computed_lists", len(vectors))
-        return ranker.best(np.stack(vectors), excluded, counts)
+        return ranker.best(np.stack(vectors), excluded, counts, raters)
 
     def _compute_batch(self, batch: list[_Job]) -> None:
         vectors = [job.vector for job in batch]
         excluded, counts = [job.excluded for job in batch], [job.wanted for job in batch]
+        raters = [job.rater for job in batch]
         try:
-            ranked = self.rank(batch[0].ranker, vectors, excluded, counts)
+            ranked = self.rank(batch[0].ranker, vectors, excluded, counts, raters)
         except Exception as error:  # the requests fail, not the event loop
             for job in batch:
                 if not job.result.done():

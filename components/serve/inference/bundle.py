@@ -12,6 +12,7 @@ from components.artifacts.model import (
     Floats,
     Integers,
     Model,
+    Rater,
     open_model,
 )
 from components.artifacts.precomputed import PRECOMPUTED, Precomputed, load_precomputed
@@ -38,8 +39,8 @@ class Bundle:
         folder: the folder of the bundle, without links.
         version: the first digits of the manifest's digest, so that other bytes are another version.
         model: the arrays, mapped into memory. Arrays with a row per customer are read through
-            `scorer`, `history`, `liked` and `vector`, so that a worker's memory does not grow with
-            them.
+            `scorer`, `history`, `liked`, `vector` and `rater`, so that a worker's memory does not
+            grow with them.
         ranker: finds the best products for a customer; None if the model does not rank.
         scorer: predicts stars; None if the model does not.
         customers: finds the index of a customer by id.
@@ -65,7 +66,7 @@ class Bundle:
         self.version = version
         self.model = model
         self.precomputed = precomputed
-        self.ranker = Ranker(model.ranking) if model.ranking is not None else None
+        self.ranker = Ranker(model.ranking, model.rating) if model.ranking is not None else None
         self.scorer = None
         if model.rating is not None:
             self.scorer = Scorer(model.rating, Rows(folder / FACTORS, "rating.users"))
@@ -136,6 +137,15 @@ class Bundle:
             return vector
         assert self.ranker is not None
         return self.ranker.factors.vector(history)
+
+    def rater(self, user: int) -> Rater | None:
+        """How a customer rates, as `Model.rater` gives it."""
+        return self.scorer.rater(user) if self.scorer and self._stars_count else None
+
+    @cached_property
+    def _stars_count(self) -> bool:
+        ranking = self.model.ranking
+        return ranking is not None and bool(ranking.stars_weight[0])
 
     @cached_property
     def popular(self) -> Integers:

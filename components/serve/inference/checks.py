@@ -40,6 +40,8 @@ def check_model(model: Model, folder: Path) -> None:
         ranking.window[0] >= 1 and 0 < ranking.recency[0] <= 1
     ):
         raise UserError(f"{folder}: ranking has no window or no recency: train the model again")
+    if ranking is not None and not ranking.stars_weight[0] >= 0:
+        raise UserError(f"{folder}: ranking.stars_weight is below 0: train the model again")
     _check_range(seen.items, products, f"{folder}: seen.items")
     _check_range(
         model.catalogue.category, len(model.catalogue.categories), f"{folder}: catalogue.category"
@@ -146,6 +148,7 @@ def _ranking_shapes(
         recency=(1,),
         window=(1,),
         users=(customers if len(ranking.users) else 0, width),
+        stars_weight=(1,),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from components.artifacts.model import RatingFactors
+from components.artifacts.model import Rater, RatingFactors
 from components.artifacts.tensors import Rows
 
 # Bounds the memory that it takes to go through all customers.
@@ -31,6 +31,10 @@ class Scorer:
         self._mean_item = factors.items.mean(axis=0, dtype=np.float64)
         self._mean_user_bias = float(factors.user_biases.mean(dtype=np.float64))
         self._mean_item_bias = float(factors.item_biases.mean(dtype=np.float64))
+
+    def rater(self, user: int) -> Rater:
+        """How a customer rates."""
+        return Rater(self._users.row(user), self._user_biases[user])
 
     def stars(self, user: int, item: int) -> float:
         """The predicted rating of an item by a user, clipped to the scale's bounds."""

@@ -1,20 +1,23 @@
 """Choose the model that ranks products: try models on validation, train the best one again."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Protocol
 
 import mxnet as mx
+import numpy as np
 
-from components.artifacts.model import RankingFactors
+from components.artifacts.model import RankingFactors, RatingFactors
 from components.artifacts.splits import Ratings, Splits
 from components.errors import UserError
 from components.train.histories.histories import Histories
 from components.train.histories.training_set import TrainingSet
 from components.train.ranking.als import ImplicitAls
 from components.train.ranking.autoencoder import Autoencoder
+from components.train.ranking.blend import fit_blend
 from components.train.ranking.popularity import Popularity
 from components.train.ranking.ridge import Ridge
 from components.train.ranking.settings import Parameters, RankingSettings
@@ -58,7 +61,10 @@ MODELS: dict[str, type[RankingModel]] = {
 
 
 def fit_ranking(
-    splits: Splits, settings: RankingSettings, device: mx.Context
+    splits: Splits,
+    settings: RankingSettings,
+    device: mx.Context,
+    rating: RatingFactors | None = None,
 ) -> tuple[RankingFactors, dict[str, Any], list[dict[str, Any]]]:
     """Choose a model on the validation ratings, then train it on them too.
 
@@ -66,11 +72,13 @@ def fit_ranking(
         splits: the ratings to train on and to choose by.
         settings: which models to try, and with what.
         device: where to compute.
+        rating: what expects stars, learned from the training ratings alone; None to leave expected
+            stars out of the lists.
 
     Returns:
-        The factors; the chosen model with its parameters and its NDCG@10 and NDCG@50 on the
-        validation ratings; and the same for every candidate, in the order tried, followed by
-        those that were left out, with the reason.
+        The factors; the chosen model with its parameters, its NDCG@10 and NDCG@50 on the
+        validation ratings, and how expected stars count (`blend`); and the first three for every
+        candidate, in the order tried, followed by those that were left out, with the reason.
 
     Raises:
         UserError: if there are no validation ratings, or every candidate is left out.
@@ -91,12 +99,17 @@ def fit_ranking(
         histories = Histories.of(ratings, customers, products, settings.seed)
         return TrainingSet(histories, widest, settings.seed, device)
 
-    trials = list(_trials(training_set(splits.train), splits.validation, tried))
+    validation = Validation.of(training_set(splits.train), splits.validation)
+    trials, judged = _judge(validation, tried)
     best = max(trials, key=lambda trial: trial[_CHOSEN_BY])
     log.info("ranking: %s is best, NDCG@50 %.4f on validation", best["model"], best[_CHOSEN_BY])
     known = splits.train.merged_with(splits.validation)
-    model = MODELS[best["model"]](training_set(known))
-    return model.fit(**best["parameters"]), best, trials + left_out
+    factors = MODELS[best["model"]](training_set(known)).fit(**best["parameters"])
+    if rating is not None:
+        found = fit_blend(rating, judged, validation, splits, settings.max_disliked)
+        factors = replace(factors, stars_weight=np.array([found.stars_weight], np.float32))
+        best = best | {"blend": asdict(found)}
+    return factors, best, trials + left_out
 
 
 def choose_candidates(
@@ -125,15 +138,22 @@ def choose_candidates(
     return tried, left_out
 
 
-def _trials(
-    data: TrainingSet, held_out: Ratings, tried: list[Candidate]
-) -> Iterator[dict[str, Any]]:
-    validation = Validation.of(data, held_out)
+def _judge(
+    validation: Validation, tried: list[Candidate]
+) -> tuple[list[dict[str, Any]], RankingFactors]:
+    """Every candidate with its figures, and the factors of the best."""
+    trials: list[dict[str, Any]] = []
+    chosen: tuple[float, RankingFactors] | None = None
     for name, candidates in groupby(tried, key=itemgetter(0)):
-        model = MODELS[name](data)
+        model = MODELS[name](validation.data)
         best = 0.0
         for _, parameters in candidates:
-            figures = validation.measure(model.fit(**parameters))
+            factors = model.fit(**parameters)
+            figures = validation.measure(factors)
             best = max(best, figures[_CHOSEN_BY])
-            yield {"model": name, "parameters": parameters, **figures}
+            if chosen is None or figures[_CHOSEN_BY] > chosen[0]:
+                chosen = figures[_CHOSEN_BY], factors
+            trials.append({"model": name, "parameters": parameters, **figures})
         log.info("ranking: %s reaches NDCG@50 %.4f on validation", name, best)
+    assert chosen is not None, "there is always a candidate"
+    return trials, chosen[1]

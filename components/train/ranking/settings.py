@@ -42,6 +42,14 @@ class RankingSettings(BaseModel, frozen=True, extra="forbid"):
         description="Strength of the regularization, on the model's own scale; 0 chooses it on "
         "the validation ratings.",
     )
+    max_disliked: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="Largest share of the first ten places of lists for products that their "
+        "customer is expected to give less than 3 of 5 stars. Expected stars count in lists as "
+        "much as that takes on the validation ratings; 1 leaves them out.",
+    )
     seed: int = Field(default=0, ge=0, description="Seed of everything that is random.")
 
     @property

@@ -26,6 +26,7 @@ class Validation:
         data: the training set; products rated there are not recommended again.
         users: the customers of the held-out ratings, int32 [n].
         items: their products, int32 [n].
+        rows: the places of these ratings among all held-out ones, ascending, int64 [n].
         ties: decides between equal scores, ascending, int64 [products]. It is random, because the
             order of the data may hint at what was rated.
     """
@@ -33,6 +34,7 @@ class Validation:
     data: TrainingSet
     users: Integers
     items: Integers
+    rows: npt.NDArray[np.int64]
     ties: npt.NDArray[np.int64]
 
     @classmethod
@@ -43,26 +45,37 @@ class Validation:
         most = max(_SMALLEST_SAMPLE, _MOST_SCORES // products)
         sample = np.sort(generator.permutation(len(held_out))[:most])
         ties = generator.permutation(products)
-        return cls(data, held_out.users[sample], held_out.items[sample], ties)
+        return cls(data, held_out.users[sample], held_out.items[sample], sample, ties)
 
     def measure(self, factors: RankingFactors) -> dict[str, float]:
         """The mean NDCG at several cuts, by name, with each held-out item as the only relevant one.
 
         An item at place p, counted from 1, has the gain 1 / log2(p + 1), or 0 beyond the cut.
         """
-        step = max(1, _BLOCK_SCORES // self.data.histories.products)
         places = np.concatenate(
             [
-                self._places(factors, slice(start, start + step))
-                for start in range(0, len(self.users), step)
+                self.places(self.scores(factors, block), block)
+                for block in self.blocks(_BLOCK_SCORES)
             ]
         )
         gains = 1 / np.log2(places + 1.0)
         return {f"ndcg_at_{cut}": float(np.where(places <= cut, gains, 0).mean()) for cut in _CUTS}
 
-    def _places(self, factors: RankingFactors, block: slice) -> npt.NDArray[np.int64]:
+    def blocks(self, scores: int) -> list[slice]:
+        """Parts of the held-out ratings with at most so many scores of all products."""
+        step = max(1, scores // self.data.histories.products)
+        return [slice(start, start + step) for start in range(0, len(self.users), step)]
+
+    def scores(self, factors: RankingFactors, block: slice) -> Floats:
+        """Scores of every product for the customers of a block, float32 [n, products]."""
+        return factors.scores(self._vectors(factors, self.users[block]))
+
+    def places(self, scores: Floats, block: slice) -> npt.NDArray[np.int64]:
+        """The places, from 1, of the held-out items of a block, int64 [n].
+
+        Scores of products that the customers rated become minus infinity.
+        """
         users, items = self.users[block], self.items[block]
-        scores = factors.scores(self._vectors(factors, users))
         target = scores[np.arange(len(users)), items][:, None]
         scores[self._seen(users)] = -np.inf
         before = self.ties < self.ties[items][:, None]

@@ -46,7 +46,7 @@ def fit_rating(
     devices: tuple[mx.Context, ...],
     checkpoints: Checkpoints,
     start: Start,
-) -> tuple[RatingFactors, dict[str, Any], list[dict[str, Any]]]:
+) -> tuple[RatingFactors, dict[str, Any], list[dict[str, Any]], Callable[[], RatingFactors]]:
     """Choose a model on the validation ratings, then train it on them too.
 
     Args:
@@ -57,8 +57,9 @@ def fit_rating(
         start: the factors to begin with, and the validation ratings that they did not learn from.
 
     Returns:
-        The factors; the chosen model with its hyperparameters and its validation error; and the
-        same of every trial with its history, in the order tried.
+        The factors; the chosen model with its hyperparameters and its validation error; the same
+        of every trial with its history, in the order tried; and what trains the chosen model
+        without the validation ratings.
 
     Raises:
         UserError: if there are no validation ratings, a loss is not a number, or every model that
@@ -89,7 +90,11 @@ def fit_rating(
     final = refit(best, replace(problem, ratings=known), checkpoints.of("final"))
     description = best.description | {"probes": _probes(final, splits.validation)}
     history = [trial.description | {"history": trial.history} for trial in trials]
-    return final.export(), description, history
+
+    def unvalidated() -> RatingFactors:
+        return refit(best, problem, checkpoints.of("unvalidated")).export()
+
+    return final.export(), description, history, unvalidated
 
 
 def _best_of(trials: list[Trial], settings: RatingSettings) -> Trial:

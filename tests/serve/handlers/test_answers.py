@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from components.artifacts.model import Model
+from components.artifacts.model import Model, blend
 from components.artifacts.strings import StringTable
 from tests.serve.bundles import make_model, write_bundle
 from tests.serve.server import serve
@@ -36,7 +36,8 @@ def ranked(model: Model, user: int, count: int) -> list[str]:
     """The best products by a plain sort."""
     assert model.ranking is not None
     history, _ = model.seen.of(user)
-    scores = model.ranking.scores(model.ranking.vector(history)[None])[0]
+    scores = model.ranking.scores(model.ranking.vector(history)[None])
+    [scores] = blend(scores, np.array([user]), model.ranking, model.rating)
     scores[history] = -np.inf
     return [model.catalogue.products[item] for item in np.argsort(-scores)[:count]]
 
