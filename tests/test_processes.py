@@ -15,7 +15,7 @@ import subprocess, sys, threading, time
 from components import processes
 processes._UNWIND_SECONDS = 1
 processes.interrupt_on_termination()
-sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
 with processes.child_process(sleep, output=subprocess.DEVNULL, environment={}) as child:
     try:
         print(child.pid, flush=True)
@@ -45,10 +45,10 @@ def test_the_child_ends_however_the_parent_does(number: signal.Signals, way: str
         assert not gone(child)
         parent.send_signal(number)
         try:
-            assert parent.wait(15) != 0
+            assert parent.wait(120) != 0
         finally:
             parent.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not gone(child) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert gone(child)
@@ -58,6 +58,7 @@ def test_the_child_ends_however_the_parent_does(number: signal.Signals, way: str
 DEAF = """
 import signal, subprocess, sys
 from components import processes
+processes._STOP_SECONDS = processes._UNWIND_SECONDS = 600
 processes.interrupt_on_termination()
 deaf = "from signal import *; signal(SIGTERM, SIG_IGN); print(1, flush=True); pause()"
 with processes.child_process(
@@ -77,7 +78,7 @@ def test_a_second_interrupt_while_a_child_is_stopped_leaves_no_child() -> None:
         time.sleep(0.5)  # the block has ended, and the parent waits for the child to end
         parent.send_signal(signal.SIGINT)
         try:
-            assert parent.wait(8) != 0
+            assert parent.wait(120) != 0
         finally:
             parent.kill()
     assert gone(child)

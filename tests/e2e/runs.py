@@ -53,7 +53,7 @@ def run(
         env=plain | (environment or {"AWS_EC2_METADATA_DISABLED": "true"}),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=800,
         check=False,
     )
     return Run(folder, ended.returncode, ended.stdout, ended.stderr)
@@ -85,7 +85,7 @@ def interrupt(folder: Path, source: Path, number: signal.Signals, until: str, *o
             time.sleep(1)
         process.send_signal(number)
         try:
-            assert process.wait(40) == 130
+            assert process.wait(120) == 130
         finally:
             process.kill()
         return "".join([*printed, *process.stdout])

@@ -30,10 +30,26 @@ class Server:
     client: httpx.Client
 
 
+PATIENT = """
+import runpy
+from components.serve.processes import worker
+worker._FINISH_SECONDS = 24
+runpy.run_module("components.serve", run_name="__main__")
+"""
+
+
 @contextmanager
-def serve(bundle: Path, *arguments: str) -> Iterator[Server]:
-    """Run `python -m components.serve` until the block ends."""
-    command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", "--port=0"]
+def serve(bundle: Path, *arguments: str, patient: bool = False) -> Iterator[Server]:
+    """Run `python -m components.serve` until the block ends.
+
+    Args:
+        bundle: what to serve.
+        arguments: of the command.
+        patient: whether a worker that is to end cuts connections off after 24 s, not 8, so that
+            what ends sooner was not cut off, on a slow machine either.
+    """
+    program = ["-c", PATIENT] if patient else ["-m", "components.serve"]
+    command = [sys.executable, *program, f"--bundle={bundle}", "--port=0"]
     quick = ("--workers=1", "--watch-seconds=0.05", "--drain-seconds=0")
     with subprocess.Popen(
         [*command, *quick, *arguments],

@@ -484,9 +484,10 @@ def test_workers_end_with_their_supervisor(pair: Server) -> None:
 
 
 def test_termination_under_load_loses_no_answer(tmp_path: Path) -> None:
-    drain, until_idle_clients_are_dropped = 4, 8
+    drain, until_idle_clients_are_cut_off = 4, 24
     bundle = write_bundle(tmp_path / "bundle", MODEL)
-    with serve(bundle, "--workers=2", "--no-access-log", f"--drain-seconds={drain}") as server:
+    options = ("--workers=2", "--no-access-log", f"--drain-seconds={drain}")
+    with serve(bundle, *options, patient=True) as server:
         base_url = server.client.base_url
         many = {"customers": [f"C{number:06d}" for number in range(30)], "n": 30}
         answers: list[tuple[int, bool]] = []
@@ -516,7 +517,7 @@ def test_termination_under_load_loses_no_answer(tmp_path: Path) -> None:
             for thread in threads:
                 thread.join()
             assert server.process.wait(60) == 0
-            assert time.monotonic() - started < drain + until_idle_clients_are_dropped
+            assert time.monotonic() - started < drain + until_idle_clients_are_cut_off
         assert {status for status, _ in answers} == {200}
         assert [closing for _, closing in answers].count(True) == 4
 
@@ -591,7 +592,8 @@ def catches(pid: int, number: int) -> bool:
 
 
 def test_a_request_that_is_half_sent_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with serve(write_bundle(tmp_path / "bundle", MODEL), "--drain-seconds=0") as server:
+    bundle = write_bundle(tmp_path / "bundle", MODEL)
+    with serve(bundle, "--drain-seconds=0", patient=True) as server:
 
         def slowly() -> Iterator[bytes]:
             yield b'{"customers":["C000003"]'
@@ -602,4 +604,4 @@ def test_a_request_that_is_half_sent_does_not_hold_up_the_end(tmp_path: Path) ->
         answer = server.client.post("/recommend", content=slowly())
         assert answer.status_code == 200
         assert answer.headers["connection"] == "close"
-        assert server.process.wait(7) == 0  # a second before it would be cut off
+        assert server.process.wait(20) == 0  # before it would be cut off
