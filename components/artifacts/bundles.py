@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from components.artifacts.folder import MANIFEST, read_manifest
-from components.artifacts.model import DESCRIPTION, KIND, SCHEMA_VERSION
+from components.artifacts.model import DESCRIPTION, KIND, READABLE_VERSIONS
 from components.artifacts.scratch import scratch_folder
 from components.errors import UserError
 
@@ -144,7 +144,7 @@ def version_of(bundle: Path) -> str:
     Raises:
         UserError: if it is damaged.
     """
-    return read_manifest(bundle, KIND, SCHEMA_VERSION).digest[:12]
+    return read_manifest(bundle, KIND, *READABLE_VERSIONS).digest[:12]
 
 
 class FolderStore:

@@ -101,13 +101,13 @@ def read_measurements(path: Path) -> dict[str, Any]:
     return measurements
 
 
-def read_manifest(path: Path, kind: str, schema_version: int) -> Manifest:
+def read_manifest(path: Path, kind: str, *schema_versions: int) -> Manifest:
     """Read the manifest of an artifact, and check every file against it.
 
     Args:
         path: the folder of the artifact.
         kind: the format that it must have.
-        schema_version: the version of the format that it must have.
+        schema_versions: the versions of the format of which it must have one.
 
     Raises:
         UserError: if the folder is not an artifact of this kind and version, or any of its files
@@ -121,18 +121,21 @@ def read_manifest(path: Path, kind: str, schema_version: int) -> Manifest:
         raise UserError(f"{path} is not a {kind} artifact: it has no {MANIFEST}") from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise UserError(f"{path / MANIFEST} is damaged: run the step that wrote it again") from None
-    _check_format(path, manifest, kind, schema_version)
+    _check_format(path, manifest, kind, schema_versions)
     _check_files(path, manifest)
     return manifest
 
 
-def _check_format(path: Path, manifest: Manifest, kind: str, schema_version: int) -> None:
+def _check_format(
+    path: Path, manifest: Manifest, kind: str, schema_versions: tuple[int, ...]
+) -> None:
     if manifest.kind != kind:
         raise UserError(f"{path} holds a {manifest.kind} artifact where {kind} is needed")
-    if manifest.schema_version != schema_version:
+    if manifest.schema_version not in schema_versions:
+        readable = " or ".join(map(str, schema_versions))
         raise UserError(
             f"{path} has version {manifest.schema_version} of the {kind} format, this program "
-            f"reads version {schema_version}: run both steps from the same release"
+            f"reads version {readable}: run both steps from the same release"
         )
 
 

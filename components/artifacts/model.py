@@ -15,7 +15,7 @@ matrix-vector product. Serving needs NumPy only.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -30,6 +30,8 @@ from components.errors import UserError
 
 KIND = "model"
 SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, SCHEMA_VERSION)
+"""A deployed model outlives releases: version 1 has no `stars_weight`, which is 0 then."""
 
 FACTORS = "factors.safetensors"
 DESCRIPTION = "model.json"
@@ -316,7 +318,7 @@ def open_model(folder: Path) -> tuple[Model, Manifest]:
     Raises:
         UserError: if the folder is damaged, of another kind, or of another version.
     """
-    manifest = read_manifest(folder, KIND, SCHEMA_VERSION)
+    manifest = read_manifest(folder, KIND, *READABLE_VERSIONS)
     if FACTORS not in manifest.files:
         raise UserError(f"{folder / MANIFEST} does not vouch for {FACTORS}: train or deploy again")
     return Model.load(folder), manifest
@@ -393,14 +395,21 @@ def _scatter(value: Any, prefix: str) -> dict[str, npt.NDArray[Any]]:
 
 
 def _gather(kind: type[Group], prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Group:
-    """Build a dataclass of arrays and string tables from arrays by dotted name."""
+    """Build a dataclass of arrays and string tables from arrays by dotted name.
+
+    A field keeps its default if an earlier version of the format has no such array.
+    """
 
     def value(name: str) -> Any:
         if f"{name}.blob" in arrays:
             return StringTable(arrays[f"{name}.blob"], arrays[f"{name}.offsets"])
         return arrays[name]
 
-    names = [attribute.name for attribute in fields(kind)]
+    names = [
+        attribute.name
+        for attribute in fields(kind)
+        if attribute.default_factory is MISSING or f"{prefix}.{attribute.name}" in arrays
+    ]
     return kind(**{name: value(f"{prefix}.{name}") for name in names})
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.artifacts.bundles import open_store
 from components.artifacts.folder import write_artifact
 from components.artifacts.model import (
     FACTORS,
@@ -21,6 +22,7 @@ from components.artifacts.model import (
     write_model,
 )
 from components.artifacts.strings import StringTable
+from components.artifacts.tensors import map_tensors, write_tensors
 from components.errors import UserError
 
 RANDOM = np.random.default_rng(0)
@@ -92,6 +94,20 @@ def test_an_objective_that_was_switched_off_is_none(tmp_path: Path) -> None:
     loaded = Model.load(write(tmp_path / "model", replace(MODEL, rating=None)))
     assert loaded.rating is None
     assert loaded.ranking is not None
+
+
+def test_a_deployed_model_of_the_format_before_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    with write_artifact(folder, KIND, 1) as writer:
+        write_model(writer, MODEL, {}, {})
+        arrays = dict(map_tensors(writer.path / FACTORS))
+        del arrays["ranking.stars_weight"]
+        write_tensors(arrays, writer.path / FACTORS)
+    loaded, _ = open_model(folder)
+    assert loaded.ranking is not None
+    assert loaded.ranking.stars_weight.tolist() == [0]
+    store = open_store(str(tmp_path / "store"))
+    assert store.fetch(store.add(folder), tmp_path).is_dir()
 
 
 def test_a_file_that_lacks_an_array_is_refused(tmp_path: Path) -> None:
