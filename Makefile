@@ -23,10 +23,20 @@ help: ## list the targets
 .PHONY: setup
 setup: $(READY) ## make the virtual environment
 
+# pyspark, whose package has all of Spark, for whom asks for it.
+SPARK := $(VENV)/.spark
+
+$(SPARK): images/spark/requirements.txt $(READY)
+	$(BIN)/pip install --quiet --require-hashes --requirement $<
+	touch $@
+
+.PHONY: spark
+spark: $(SPARK) ## install Spark; it needs Java 17 as well (Debian's openjdk-17-jre-headless)
+
 .PHONY: run
-run: $(READY) ## run the pipeline here: SOURCE=file, folder or s3:// URI, PARAMS="epochs=10 …" or a YAML file, RUNS=folder
+run: $(READY) $(if $(filter spark,$(ENGINE)),spark) ## run the pipeline here: SOURCE=file, folder or s3:// URI, PARAMS="epochs=10 …" or a YAML file, RUNS=folder, ENGINE=spark
 	@$(BIN)/alsolike run $${SOURCE:+--source "$$SOURCE"} $${PARAMS:+--params "$$PARAMS"} \
-		$${RUNS:+--runs "$$RUNS"}
+		$${RUNS:+--runs "$$RUNS"} $${ENGINE:+--engine "$$ENGINE"}
 
 .PHONY: run-docker
 run-docker: $(READY) ## run the pipeline here, each step in its image (make images): SOURCE, PARAMS and RUNS as for run
@@ -112,6 +122,7 @@ LOCK_IMAGE := $(LOCK) --constraint requirements.txt
 requirements: $(READY) ## lock the dependencies of pyproject.toml again, and those of the images
 	$(LOCK) pyproject.toml --extra dev --output-file requirements.txt
 	$(LOCK_IMAGE) pyproject.toml --extra data --extra tuning --output-file images/data/requirements.txt
+	$(LOCK_IMAGE) pyproject.toml --extra data --extra spark --output-file images/spark/requirements.txt
 	$(LOCK_IMAGE) pyproject.toml --extra serve --extra deploy --output-file images/serve/requirements.txt
 	$(LOCK_IMAGE) pyproject.toml --extra train --output-file images/train-cpu/requirements.txt
 	$(LOCK_IMAGE) pyproject.toml --extra train-gpu --output-file images/train-gpu/requirements.txt

@@ -13,6 +13,7 @@ import pytest
 from components.errors import UserError
 from pipelines.images.engine import connect
 from pipelines.local.object_store import ObjectStore, serve_object_store
+from pipelines.local.spark import SparkCluster, find_spark, serve_spark
 from tests import browser
 
 if TYPE_CHECKING:
@@ -28,6 +29,17 @@ _NO_BROWSER = "there is no Chromium: apt-get install chromium libatomic1"
 _SLOW = "slow: make test-all runs them"
 
 
+def _missing_spark() -> str:
+    try:
+        find_spark()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+_NO_SPARK = _missing_spark()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `make test` leave out the slow tests."""
     parser.addoption("--fast", action="store_true", help="skip slow tests, and try few examples")
@@ -39,14 +51,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the fast tests first, and skip those of pages where there is no browser, which CI has.
+    """Run the fast tests first, and skip those that need a browser or Spark, which CI has.
 
     Those of pages come last, for Playwright keeps an event loop in the process.
     """
     marks = ("browser", "slow")
     items.sort(key=lambda item: [item.get_closest_marker(mark) is not None for mark in marks])
+    in_ci = os.environ.get("CI")
     reasons = {
-        "browser": "" if browser.is_there() or os.environ.get("CI") else _NO_BROWSER,
+        "browser": "" if browser.is_there() or in_ci else _NO_BROWSER,
+        "spark": "" if in_ci else _NO_SPARK,
         "slow": _SLOW if config.getoption("fast") else "",
     }
     for item in items:
@@ -59,7 +73,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Say in the last lines which tests were skipped, and what to do about it."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     skipped = [] if reporter is None else reporter.stats.get("skipped", [])
-    for reason in (_NO_BROWSER, _SLOW):
+    for reason in filter(None, (_NO_BROWSER, _NO_SPARK, _SLOW)):
         if tests := [report for report in skipped if reason in str(report.longrepr)]:
             files = ", ".join(sorted({Path(report.location[0]).name for report in tests}))
             print(f"skipped: {len(tests)} tests ({files}), {reason}")  # noqa: T201
@@ -86,6 +100,21 @@ def object_store() -> Iterator[ObjectStore]:
     """One real S3 server for the whole test run."""
     with serve_object_store() as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def spark_cluster(object_store: ObjectStore) -> Iterator[SparkCluster]:
+    """One Spark cluster for the whole test run."""
+    with serve_spark(object_store.environment, memory="512m") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def spark(spark_cluster: SparkCluster, monkeypatch: pytest.MonkeyPatch) -> SparkCluster:
+    """The Spark cluster, to which the environment points."""
+    for name, value in spark_cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    return spark_cluster
 
 
 @pytest.fixture

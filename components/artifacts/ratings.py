@@ -6,6 +6,8 @@
 | `products.parquet` | product_id, product_title, product_category: one row for each product |
 | `rejects.parquet` | object, line, reason, raw: the rows that are not ratings |
 
+A table may also be a folder of that name with files `part-00000.parquet`, … in this order.
+
 The details of the manifest are `settings` (of the ingest step), `source` (the URI in the settings),
 `sources` (bucket, key, etag, version_id, bytes and sha256 of every object that was read),
 `source_version`, `format` (the name of the ratings' format), `rows`, `outside_window` (the number

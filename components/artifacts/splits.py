@@ -8,6 +8,8 @@
 | `statistics.json` | the long tail before and after filtering, stars, dates, rows removed by \
 rule, the number of customers without a history in the later parts of a temporal split, and `ties` |
 
+A table may also be a folder of that name with files `part-00000.parquet`, …; in order, they are it.
+
 Rows of a split are in order of user, then instant, then item. `ties` counts, in `validation` and in
 `test`, the ratings that share customer and instant with a rating in another part: the seed decided
 which of them is in which part. The details of the manifest are `rows` (by split), `scale` (the

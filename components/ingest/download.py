@@ -31,11 +31,12 @@ class ObjectStream(io.RawIOBase):
     object that changes meanwhile is an error, never a mixture of two versions.
     """
 
-    def __init__(self, storage: Storage, source: SourceObject) -> None:
+    def __init__(self, storage: Storage, source: SourceObject, start: int = 0) -> None:
+        """Open an object at a byte, counted from 0."""
         super().__init__()
         self._digest = hashlib.sha256()
         self._pool = ThreadPoolExecutor(_RANGES_AHEAD)
-        self._ranges = self._read_ahead(storage, source)
+        self._ranges = self._read_ahead(storage, source, start)
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
@@ -66,9 +67,9 @@ class ObjectStream(io.RawIOBase):
         self._pool.shutdown(wait=True, cancel_futures=True)
         super().close()
 
-    def _read_ahead(self, storage: Storage, source: SourceObject) -> Iterator[bytes]:
+    def _read_ahead(self, storage: Storage, source: SourceObject, first: int) -> Iterator[bytes]:
         waiting: deque[Future[bytes]] = deque()
-        for start in range(0, source.bytes, RANGE_BYTES):
+        for start in range(first, source.bytes, RANGE_BYTES):
             waiting.append(self._pool.submit(_read_range, storage, source, start))
             if len(waiting) == _RANGES_AHEAD:
                 yield waiting.popleft().result()

@@ -9,12 +9,12 @@ from components.artifacts import ratings
 from components.artifacts.folder import write_artifact
 from components.errors import UserError
 from components.ingest.checks import REMEDIES, Limits
-from components.ingest.contents import find_contents
+from components.ingest.contents import Contents, find_contents
 from components.ingest.download import ObjectStream
 from components.ingest.formats import Format
 from components.ingest.intake import Intake, Tally
 from components.ingest.objects import SourceObject, Storage
-from components.ingest.products import read_products
+from components.ingest.products import describe_products
 from components.ingest.reading import read_batches
 from components.ingest.scale import find_strays
 from components.ingest.settings import IngestSettings
@@ -39,22 +39,37 @@ def ingest(settings: IngestSettings, output: Path) -> dict[str, Any]:
     layout = contents.layout
     log.info("%s: format %s", settings.source, contents.format)
     limits = Limits(*layout.scale, settings.first_day, settings.last_day)
+    if settings.engine == "spark":
+        from components.ingest.spark import read_source
+    else:
+        read_source = _read_source
     with write_artifact(output, ratings.KIND, ratings.SCHEMA_VERSION) as artifact:
-        with Intake(artifact.path, limits) as intake:
-            sources = [_ingest_object(storage, one, layout, intake) for one in contents.ratings]
-            sources += [_describe_products(storage, *one, intake) for one in contents.products]
-        _judge(intake.tally, settings, limits)
-        _tell_scale(intake.tally, layout)
-        log.info("%d of %d products have a title", intake.tally.titled, intake.tally.products)
+        tally, sources = read_source(storage, contents, limits, artifact.path)
+        _judge(tally, settings, limits)
+        _tell_scale(tally, layout)
+        log.info("%d of %d products have a title", tally.titled, tally.products)
         artifact.details |= {
             "settings": settings.model_dump(mode="json", include=set(IngestSettings.model_fields)),
             "source": settings.source,
             "sources": sources,
             "source_version": source.version,
             "format": contents.format,
-            **_describe(intake.tally, layout),
+            **_describe(tally, layout),
         }
     return artifact.details
+
+
+def _read_source(
+    storage: Storage, contents: Contents, limits: Limits, folder: Path
+) -> tuple[Tally, list[dict[str, Any]]]:
+    """Write the tables of a `ratings` artifact; what was met, and which bytes were read."""
+    with Intake(folder, limits) as intake:
+        sources = [
+            _ingest_object(storage, one, contents.layout, intake) for one in contents.ratings
+        ]
+        for source, layout in contents.products:
+            sources.append(describe_products(storage, source, layout, intake.describe))
+    return intake.tally, sources
 
 
 def _ingest_object(
@@ -68,18 +83,6 @@ def _ingest_object(
         return {**asdict(source), "sha256": stream.sha256}
 
 
-def _describe_products(
-    storage: Storage, source: SourceObject, layout: Format, intake: Intake
-) -> dict[str, Any]:
-    rows = 0
-    with ObjectStream(storage, source) as stream:
-        for products in read_products(stream, layout, source.uri):
-            intake.describe(products)
-            rows += len(products)
-        log.info("%s: titles of %d products", source.uri, rows)
-        return {**asdict(source), "sha256": stream.sha256}
-
-
 def _judge(tally: Tally, settings: IngestSettings, limits: Limits) -> None:
     for reason, count in sorted(tally.rejects.items()):
         log.info("rejected %d rows: %s", count, reason)
@@ -89,7 +92,7 @@ def _judge(tally: Tally, settings: IngestSettings, limits: Limits) -> None:
         remedies = {**REMEDIES, limits.range_flaw: "check rating_column, min_rating and max_rating"}
         remedy = remedies.get(reason, "check the format and its columns")
         raise UserError(
-            f"{rejected} of {tally.total} rows are not ratings ({'; '.join(tally.examples)}, …): "
+            f"{rejected} of {tally.total} rows are not ratings ({tally.in_words}, …): "
             f"{remedy}, or raise max_rejected_fraction"
         )
     if not tally.rows and not tally.outside:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.artifacts.instants import RESOLUTIONS
@@ -18,7 +19,7 @@ from components.ingest.scale import MOST_STEPS
 from components.ingest.times import exact_resolution
 
 _RAW_CHARACTERS = 1000
-_EXAMPLES = 3
+EXAMPLES = 3
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Tally:
         rows: the number of ratings kept.
         outside: the number of ratings on days outside the limits.
         rejects: the number of rows that are not ratings, by reason.
-        examples: the first of these, in words.
+        examples: the first of these: the object's URI, the line and the reason.
         lowest: the lowest rating kept.
         highest: the highest rating kept.
         stars: the number of ratings kept, by value, if an end of the scale is not known. Counting
@@ -42,7 +43,7 @@ class Tally:
     rows: int = 0
     outside: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
-    examples: list[str] = field(default_factory=list)
+    examples: list[tuple[str, int, str]] = field(default_factory=list)
     lowest: float = float("inf")
     highest: float = float("-inf")
     stars: Counter[float] = field(default_factory=Counter)
@@ -54,6 +55,32 @@ class Tally:
     def total(self) -> int:
         """The number of rows read."""
         return self.rows + self.outside + self.rejects.total()
+
+    @property
+    def in_words(self) -> str:
+        """The examples, as a person reads them."""
+        return "; ".join(f"{uri} line {line}, {reason}" for uri, line, reason in self.examples)
+
+    def count_products(self, products: pa.Table) -> None:
+        """Count the products of the ratings kept, and those that have a title."""
+        self.products = len(products)
+        self.titled = pc.sum(pc.not_equal(products["product_title"], "")).as_py() or 0
+
+    def add(self, later: "Tally", lines: int) -> None:
+        """Add what was met in a later part of the ratings, whose products count apart.
+
+        Args:
+            later: its tally.
+            lines: how many lines of its object are before it.
+        """
+        self.rows += later.rows
+        self.outside += later.outside
+        self.rejects.update(later.rejects)
+        more = [(uri, lines + line, reason) for uri, line, reason in later.examples]
+        self.examples = [*self.examples, *more][:EXAMPLES]
+        self.lowest, self.highest = min(self.lowest, later.lowest), max(self.highest, later.highest)
+        self.stars.update(later.stars)
+        self.resolution = min(self.resolution, later.resolution, key=RESOLUTIONS.__getitem__)
 
 
 class Intake:
@@ -81,8 +108,7 @@ class Intake:
     ) -> None:
         if kind is None:
             products = self._catalogue.table()
-            self.tally.products = len(products)
-            self.tally.titled = pc.sum(pc.not_equal(products["product_title"], "")).as_py() or 0
+            self.tally.count_products(products)
             self._writer.write_products(products)
         self._writer.__exit__(kind, error, trace)
 
@@ -122,8 +148,8 @@ class Intake:
         )
         self._writer.add_rejects(table.to_arrow().cast(REJECTS_SCHEMA))
         self.tally.rejects.update(rejects["reason"].to_list())
-        some = table.head(_EXAMPLES - len(self.tally.examples)).to_dicts()
+        some = table.head(EXAMPLES - len(self.tally.examples)).to_dicts()
         for row, rating in zip(some, rejects["rating"], strict=False):
             in_range = row["reason"] != self._limits.range_flaw
             reason = row["reason"] if in_range else self._limits.describe_outside(rating)
-            self.tally.examples.append(f"{row['object']} line {row['line']}, {reason}")
+            self.tally.examples.append((row["object"], row["line"], reason))

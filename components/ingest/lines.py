@@ -44,6 +44,11 @@ def read_blocks(stream: io.RawIOBase, uri: str) -> Iterator[bytes]:
             yield _with_newlines(rest + b"\n")
 
 
+def is_compressed(content: bytes) -> bool:
+    """Whether a text that begins so is gzip."""
+    return content.startswith(_GZIP_MAGIC)
+
+
 def first_line(content: bytes, uri: str) -> bytes:
     """The first line of a text, gzip or plain, without its line end.
 
@@ -65,7 +70,7 @@ def _with_newlines(text: bytes) -> bytes:
 @contextmanager
 def _opened(stream: io.RawIOBase | io.BytesIO, uri: str) -> Iterator[io.BufferedIOBase]:
     buffered = io.BufferedReader(stream, 1 << 20)
-    if not buffered.peek(2).startswith(_GZIP_MAGIC):
+    if not is_compressed(buffered.peek(2)):
         yield buffered
         return
     try:

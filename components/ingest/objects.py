@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -69,9 +70,14 @@ class Storage:
     """
 
     def __init__(self, *, anonymous: bool = False, requester_pays: bool = False) -> None:
+        self._given = {"anonymous": anonymous, "requester_pays": requester_pays}
         config = Config(signature_version=UNSIGNED) if anonymous else None
         self.client: S3Client = boto3.Session().client("s3", config=config)
         self.payer: dict[str, Any] = {"RequestPayer": "requester"} if requester_pays else {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what it was made of: a client stays in its process."""
+        return partial(Storage, **self._given), ()
 
     def find(self, uri: str, suffixes: tuple[str, ...]) -> list[SourceObject]:
         """The object at a URI, or else all objects under it, in order of their keys.

@@ -21,6 +21,9 @@ BLANK = "blank line"  # not counted as rejected
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # in place of undecodable bytes
 
+QUOTED_SEPARATOR = ","
+"""The separator of cells that may be in double quotes."""
+
 _OTHER_SEPARATORS = ("::", ";", "|")
 _UNIT_SEPARATOR = "\x1f"
 
@@ -48,7 +51,7 @@ class Delimited:
     @property
     def has_quotes(self) -> bool:
         """Whether a cell may be in double quotes; between tabs, quotes are part of the text."""
-        return self.separator == ","
+        return self.separator == QUOTED_SEPARATOR
 
 
 def plain_cells(text: bytes, layout: Delimited) -> pl.DataFrame:

@@ -1,15 +1,21 @@
 """Read files of products, with the titles and categories of known data sets."""
 
 import io
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from itertools import product
 from typing import Any
 
 import polars as pl
 
 from components.ingest.checks import to_id
+from components.ingest.download import ObjectStream
 from components.ingest.formats import ITEM, JSON, PARQUET, TEXT, Columns, Encoding, Format
+from components.ingest.objects import SourceObject, Storage
 from components.ingest.reading import read_batches
+
+log = logging.getLogger(__name__)
 
 
 def _layout(
@@ -89,3 +95,26 @@ def read_products(stream: io.RawIOBase, layout: Format, uri: str) -> Iterator[pl
         )
         good = pl.col("flaw").is_null() & (pl.col("product") != "")
         yield products.filter(good).select("product", "title", "category")
+
+
+def describe_products(
+    storage: Storage,
+    source: SourceObject,
+    layout: Format,
+    describe: Callable[[pl.DataFrame], None],
+) -> dict[str, Any]:
+    """Read an object of products, and return what it is, with the SHA-256 of its bytes.
+
+    Args:
+        storage: where it is.
+        source: which it is.
+        layout: its layout.
+        describe: takes what `read_products` reads.
+    """
+    rows = 0
+    with ObjectStream(storage, source) as stream:
+        for products in read_products(stream, layout, source.uri):
+            describe(products)
+            rows += len(products)
+        log.info("%s: titles of %d products", source.uri, rows)
+        return {**asdict(source), "sha256": stream.sha256}

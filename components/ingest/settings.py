@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from components.engine import EngineSettings
+
 Format = Literal[
     "auto",
     "amazon",
@@ -105,7 +107,7 @@ class SourceSettings(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
-class IngestSettings(SourceSettings, frozen=True, extra="forbid"):
+class IngestSettings(EngineSettings, SourceSettings, frozen=True, extra="forbid"):
     """Which ratings to take from the source."""
 
     customer_column: str = Field(

@@ -5,7 +5,7 @@ Ratings are a data frame with the columns user, item (int32), star_rating (float
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,19 @@ _PAIR = ("user", "item")
 # The higher of two ratings at the same instant counts as the later one, so that the result does
 # not depend on the order of the rows.
 _OLDEST_FIRST = (*_PAIR, "rated_at", "star_rating")
+
+
+class Size(NamedTuple):
+    """How many ratings there are, of how many customers and products."""
+
+    rows: int
+    customers: int
+    products: int
+
+    @classmethod
+    def of(cls, ratings: pl.DataFrame) -> "Size":
+        """The size of a data frame of ratings."""
+        return cls(len(ratings), *(_distinct(ratings, name) for name in _PAIR))
 
 
 @dataclass(frozen=True)
@@ -37,17 +50,33 @@ class Removal:
     products: int
 
     @classmethod
-    def between(cls, rule: str, count: int, before: pl.DataFrame, after: pl.DataFrame) -> "Removal":
+    def between(cls, rule: str, count: int, before: Size, after: Size) -> "Removal":
         """Count what a rule removed.
 
         Args:
             rule: the name of the setting.
             count: the round, from 1.
-            before: the ratings before the rule.
-            after: the ratings after it.
+            before: the size before the rule.
+            after: the size after it.
         """
-        customers, products = (_distinct(before, name) - _distinct(after, name) for name in _PAIR)
-        return cls(rule, count, len(before) - len(after), customers, products)
+        return cls(rule, count, *(more - less for more, less in zip(before, after, strict=True)))
+
+    @classmethod
+    def of_round(
+        cls, count: int, before: Size, without_customers: Size, without_both: Size
+    ) -> list["Removal"]:
+        """Count what the two rules of a round removed.
+
+        Args:
+            count: the round, from 1.
+            before: the size before the round.
+            without_customers: the size after the rule for customers.
+            without_both: the size after both rules.
+        """
+        return [
+            cls.between("min_customer_ratings", count, before, without_customers),
+            cls.between("min_product_ratings", count, without_customers, without_both),
+        ]
 
 
 def deduplicate(ratings: pl.DataFrame, rule: Duplicates) -> pl.DataFrame:
@@ -90,18 +119,16 @@ def keep_active(
         The remaining ratings, and what each rule removed in each round.
     """
     removals: list[Removal] = []
+    size = Size.of(ratings)
     while True:
-        count = len(removals) // 2 + 1
         active = _has_enough(ratings, "user", min_customer)
         popular = _has_enough(ratings, "item", min_product)
-        without_customers, without_both = ratings.filter(active), ratings.filter(active & popular)
-        removals += [
-            Removal.between("min_customer_ratings", count, ratings, without_customers),
-            Removal.between("min_product_ratings", count, without_customers, without_both),
-        ]
+        without_both = ratings.filter(active & popular)
+        sizes = (size, Size.of(ratings.filter(active)), Size.of(without_both))
+        removals += Removal.of_round(len(removals) // 2 + 1, *sizes)
         if not fixpoint or len(without_both) == len(ratings):
             return without_both, removals
-        ratings = without_both
+        ratings, size = without_both, sizes[-1]
 
 
 def _has_enough(ratings: pl.DataFrame, column: str, minimum: int) -> pl.Series:

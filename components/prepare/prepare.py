@@ -18,18 +18,16 @@ from components.artifacts.folder import write_artifact
 from components.artifacts.ratings import RatingsFolder
 from components.errors import UserError
 from components.prepare.advice import advise
-from components.prepare.filtering import Removal, deduplicate, keep_active
+from components.prepare.filtering import Removal, Size, deduplicate, keep_active
 from components.prepare.numbering import Numbered, read_numbered, renumber
 from components.prepare.settings import PrepareSettings
 from components.prepare.splitting import (
-    NAMES,
     ORDER,
-    TEST,
-    TRAIN,
-    VALIDATION,
     Parts,
+    count_new,
     count_parts,
-    drawn_from_ties,
+    count_ties,
+    divide,
     split,
 )
 from components.prepare.statistics import compute_statistics
@@ -52,6 +50,28 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
         UserError: if the ratings are damaged, or too few are left after filtering to split them.
     """
     folder = RatingsFolder.open(ratings)
+    if settings.engine == "spark":
+        from components.prepare.spark import prepare_tables
+    else:
+        prepare_tables = _prepare_tables
+    with write_artifact(
+        output, splits.KIND, splits.SCHEMA_VERSION, {ratings_format.KIND: folder.manifest}
+    ) as artifact:
+        statistics = prepare_tables(settings, ratings, artifact.path)
+        _tell(statistics)
+        (artifact.path / splits.STATISTICS).write_text(json.dumps(statistics, indent=1) + "\n")
+        artifact.details |= {
+            "rows": statistics["rows"],
+            "scale": list(folder.scale),
+            "settings": settings.model_dump(mode="json", include=set(PrepareSettings.model_fields)),
+            "source": folder.manifest.details["source"],
+            "source_version": folder.manifest.details["source_version"],
+        }
+    return statistics
+
+
+def _prepare_tables(settings: PrepareSettings, ratings: Path, folder: Path) -> dict[str, Any]:
+    """Write the tables of a `splits` artifact, and return its statistics."""
     everything = read_numbered(ratings)
     before = compute_statistics(everything.ratings)
     kept, removals = _filter(everything.ratings, settings)
@@ -59,31 +79,32 @@ def prepare(settings: PrepareSettings, ratings: Path, output: Path) -> dict[str,
     ordered = result.ratings.sort(ORDER)
     parts = split(ordered, settings)
     rows = count_parts(parts)
-    log.info("%d to train, %d to validate, %d to test", *rows.values())
     if not all(rows.values()):
         raise UserError(advise(everything.ratings, settings))
-    statistics = {
+    _write_parts(folder, ordered, parts)
+    _write_indices(folder, result, ratings)
+    return {
         "before": before,
         "after": compute_statistics(ordered),
         "removed": [asdict(one) for one in removals],
         "rows": rows,
-        "new_customers": _count_new(ordered["user"], parts),
-        "ties": _count_ties(ordered, parts),
+        "new_customers": count_new(ordered, parts),
+        "ties": count_ties(ordered, parts),
     }
-    with write_artifact(
-        output, splits.KIND, splits.SCHEMA_VERSION, {ratings_format.KIND: folder.manifest}
-    ) as artifact:
-        _write_parts(artifact.path, ordered, parts)
-        _write_indices(artifact.path, result, ratings)
-        (artifact.path / splits.STATISTICS).write_text(json.dumps(statistics, indent=1) + "\n")
-        artifact.details |= {
-            "rows": rows,
-            "scale": list(folder.scale),
-            "settings": settings.model_dump(mode="json", include=set(PrepareSettings.model_fields)),
-            "source": folder.manifest.details["source"],
-            "source_version": folder.manifest.details["source_version"],
-        }
-    return statistics
+
+
+def _tell(statistics: dict[str, Any]) -> None:
+    single = statistics["before"]["rows"] - statistics["removed"][0]["rows"]
+    rounds = statistics["removed"][-1]["round"]
+    log.info("%d ratings are left without duplicates", single)
+    log.info("kept %d ratings, rounds of filtering: %d", statistics["after"]["rows"], rounds)
+    log.info("%d to train, %d to validate, %d to test", *statistics["rows"].values())
+    new = statistics["new_customers"].values()
+    log.info("new customers: %d to validate, %d to test", *new)
+    log.info(
+        "chosen at random among equal times: %d to validate, %d to test",
+        *statistics["ties"].values(),
+    )
 
 
 def _filter(ratings: pl.DataFrame, settings: PrepareSettings) -> tuple[pl.DataFrame, list[Removal]]:
@@ -94,36 +115,17 @@ def _filter(ratings: pl.DataFrame, settings: PrepareSettings) -> tuple[pl.DataFr
         settings.min_product_ratings,
         fixpoint=settings.fixpoint,
     )
-    log.info("%d of %d ratings are left without duplicates", len(single), len(ratings))
-    log.info("kept %d ratings, rounds of filtering: %d", len(kept), removals[-1].round)
     if kept.is_empty():
         raise UserError(advise(ratings, settings))
-    return kept, [Removal.between("deduplicate", 1, ratings, single), *removals]
-
-
-def _count_new(users: pl.Series, parts: Parts) -> dict[str, int]:
-    """The number of customers in each held-out part who are in no part before it."""
-    rows = pl.DataFrame({"user": users, "part": parts})
-    first = rows.group_by("user").agg(pl.col("part").min())["part"]
-    counts = {name: int((first == NAMES[name]).sum()) for name in ("validation", "test")}
-    log.info("new customers: %d to validate, %d to test", *counts.values())
-    return counts
-
-
-def _count_ties(ordered: pl.DataFrame, parts: Parts) -> dict[str, int]:
-    """The number of ratings in each held-out part that the seed chose among equal instants."""
-    drawn = parts[drawn_from_ties(ordered, parts)]
-    counts = {name: int((drawn == NAMES[name]).sum()) for name in ("validation", "test")}
-    log.info("chosen at random among equal times: %d to validate, %d to test", *counts.values())
-    return counts
+    return kept, [
+        Removal.between("deduplicate", 1, Size.of(ratings), Size.of(single)),
+        *removals,
+    ]
 
 
 def _write_parts(folder: Path, ordered: pl.DataFrame, parts: Parts) -> None:
-    names = {TRAIN: splits.TRAIN, VALIDATION: splits.VALIDATION, TEST: splits.TEST}
-    for part, name in names.items():
-        rows = ordered.filter(pl.Series(parts == part))
-        table = rows.select(splits.RATINGS_SCHEMA.names).to_arrow().cast(splits.RATINGS_SCHEMA)
-        pq.write_table(table, folder / name)
+    for name, rows in divide(ordered, parts).items():
+        pq.write_table(rows, folder / name)
 
 
 def _write_indices(folder: Path, result: Numbered, ratings: Path) -> None:

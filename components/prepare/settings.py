@@ -2,10 +2,12 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from components.engine import EngineSettings
 
 
-class PrepareSettings(BaseModel, frozen=True, extra="forbid"):
+class PrepareSettings(EngineSettings, frozen=True, extra="forbid"):
     """Which ratings to keep, and which of them to hold out."""
 
     min_customer_ratings: int = Field(

@@ -1,9 +1,14 @@
 """Statistics of the ratings before and after filtering: long tail, density, stars and dates."""
 
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
+
+Counts = npt.NDArray[np.int64]
 
 # The quantiles that the AWS notebook shows of the long tail.
 QUANTILES = (
@@ -19,28 +24,54 @@ def compute_statistics(ratings: pl.DataFrame) -> dict[str, Any]:
         ratings: user and item (int32), star_rating, rated_at; at least one row.
 
     Returns:
+        As `summarize` gives them.
+    """
+    instant = pl.col("rated_at")
+    first, last = ratings.select(first=instant.min().dt.date(), last=instant.max().dt.date()).row(0)
+    return summarize(
+        _counts(ratings["user"]),
+        _counts(ratings["item"]),
+        dict(ratings["star_rating"].value_counts().rows()),
+        (first, last),
+    )
+
+
+def summarize(
+    customers: Counts, products: Counts, stars: Mapping[float, int], days: tuple[date, date]
+) -> dict[str, Any]:
+    """Figures about ratings that were counted.
+
+    Args:
+        customers: how many ratings each customer has, in any order.
+        products: likewise each product.
+        stars: how many ratings there are of each value.
+        days: the first and the last day.
+
+    Returns:
         rows; customers and products, each with `count` and `ratings_by_quantile`; `density`, the
         fraction of all pairs that are rated; `stars`, the number of ratings of each value;
         `first_day` and `last_day` in ISO 8601.
     """
-    customers, products = _long_tail(ratings["user"]), _long_tail(ratings["item"])
-    stars = ratings["star_rating"].value_counts().sort("star_rating")
-    instant = pl.col("rated_at")
-    first, last = ratings.select(first=instant.min().dt.date(), last=instant.max().dt.date()).row(0)
+    rows = int(customers.sum())
+    first, last = days
     return {
-        "rows": len(ratings),
-        "customers": customers,
-        "products": products,
-        "density": len(ratings) / (customers["count"] * products["count"]),
-        "stars": {f"{star:g}": count for star, count in stars.rows()},
+        "rows": rows,
+        "customers": _long_tail(customers),
+        "products": _long_tail(products),
+        "density": rows / (len(customers) * len(products)),
+        "stars": {f"{star:g}": count for star, count in sorted(stars.items())},
         "first_day": str(first),
         "last_day": str(last),
     }
 
 
-def _long_tail(numbers: pl.Series) -> dict[str, Any]:
+def _counts(numbers: pl.Series) -> Counts:
     counts = np.bincount(numbers.to_numpy())
-    counts = counts[counts > 0]
+    present: Counts = counts[counts > 0]
+    return present
+
+
+def _long_tail(counts: Counts) -> dict[str, Any]:
     values = np.quantile(counts, QUANTILES)
     quantiles = {f"{q:g}": float(value) for q, value in zip(QUANTILES, values, strict=True)}
     return {"count": len(counts), "ratings_by_quantile": quantiles}

@@ -54,6 +54,9 @@ _Source = Annotated[
 _Docker = Annotated[
     bool, typer.Option("--docker", help="Run each step, and the server, in its image.")
 ]
+_Engine = Annotated[
+    str, typer.Option(help="Where ratings are prepared: local, or spark, on a cluster made here.")
+]
 _Runs = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
 
 
@@ -67,11 +70,14 @@ def run(
             "`alsolike parameters` lists them."
         ),
     ] = "",
+    engine: _Engine = "",
     docker: _Docker = False,
     runs: _Runs = RUNS,
 ) -> None:
     """Run the whole pipeline on this machine and ask the deployed server."""
-    summary = run_locally(*read_given(source, params), Console(), runs, docker=docker)
+    ratings, given = read_given(source, params)
+    given |= {"engine": engine} if engine else {}
+    summary = run_locally(ratings, given, Console(), runs, docker=docker)
     typer.echo()
     _show_end(summary)
 

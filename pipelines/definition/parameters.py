@@ -13,6 +13,7 @@ from google.protobuf.struct_pb2 import Value
 from pydantic import BaseModel, ValidationError
 
 from components.deploy.settings import DeploySettings
+from components.engine import EngineSettings
 from components.errors import UserError
 from components.evaluate.settings import EvaluateSettings
 from components.ingest.settings import IngestSettings
@@ -75,8 +76,12 @@ def training_parameters() -> dict[str, Declared]:
         for name, parameter in declare(settings).items()
     }
     seed = replace(declared["seed"], description="All steps: seed of everything that is random.")
+    engine = replace(
+        declared["engine"],
+        description=f"Ingest and prepare: {declare(EngineSettings)['engine'].description}",
+    )
     del declared["champion"]  # the destination's current bundle
-    return declared | {"seed": seed}
+    return declared | {"seed": seed, "engine": engine}
 
 
 def with_parameters(

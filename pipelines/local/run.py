@@ -30,6 +30,7 @@ from pipelines.local.index import write_index
 from pipelines.local.object_store import direct_loopback, serve_object_store
 from pipelines.local.progress import StepRun, read_steps, settle
 from pipelines.local.source import sample, upload
+from pipelines.local.spark import serve_spark
 from pipelines.local.summary import (
     LOG,
     REPORT,
@@ -119,7 +120,8 @@ def run(
     with (
         containers.run_of_containers(needed) if docker else nullcontext("") as run_id,
         _writable(runs),
-        _reachable(source, products, runs) as (uris, environment),
+        _reachable(source, products, runs) as (uris, reached),
+        _engine(parameters, reached, docker) as environment,
         _new_run(runs) as folder,
     ):
         console.out(f"Run      {folder}", highlight=False)
@@ -228,6 +230,29 @@ def _reachable(
     with serve_object_store() as store:
         uris = {name: upload(Path(place), store, _BUCKETS[name]) for name, place in given.items()}
         yield uris, store.environment
+
+
+@contextmanager
+def _engine(
+    parameters: Mapping[str, Any], environment: dict[str, str], docker: bool
+) -> Iterator[dict[str, str]]:
+    """The variables of a step, with those by which it reaches Spark if the run is to use it.
+
+    Args:
+        parameters: of the pipeline, by name.
+        environment: the variables by which a step, and an executor, reaches the sources.
+        docker: whether steps run in containers.
+
+    Raises:
+        UserError: if they do and are to use Spark, or Spark cannot be started.
+    """
+    if parameters.get("engine") != "spark":
+        yield environment
+        return
+    if docker:
+        raise UserError("engine=spark runs on this machine without containers: leave --docker out")
+    with serve_spark(environment) as cluster:
+        yield environment | cluster.environment
 
 
 def _execute(this: _Run, steps: list[StepRun], console: Console) -> None:

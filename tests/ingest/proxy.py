@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts connections in the middle of an answer."""
+"""A TCP proxy that cuts connections in the middle of an answer, or answers that S3 is busy."""
 
 import socket
 import threading
@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from urllib.parse import urlsplit
 
+_BUSY = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
+
 
 class Proxy(ThreadingTCPServer):
     """Passes bytes on to an upstream server.
@@ -14,6 +16,9 @@ class Proxy(ThreadingTCPServer):
     Attributes:
         cuts_left: how many more large answers to cut. cut: how many were cut.
         after: what to do when the first large answer has begun.
+        busy_every: which requests to answer with 503, such as every 20th; 0 for none.
+        requests: how many requests there were, each small and without a body. busy: how many of
+            them were answered with 503.
     """
 
     daemon_threads = True
@@ -25,6 +30,18 @@ class Proxy(ThreadingTCPServer):
         self.cuts_left = cuts
         self.cut = 0
         self.after: Callable[[], None] | None = after
+        self.busy_every = 0
+        self.requests = 0
+        self.busy = 0
+        self._lock = threading.Lock()
+
+    def is_busy(self) -> bool:
+        """Whether to answer the next request with 503."""
+        with self._lock:
+            self.requests += 1
+            found = self.busy_every > 0 and self.requests % self.busy_every == 0
+            self.busy += found
+            return found
 
     @property
     def endpoint(self) -> str:
@@ -36,8 +53,16 @@ class _Connection(BaseRequestHandler):
 
     def handle(self) -> None:
         with socket.create_connection(self.server.upstream) as upstream:
-            threading.Thread(target=_pump, args=(self.request, upstream), daemon=True).start()
+            threading.Thread(target=self._ask, args=(upstream,), daemon=True).start()
             self._answer(upstream)
+
+    def _ask(self, upstream: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := self.request.recv(1 << 16):
+                if self.server.is_busy():
+                    self.request.sendall(_BUSY)
+                else:
+                    upstream.sendall(piece)
 
     def _answer(self, upstream: socket.socket) -> None:
         passed = 0
@@ -56,12 +81,6 @@ class _Connection(BaseRequestHandler):
         after, self.server.after = self.server.after, None
         if after:
             after()
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(1 << 16):
-            target.sendall(piece)
 
 
 @contextmanager
