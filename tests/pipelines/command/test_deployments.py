@@ -4,6 +4,7 @@ import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
@@ -17,6 +18,9 @@ from components.errors import UserError
 from pipelines.command.main import app
 from pipelines.local.object_store import ObjectStore
 from tests.serve.bundles import make_model, write_bundle
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +129,28 @@ def test_verifies_every_stored_version(tmp_path: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(UserError, match=f"damaged versions: {versions[0]}: deploy"):
         alsolike("verify", *where)
+
+
+def test_verifies_every_version_in_s3(s3: "S3Client", bucket: str, tmp_path: Path) -> None:
+    """One of three is damaged, one has lost a file; to store them again mends both."""
+    where = ("-p", f"destination=s3://{bucket}/models")
+    store = S3Store(f"s3://{bucket}/models")
+    bundles = [write_bundle(tmp_path / str(seed), make_model(seed=seed)) for seed in range(3)]
+    damaged, cut, whole = (store.add(bundle) for bundle in bundles)
+    assert "all 3 versions" in alsolike("verify", *where)
+    key = f"models/versions/{damaged}/factors.safetensors"
+    content = bytearray(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    content[-1] ^= 1
+    s3.put_object(Bucket=bucket, Key=key, Body=bytes(content))
+    s3.delete_object(Bucket=bucket, Key=f"models/versions/{cut}/factors.safetensors")
+    named = ", ".join(sorted([damaged, cut]))
+    with pytest.raises(UserError, match=f"has damaged versions: {named}: deploy them again"):
+        alsolike("verify", *where)
+    for bundle in bundles[:2]:
+        store.add(bundle)
+    verified = alsolike("verify", *where)
+    assert f"{whole}  valid" in verified
+    assert "all 3 versions" in verified
 
 
 def test_prunes_old_versions_but_none_that_may_be_needed(tmp_path: Path) -> None:
