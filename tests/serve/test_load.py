@@ -74,6 +74,9 @@ MOST = {
     "a body of other things": post(PREDICT, {"instances": [["[]"] * 50] * 4000}),
 }
 
+EMOJI_IDS = ["\N{GRINNING FACE}" + "i" * 40] * 10_000
+EMOJI_PAIRS = {"customer_id": EMOJI_IDS, "product_id": EMOJI_IDS}
+
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -244,9 +247,7 @@ def test_what_is_computed_at_once_takes_a_moment(bundle_with_lists: Path, name: 
 
 def test_requests_that_wait_are_not_read_before_their_turn(bundle: Path) -> None:
     """What is read of a body takes four times its memory where one character takes four bytes."""
-    pairs = ["\N{GRINNING FACE}" + "i" * 40] * 10_000
-    columns = {"customer_id": pairs, "product_id": pairs}
-    request = post(PREDICT, columns, ensure_ascii=False)
+    request = post(PREDICT, EMOJI_PAIRS, ensure_ascii=False)
     with serve(bundle, "--no-access-log") as server, ExitStack() as stack:
         before, largest = memory_of_worker(server), 0
         connections = [stack.enter_context(closing(connect(server))) for _ in range(90)]
