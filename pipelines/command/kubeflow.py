@@ -1,15 +1,13 @@
 """The commands that talk to Kubeflow: submit, follow, schedules plan and apply, doctor."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
-from pipelines.compile import Build, compile_pipeline
+from pipelines.compile import Build, compiled_package
 from pipelines.definition.environment import Access, Environment, load_environment
 from pipelines.definition.package import Package, parse_assignments, read_package
 from pipelines.definition.parameters import check_settings
@@ -91,7 +89,7 @@ def submit(
     if tune:
         target, build = for_tuning(target), partial(tuning_pipeline, rounds_of(assigned))
     revision = revision or git_revision()
-    with _compiled(target, package, build) as compiled:
+    with _package(target, package, build) as compiled:
         values = compiled.parameters(target.parameters | assigned)
         check_settings(values)
         with connect(target.kubeflow) as session:
@@ -113,7 +111,7 @@ def follow(
 ) -> None:
     """Follow a run that was submitted before; the exit code is 0 only if it succeeds."""
     target = load_environment(environment, endpoint=endpoint, access=access)
-    with _compiled(target, package) as compiled, connect(target.kubeflow) as session:
+    with _package(target, package) as compiled, connect(target.kubeflow) as session:
         if not follow_run(session, run, compiled, say=typer.echo):
             raise typer.Exit(1)
 
@@ -129,7 +127,7 @@ def plan_schedules(
     """Show what `apply` would change."""
     target = load_environment(environment, endpoint=endpoint, access=access)
     wanted = read_schedules(file)
-    with _compiled(target, package) as compiled, connect(target.kubeflow) as session:
+    with _package(target, package) as compiled, connect(target.kubeflow) as session:
         pinned = find_version(session, target, compiled)
         for change in plan(session, target, compiled, wanted, pinned):
             typer.echo(change)
@@ -147,7 +145,7 @@ def apply_schedules(
     """Make Kubeflow's schedules those of the file; run it as often as you like."""
     target = load_environment(environment, endpoint=endpoint, access=access)
     wanted = read_schedules(file)
-    with _compiled(target, package) as compiled, connect(target.kubeflow) as session:
+    with _package(target, package) as compiled, connect(target.kubeflow) as session:
         pinned = None
         if any(schedule.version == "pinned" for schedule in wanted.values()):
             pinned, _ = publish(session, target, compiled, revision or git_revision())
@@ -157,18 +155,11 @@ def apply_schedules(
             apply_change(session, experiment_id, change, say=typer.echo)
 
 
-@contextmanager
-def _compiled(
-    environment: Environment, package: Path | None, build: Build = training_pipeline
-) -> Iterator[Package]:
+def _package(
+    environment: Environment, given: Path | None, build: Build = training_pipeline
+) -> AbstractContextManager[Package]:
     """The given package, or one that is compiled now for the environment."""
-    if package is not None:
-        yield read_package(package)
-        return
-    with TemporaryDirectory(prefix="alsolike-") as folder:
-        compiled = Path(folder) / "pipeline.yaml"
-        compile_pipeline(compiled, environment, build)
-        yield read_package(compiled)
+    return nullcontext(read_package(given)) if given else compiled_package(environment, build)
 
 
 def doctor(
@@ -179,7 +170,7 @@ def doctor(
 ) -> None:
     """Check that everything is there that a run on Kubeflow needs."""
     target = load_environment(environment, endpoint=endpoint, access=access)
-    with _compiled(target, package) as compiled:
+    with _package(target, package) as compiled:
         failed = False
         for finding in examine(target, compiled):
             typer.echo(f"{finding.state:<7} {finding.check:<24} {finding.text}")

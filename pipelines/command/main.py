@@ -19,11 +19,18 @@ from components.processes import interrupt_on_termination
 from components.step import mistakes_in_one_line
 from pipelines.command import deployments, images
 from pipelines.command import kubeflow as remote
+from pipelines.compile import Build, compile_pipeline, compiled_package
 from pipelines.definition.difference import diff
-from pipelines.definition.parameters import read_given
+from pipelines.definition.environment import LOCK, load_environment
+from pipelines.definition.package import SHIPPED, read_package
+from pipelines.definition.parameters import list_parameters, read_given
+from pipelines.local.compare import compare
 from pipelines.local.run import ENDPOINT, RUNS, StepFailed
 from pipelines.local.run import run as run_locally
 from pipelines.local.summary import SUMMARY, TRIALS
+from pipelines.local.tune import tune_locally
+from pipelines.training import training_pipeline
+from pipelines.tuning import for_tuning, tuning_pipeline
 
 
 class _Commands(TyperGroup):
@@ -96,8 +103,6 @@ def tune(
     runs: _Runs = RUNS,
 ) -> None:
     """Search settings of the training step on this machine, then run the pipeline with the best."""
-    from pipelines.local.tune import tune_locally
-
     summary = tune_locally(*read_given(source, params), Console(), runs, docker=docker)
     typer.echo(f"\nTrials   {Path(summary['folder']) / TRIALS}")
     _show_end(summary)
@@ -132,11 +137,8 @@ def parameters(
     ] = False,
 ) -> None:
     """List the pipeline's parameters, their defaults and what they are for."""
-    from pipelines.definition.package import SHIPPED, read_package
-    from pipelines.definition.parameters import list_parameters
-    from pipelines.local.tune import tuning_package
-
-    with tuning_package(rounds=1) if search else nullcontext(read_package(SHIPPED)) as package:
+    shipped = nullcontext(read_package(SHIPPED))
+    with compiled_package(build=partial(tuning_pipeline, 1)) if search else shipped as package:
         listed = list(list_parameters(package))
     for name, default, text in listed:
         typer.echo(f"{name} = {default}" if default else name)
@@ -163,12 +165,6 @@ def compile_command(
     ] = 0,
 ) -> None:
     """Write the pipeline's YAML, the same bytes for the same code."""
-    from pipelines.compile import Build, compile_pipeline
-    from pipelines.definition.environment import LOCK, load_environment
-    from pipelines.definition.package import SHIPPED
-    from pipelines.training import training_pipeline
-    from pipelines.tuning import for_tuning, tuning_pipeline
-
     if LOCK.exists() and not environment and not local:
         raise UserError(
             f"{LOCK.name} locks the images, and without a cluster they are named by tag: "
@@ -207,8 +203,6 @@ def compare_command(
     second: Annotated[Path, typer.Argument(help="Folder of the run to compare with it.")],
 ) -> None:
     """Print how the settings, the metrics and the verdicts of two runs differ."""
-    from pipelines.local.compare import compare
-
     Console().print(compare(first, second))
 
 

@@ -1,16 +1,13 @@
 """Run the tuning pipeline on this machine."""
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from pipelines.compile import compile_pipeline
-from pipelines.definition.package import Package, read_package
+from pipelines.compile import compiled_package
 from pipelines.local.run import RUNS, run
 from pipelines.tuning import rounds_of, tuning_pipeline
 
@@ -37,14 +34,5 @@ def tune_locally(
     Raises:
         ValidationError: if the settings of the search are wrong.
     """
-    with tuning_package(rounds_of(given)) as package:
+    with compiled_package(build=partial(tuning_pipeline, rounds_of(given))) as package:
         return run(source, given, console, runs, package.path, docker)
-
-
-@contextmanager
-def tuning_package(rounds: int) -> Iterator[Package]:
-    """Compile the tuning pipeline, and keep the file while the block lasts."""
-    with tempfile.TemporaryDirectory(prefix="alsolike-") as folder:
-        pipeline = Path(folder) / "tuning.yaml"
-        compile_pipeline(pipeline, build=partial(tuning_pipeline, rounds))
-        yield read_package(pipeline)

@@ -19,7 +19,8 @@ OLD, NEW = (f"sha256:{letter * 64}" for letter in "ab")
 @pytest.fixture
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lock = tmp_path / "images.lock"
-    monkeypatch.setattr(environment, "LOCK", lock)
+    for module in (environment, cli):
+        monkeypatch.setattr(module, "LOCK", lock)
     return lock
 
 

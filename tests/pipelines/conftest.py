@@ -65,10 +65,10 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
 @pytest.fixture(autouse=True, scope="session")
 def unlocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Images that were pushed from this checkout change nothing."""
+    none = tmp_path_factory.mktemp("lock") / "none"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "pipelines.definition.environment.LOCK", tmp_path_factory.mktemp("lock") / "none"
-        )
+        for module in ("pipelines.definition.environment", "pipelines.command.main"):
+            patch.setattr(f"{module}.LOCK", none)
         yield
 
 

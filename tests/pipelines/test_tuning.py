@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,23 +13,22 @@ from rich.console import Console
 
 from components.artifacts.model import DESCRIPTION
 from components.errors import UserError
-from pipelines.compile import compile_pipeline
+from pipelines.compile import compiled_package
 from pipelines.definition.components import SEARCHED
 from pipelines.definition.environment import load_environment
-from pipelines.definition.package import Package, read_package
+from pipelines.definition.package import Package
 from pipelines.local.run import run
 from pipelines.local.sample_data import write_sample
 from pipelines.local.summary import TRIALS
-from pipelines.local.tune import tune_locally, tuning_package
+from pipelines.local.tune import tune_locally
 from pipelines.training import training_pipeline
 from pipelines.tuning import for_tuning, tuning_pipeline
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    file = tmp_path_factory.mktemp("compiled") / "tuning.yaml"
-    compile_pipeline(file, build=lambda _: tuning_pipeline(rounds=2))
-    return read_package(file)
+def compiled() -> Iterator[Package]:
+    with compiled_package(build=lambda _: tuning_pipeline(rounds=2)) as package:
+        yield package
 
 
 def test_it_takes_what_training_takes_but_what_it_finds_itself(compiled: Package) -> None:
@@ -118,7 +118,7 @@ def test_a_search_on_this_machine_ends_in_a_model_with_the_best_settings(tmp_pat
     gate = '[{"metric": "mse", "comparison": "at_most", "threshold": 9}]'
     given = {"objective": "ranking", "trials": "3", "batch": "2", "epochs": "2", "gate": gate}
     source, runs = str(tmp_path / "ratings.inter"), tmp_path / "runs"
-    with tuning_package(rounds=3) as package:
+    with compiled_package(build=lambda _: tuning_pipeline(rounds=3)) as package:
         summary = run(source, given | COLUMNS, Console(quiet=True), runs, package.path)
     page = (Path(summary["folder"]) / TRIALS).read_text()
     rows = re.findall(r"<tr(?: class=\"kept\")?><th scope=\"row\">(\d+)</th>", page)
