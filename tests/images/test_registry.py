@@ -131,13 +131,14 @@ def test_what_was_never_built_or_pushed_is_told(registry: str, lock: Path) -> No
     pushed = alsolike("push", "none", f"--registry={registry}")
     assert str(pushed.exception) == (f"the Docker engine has no {OTHER}: build first (make images)")
     locked = alsolike("lock", "none", f"--registry={registry}")
-    assert str(locked.exception).startswith(f"{registry} has no {OTHER} to lock: ")
+    begin = f"{OTHER} cannot be locked, {registry} does not have it: "
+    assert str(locked.exception).startswith(begin)
     assert not lock.exists()
 
 
 def test_a_registry_that_does_not_answer_is_told(lock: Path) -> None:
     run = alsolike("push", "small", f"--registry=127.0.0.1:{free_port()}")
-    assert "does not take alsolike/of-a-test:1: " in str(run.exception)
+    assert "refuses alsolike/of-a-test:1: " in str(run.exception)
     assert not lock.exists()
 
 
