@@ -134,7 +134,7 @@ class Lists:
         return Taste(self.bundle.history(user), self.bundle.liked(user))
 
     def popular(self, seen: Integers = NO_ITEMS) -> msgspec.Raw:
-        """The products with most ratings, without those that are seen."""
+        """The products with the most ratings, without those that are seen."""
         if not len(seen):
             return self._popular
         return self._most_popular(self._without(seen))
@@ -249,5 +249,5 @@ def pieces_of(bundle: Bundle, items: list[int], scores: list[float]) -> list[byt
 
 
 def list_json(pieces: list[bytes]) -> msgspec.Raw:
-    """The JSON that the pieces of a list make, which each begin with the end of the one before."""
+    """Join the pieces of a list to JSON; each begins with the end of the one before."""
     return msgspec.Raw(b"[%b}]" % b"".join(pieces)[2:] if pieces else b"[]")

@@ -21,7 +21,7 @@ def docs(_state: State, _request: Request) -> Response:
 
 @cache
 def _page(name: str) -> Response:
-    """A page with its style and script inside; its policy lets a browser run no others."""
+    """A page with its style and script inside; its policy forbids all others."""
     folder = files(__package__) / "static"
     markup, style, script = (
         (folder / file).read_text() for file in (f"{name}.html", "style.css", f"{name}.js")

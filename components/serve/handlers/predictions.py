@@ -121,7 +121,7 @@ def infer_v2(state: State, request: Request) -> Answer:
 
 
 class _Question(NamedTuple):
-    """Customers and products, in pairs, and what makes an answer of their stars."""
+    """The pairs of a request, and the function that turns their stars into an answer."""
 
     customers: list[str]
     products: list[str]

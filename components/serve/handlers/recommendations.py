@@ -232,7 +232,7 @@ async def _similar(state: State, bundle: Bundle, item: int, query: str) -> Respo
 
 
 def popular(state: State, request: Request) -> Answer:
-    """The products with most ratings."""
+    """The products with the most ratings."""
     bundle = state.bundle
     if len(request.query) > _SHORT_QUERY:
         return _popular_in_turn(state, bundle, request.query)

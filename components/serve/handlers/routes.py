@@ -112,7 +112,7 @@ OPERATIONS = (
         ("/popular",),
         recommendations.popular,
         "recommendations",
-        "The products with most ratings",
+        "The products with the most ratings",
         recommendations.Products,
         query=PopularOptions,
         errors=(422, 429, 431),
