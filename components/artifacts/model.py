@@ -161,7 +161,8 @@ class RankingFactors:
     def contributions(self, history: Integers, items: Integers) -> Floats:
         """What each rating of a history adds to the scores of items.
 
-        Their sum is the score of an item, less its bias, for the vector of this history.
+        Their sum is the score of an item, less its bias, for the vector of this history. Where a
+        customer's vector was learned it is near that vector, not the same.
 
         Args:
             history: item indices, oldest first, int32 [m].

@@ -92,6 +92,7 @@ def test_begins_with_the_verdict_and_has_every_section(report: Path) -> None:
     assert "wrong number of columns" in text
     assert "At most 350 MiB." in text
     assert "NDCG@10, liked" in text
+    assert "of the places in lists are expected to get less than 3 of 5 stars" in text
 
 
 def test_tells_what_the_seed_chose(report: Path) -> None:
