@@ -39,8 +39,8 @@ class ServeSettings(BaseModel, frozen=True, extra="forbid"):
     max_connections: int = Field(
         4096,
         ge=1,
-        description="most connections of a worker; a new one replaces the one that was idle "
-        "longest, or is refused with 503 if none is idle",
+        description="most connections of a worker; a new one replaces one that is idle, or whose "
+        "client has neither sent nor read anything for a second, or is refused with 503",
     )
     receive_seconds: float = Field(
         30.0, gt=0, description="a request that takes longer to arrive is refused with 408"

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from time import perf_counter
 from typing import cast
 
@@ -50,6 +51,8 @@ _STEP_SECONDS = 0.0003
 # A client that was refused may still be sending. If its connection is closed while data arrives,
 # the system discards the answer (RFC 9112, section 9.6).
 _LINGER_SECONDS = 2.0
+# After so long without a byte, a client may lose its connection to another one.
+_STUCK_SECONDS = 1.0
 # Of a worker's answers; one more answer may come on top.
 _MAX_UNREAD_BYTES = 32 * 1024 * 1024
 # Of the requests that a worker has received in part, or not yet answered. A connection with little
@@ -68,7 +71,8 @@ class ConnectionContext:
         log: is told the same in full, if anyone wants to know: request, response, seconds.
         allowed_hosts: names that the header `host` may have, in lower case; empty if any.
         max_body_bytes: a longer body is refused.
-        max_connections: a further one takes the place of an idle one, or is refused.
+        max_connections: a further one takes the place of one that is not being answered, or is
+            refused.
         receive_seconds: a request that takes longer to arrive is refused.
         idle_seconds: a connection without activity for longer is closed.
         make_id: makes an id for a request without one.
@@ -79,6 +83,7 @@ class ConnectionContext:
         draining: whether the worker is about to end, so that every answer closes its connection.
         connections: those that are open.
         idle: those of which nothing is asked, the one that was heard from longest ago first.
+        receiving: those that wait for the rest of a request, in the same order.
         write_paused: those whose clients do not read what was sent, the longest paused first, and
             how many bytes these were when last counted.
     """
@@ -99,7 +104,23 @@ class ConnectionContext:
     draining: bool = False
     connections: set["Connection"] = field(default_factory=set)
     idle: dict["Connection", None] = field(default_factory=dict)
+    receiving: dict["Connection", None] = field(default_factory=dict)
     write_paused: dict["Connection", int] = field(default_factory=dict)
+
+    def make_room(self) -> bool:
+        """Close a connection, so that whoever asks next is answered; return whether there was one.
+
+        The longest idle one, or else one whose client neither sends the rest of a request nor
+        reads an answer: a client that holds all connections in this way would keep others out.
+        """
+        for connection in self.idle:
+            connection.close()
+            return True
+        for connection in (*islice(self.receiving, 1), *islice(self.write_paused, 1)):
+            if connection.idle_seconds > _STUCK_SECONDS:
+                connection.abort()
+                return True
+        return False
 
     def limit_unread_bytes(self) -> None:
         """Close the connections that have been paused longest, until few bytes are unread."""
@@ -165,7 +186,7 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         self._state = _State.CLOSED
         self._forget_requests()
-        self._context.idle.pop(self, None)
+        self._wait_no_more()
 
     def close_if_slow(self) -> None:
         """Close if the client takes too long to send a request, to read an answer, or to go on."""
@@ -205,13 +226,12 @@ class Connection(asyncio.Protocol):
         self._last_active = perf_counter()
         context = self._context
         full = len(context.connections) >= context.max_connections
+        has_room = not full or context.make_room()
         context.connections.add(self)
-        if full and not context.idle:
+        if has_room:
+            context.idle[self] = None
+        else:
             self.request_refused(HttpError(503, "there are too many connections"))
-            return
-        if full:
-            next(iter(context.idle)).close()
-        context.idle[self] = None
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._end()
@@ -224,7 +244,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._write_paused = True
         self._transport.pause_reading()
-        self._context.idle.pop(self, None)
+        self._wait_no_more()
         self._context.write_paused[self] = self.unread_bytes
         self._context.limit_unread_bytes()
 
@@ -237,7 +257,7 @@ class Connection(asyncio.Protocol):
         if self._state is not _State.READING:
             return
         self._last_active = perf_counter()
-        self._context.idle.pop(self, None)
+        self._wait_no_more()
         self._may_answer = not self._waiting
         if self._parser.received + len(data) > _MAX_PIECE_BYTES:
             self._unparsed = memoryview(data)
@@ -248,12 +268,23 @@ class Connection(asyncio.Protocol):
         elif self._state is _State.READING:
             self._context.idle[self] = None
 
+    def _wait_for_client(self) -> None:
+        """Note that the next request is to come, or the rest of one."""
+        waiting = self._context.receiving if self._parser.received else self._context.idle
+        waiting[self] = None
+
+    def _wait_no_more(self) -> None:
+        self._context.idle.pop(self, None)
+        self._context.receiving.pop(self, None)
+
     def _keep(self, size: int) -> None:
         """Note that some of what was just received is not answered, and read no more meanwhile."""
         self._hold(self._held_bytes + size if self._waiting else self._parser.received)
         if self._pending or self._unparsed:
             self._transport.pause_reading()
             self._go_on()
+        elif self._state is _State.READING and not self._blocked:
+            self._wait_for_client()
 
     def eof_received(self) -> bool:
         """The client sends no more; what it has asked is still answered."""
@@ -375,8 +406,8 @@ class Connection(asyncio.Protocol):
             self._hold(self._parser.received)
             if self._state is _State.FINISHING:
                 self.close()
-            elif self._state is _State.READING and not self._parser.received:
-                self._context.idle[self] = None
+            elif self._state is _State.READING:
+                self._wait_for_client()
 
     def _step(self) -> None:
         """Answer requests or parse pieces for a moment, then go on in turn."""

@@ -327,6 +327,25 @@ def test_a_further_connection_takes_the_place_of_the_one_that_was_idle_longest(
         assert idle[0].recv(1 << 16).split()[1] == b"200"
 
 
+MANY = b"GET /popular?n=1000 HTTP/1.1\r\nhost: localhost\r\n\r\n" * 1000
+
+
+@pytest.mark.parametrize("sent", [LIVE, MANY], ids=["half a request", "many requests"])
+def test_clients_that_neither_send_nor_read_keep_no_one_out(server: Server, sent: bytes) -> None:
+    """Or the liveness probe would fail, and the server be restarted."""
+    with ExitStack() as stack:
+        stuck = [stack.enter_context(closing(connect(server))) for _ in range(20)]
+        for connection in stuck:
+            connection.sendall(sent)
+        end, statuses = time.monotonic() + 10, [b"503"]
+        while statuses[-1] == b"503" and time.monotonic() < end:
+            time.sleep(0.2)
+            further = stack.enter_context(closing(connect(server)))
+            further.sendall(LIVE + b"\r\n")
+            statuses.append(further.recv(1 << 16).split()[1])
+    assert statuses[-1] == b"200"
+
+
 def test_a_client_that_leaves_early_harms_nobody(server: Server) -> None:
     for _ in range(50):
         with closing(connect(server)) as connection:
