@@ -34,7 +34,8 @@ def _quality() -> str:
         f"within {results['cpu_seconds_to_choose']} seconds of CPU each, by alsolike in its "
         "default search, which is not timed. Models of alsolike were designed with figures of "
         "these sets in view, so expect a smaller lead on others. Liked is a rating no lower than "
-        "the mean of the customer's earlier ones; by rank alone is `max_disliked=1`. Standard errors of alsolike are "
+        "the mean of the customer's earlier ones; by rank alone is `max_disliked=1`. Standard "
+        "errors of alsolike are "
         f"up to {_largest_error(results['rating']):.3f} in MSE and "
         f"{_largest_error(results['ranking']):.3f} in NDCG@10."
     )
