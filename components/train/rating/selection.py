@@ -15,6 +15,7 @@ from components.train.checkpoints import Checkpoints
 from components.train.rating.bayes import Bayes
 from components.train.rating.sgd import SgdModel
 from components.train.rating.trials import (
+    Limits,
     Problem,
     RatingModel,
     Snapshot,
@@ -37,7 +38,8 @@ _PROBES = 20
 # An error below this fraction of the variance of the stars is only rounding.
 _ROUNDING = 1e-6
 
-Attempt = Callable[[RatingModel], Trial]
+Attempt = Callable[[RatingModel, Trial | None], Trial]
+"""Tries a model, and gives it up where it is behind a trial, if one is given."""
 
 
 def fit_rating(
@@ -74,14 +76,14 @@ def fit_rating(
         splits.train, len(splits.customers), len(splits.products), splits.scale, start.factors
     )
 
-    def attempt(model: RatingModel) -> Trial:
+    def attempt(model: RatingModel, rival: Trial | None) -> Trial:
         for size in model.sizes(problem.customers, problem.products):
             if size.excess:
                 log.warning("rating: %s is left out: %s", label(model), size.excess)
                 return Trial(model, left_out=size.excess)
         checkpoint = checkpoints.of("trial", model.name, model.hyperparameters)
-        steps, patience = settings.epochs, settings.patience
-        return run_trial(model, problem, start.judged, steps, patience, checkpoint)
+        limits = Limits(settings.epochs, settings.patience, rival)
+        return run_trial(model, problem, start.judged, limits, checkpoint)
 
     trials = list(_trials(attempt, problem, settings, devices))
     best = _best_of(trials, settings)
@@ -123,7 +125,7 @@ def _trials(
         if name == "bayes":
             tried = list(_bayes_trials(attempt, problem, settings.seed, devices[0]))
         else:
-            tried = [attempt(_gradient_model(name, settings, devices))]
+            tried = [attempt(_gradient_model(name, settings, devices), None)]
         best = min(tried, key=lambda trial: trial.mse)
         if not best.left_out:
             log.info(
@@ -143,7 +145,7 @@ def _bayes_trials(
     If all ratings are equal, as in implicit feedback, the biases explain everything.
     """
     spread = float(np.var(problem.ratings.stars, dtype=np.float64)) or 1.0
-    best: Trial = attempt(Bayes(0, 1 / spread, True, seed, device))
+    best: Trial = attempt(Bayes(0, 1 / spread, True, seed, device), None)
     yield best
     error = best.mse
     if error < _ROUNDING * spread:
@@ -156,8 +158,10 @@ def _bayes_trials(
     ]
     for alternatives in changes:
         base = best.model if best.model.hyperparameters["rank"] else start
+        # The biases alone learn in fewer steps: no model is compared with them step by step.
+        rival = best if best.model.hyperparameters["rank"] else None
         for change in alternatives:
-            trial = attempt(replace(base, **change))  # type: ignore[type-var]
+            trial = attempt(replace(base, **change), rival)  # type: ignore[type-var]
             best = min(best, trial, key=lambda trial: trial.mse)
             yield trial
 

@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 
 # The smallest gain, as a fraction of the loss, that resets the patience.
 _LEAST_GAIN = 1e-3
+# A trial is given up that is behind by such a fraction of the loss after some steps. One that is a
+# little behind may learn slowly and end ahead.
+_FIRST_STEPS = 3
+_FAR_BEHIND = 1e-2
 _OTHER = "check the stars for outliers, or set rating_model to another"
 # Bounds the memory that predictions take.
 _BLOCK_ROWS = 1 << 17
@@ -111,6 +115,31 @@ class Trial:
         return what | {"validation_mse": self.mse, "steps": self.steps}
 
 
+@dataclass(frozen=True)
+class Limits:
+    """When a trial ends.
+
+    Attributes:
+        steps: the largest number of steps.
+        patience: the number of steps without a gain of a thousandth after which to stop.
+        rival: a trial that must be kept up with: one that is far behind it after as many steps is
+            given up. None to let it run.
+    """
+
+    steps: int
+    patience: int
+    rival: Trial | None = None
+
+    def reached(self, losses: Sequence[float]) -> bool:
+        """Whether a trial with these validation losses is over."""
+        if len(losses) >= self.steps or has_converged(losses, self.patience):
+            return True
+        if self.rival is None or len(losses) < _FIRST_STEPS:
+            return False
+        theirs = [entry["validation_mse"] for entry in self.rival.history]
+        return min(losses) > min(theirs[: len(losses)], default=math.inf) * (1 + _FAR_BEHIND)
+
+
 def mean_squared_error(predict: Predict, ratings: Ratings) -> float:
     """The mean squared error of predictions, in stars squared."""
     total = 0.0
@@ -125,8 +154,7 @@ def run_trial(
     model: RatingModel,
     problem: Problem,
     validation: Ratings,
-    steps: int,
-    patience: int,
+    limits: Limits,
     checkpoint: Checkpoint,
 ) -> Trial:
     """Train a model until its validation loss stops falling.
@@ -135,8 +163,7 @@ def run_trial(
         model: the model to try.
         problem: the ratings to train on.
         validation: the ratings to measure the loss on.
-        steps: the largest number of steps.
-        patience: the number of steps without a gain of a thousandth after which to stop.
+        limits: when to end.
         checkpoint: where to resume from, and where to write every step.
 
     Raises:
@@ -145,7 +172,7 @@ def run_trial(
     history, state = checkpoint.read()
     snapshots = model.train(problem, state)
     losses = [entry["validation_mse"] for entry in history]
-    while len(losses) < steps and not has_converged(losses, patience):
+    while not limits.reached(losses):
         snapshot, number = next(snapshots), len(losses) + 1
         mse = mean_squared_error(snapshot.predict, validation)
         if not math.isfinite(mse):

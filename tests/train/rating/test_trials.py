@@ -11,7 +11,7 @@ import pytest
 from components.artifacts.model import RatingFactors
 from components.errors import UserError
 from components.train.checkpoints import Checkpoint, State
-from components.train.rating.trials import Problem, Snapshot, refit, run_trial
+from components.train.rating.trials import Limits, Problem, Snapshot, refit, run_trial
 from components.train.sizes import Size
 from tests.train.worlds import held_out, planted, problem
 
@@ -54,7 +54,7 @@ def mean() -> float:
 
 def test_the_step_with_the_least_validation_error_is_kept() -> None:
     model = Scripted((mean() - 2, mean() - 1, mean(), mean() + 1, mean() + 2))
-    trial = run_trial(model, problem(TRAIN), VALIDATION, steps=5, patience=5, checkpoint=NOWHERE)
+    trial = run_trial(model, problem(TRAIN), VALIDATION, Limits(5, 5), NOWHERE)
     assert trial.steps == 3
     assert trial.mse == pytest.approx(VALIDATION.stars.var(), rel=1e-4)
     assert refit(trial, problem(TRAIN), NOWHERE).export().offset[0] == np.float32(mean())
@@ -62,7 +62,7 @@ def test_the_step_with_the_least_validation_error_is_kept() -> None:
 
 def test_learning_ends_when_nothing_is_gained_for_long() -> None:
     model = Scripted((mean(), mean() + 1, mean() + 1, mean() + 1, mean() + 1))
-    trial = run_trial(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)
+    trial = run_trial(model, problem(TRAIN), VALIDATION, Limits(5, 2), NOWHERE)
     assert model.taken == [1, 2, 3]
     assert [entry["step"] for entry in trial.history] == [1, 2, 3]
 
@@ -70,9 +70,24 @@ def test_learning_ends_when_nothing_is_gained_for_long() -> None:
 def test_a_gain_below_a_thousandth_does_not_prolong_learning() -> None:
     steps = tuple(mean() + 0.1 - 1e-6 * number for number in range(5))
     model = Scripted(steps)
-    trial = run_trial(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)
+    trial = run_trial(model, problem(TRAIN), VALIDATION, Limits(5, 2), NOWHERE)
     assert len(model.taken) == 3
     assert trial.steps == 3
+
+
+def test_a_trial_behind_its_rival_is_given_up_and_one_ahead_is_not() -> None:
+    errors = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+    best = run_trial(
+        Scripted(tuple(mean() + error for error in errors)),
+        problem(TRAIN),
+        VALIDATION,
+        Limits(6, 2),
+        NOWHERE,
+    )
+    for change, steps in ((0.05, 3), (-0.05, 6)):
+        model = Scripted(tuple(mean() + error + change for error in errors))
+        run_trial(model, problem(TRAIN), VALIDATION, Limits(6, 2, best), NOWHERE)
+        assert len(model.taken) == steps
 
 
 @pytest.mark.parametrize(
@@ -84,4 +99,4 @@ def test_a_loss_that_is_no_number_names_the_step_and_a_remedy_that_the_model_has
 ) -> None:
     model = Scripted((mean(), float("nan")), hyperparameters=hyperparameters)
     with pytest.raises(UserError, match=f"scripted is nan after step 2: {remedy}"):
-        run_trial(model, problem(TRAIN), VALIDATION, steps=5, patience=2, checkpoint=NOWHERE)
+        run_trial(model, problem(TRAIN), VALIDATION, Limits(5, 2), NOWHERE)
