@@ -114,9 +114,13 @@ class Supervisor:
             signal.signal(each, lambda *_: None)
 
     def start(self) -> None:
-        """Start the workers."""
-        for number in range(len(self._sockets)):
-            self._start_worker(number)
+        """Start the workers that do not run; one that the system has no means for is left out."""
+        for number in set(range(len(self._sockets))) - self._children.keys():
+            try:
+                self._start_worker(number)
+            except OSError as error:
+                logger.error("a worker cannot be started, trying again: %s", error)
+                return
 
     def run(self) -> None:
         """Supervise until SIGTERM or SIGINT, then return when every worker has ended."""
@@ -127,8 +131,7 @@ class Supervisor:
             for number in (signal.SIGTERM, signal.SIGINT):
                 if number in signals:
                     return self._stop(number)
-            if signal.SIGCHLD in signals:
-                self._replace_dead()
+            self._replace_dead()
             self._kill_hung()
             if signal.SIGHUP in signals or (self._settings.watch_seconds and self._source.due):
                 self._take_new_bundle()
@@ -142,12 +145,17 @@ class Supervisor:
         reader, writer = os.pipe()
         # Signals wait until the child has handlers of its own.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        pid = os.fork()
-        if pid == 0:
+        try:
+            pid = os.fork()
+            if pid == 0:
+                os.close(writer)
+                self._run_worker(number, reader)
+        except OSError:
             os.close(writer)
-            self._run_worker(number, reader)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        os.close(reader)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            os.close(reader)
         self._children[number] = _Child(pid, writer, time.monotonic())
 
     def _run_worker(self, number: int, bundle_pipe: int) -> None:
@@ -185,8 +193,7 @@ class Supervisor:
         now = time.monotonic()
         if any(now - child.started < _MIN_LIFE_SECONDS for _, child, _ in ended):
             time.sleep(_MIN_LIFE_SECONDS)
-        for number, _, _ in ended:
-            self._start_worker(number)
+        self.start()
 
     def _kill_hung(self) -> None:
         """Kill the workers whose event loop has stood still; they are replaced as any dead one."""

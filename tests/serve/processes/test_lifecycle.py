@@ -413,6 +413,20 @@ def test_metrics_are_of_all_workers_and_outlive_them(pair: Server) -> None:
         assert sample(text, bucket) == sample(text, counted)
 
 
+def test_a_worker_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    with serve(write_bundle(tmp_path / "bundle", MODEL), "--no-access-log") as server:
+        pid = server.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        os.kill(children(server)[0], signal.SIGKILL)
+        assert server.process.stdout is not None
+        while "cannot be started, trying again: " not in server.process.stdout.readline():
+            assert server.process.poll() is None
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        server.client.close()
+        assert httpx.get(f"{server.client.base_url}/popular", timeout=30).status_code == 200
+
+
 def test_a_burst_of_connections_waits_for_a_busy_worker(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle", MODEL)
     with serve(bundle, "--no-access-log") as server, ExitStack() as stack:
