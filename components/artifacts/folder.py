@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from components.errors import UserError
 
@@ -124,6 +124,35 @@ def read_manifest(path: Path, kind: str, *schema_versions: int) -> Manifest:
     _check_format(path, manifest, kind, schema_versions)
     _check_files(path, manifest)
     return manifest
+
+
+@dataclass(frozen=True)
+class RatedFolder:
+    """An artifact made of the ratings of a source, whose files agree with its manifest.
+
+    A subclass for each format sets `kind` and `schema_version`.
+    """
+
+    kind: ClassVar[str]
+    schema_version: ClassVar[int]
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the folder of an artifact.
+
+        Raises:
+            UserError: if the folder is damaged, of another kind, or of another version.
+        """
+        return cls(path, read_manifest(path, cls.kind, cls.schema_version))
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The lowest and the highest rating of the source."""
+        lowest, highest = self.manifest.details["scale"]
+        return lowest, highest
 
 
 def _check_format(

@@ -16,7 +16,6 @@ lowest and the highest rating) and `resolution` (the precision of the times: day
 millisecond or microsecond).
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,7 +23,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.artifacts.folder import Manifest, read_manifest
+from components.artifacts.folder import RatedFolder
 from components.artifacts.instants import INSTANT
 
 KIND = "ratings"
@@ -52,27 +51,11 @@ REJECTS_SCHEMA = pa.schema(
 _ROWS_A_GROUP = 500_000
 
 
-@dataclass(frozen=True)
-class RatingsFolder:
-    """A `ratings` artifact whose files agree with its manifest."""
+class RatingsFolder(RatedFolder):
+    """A `ratings` artifact."""
 
-    path: Path
-    manifest: Manifest
-
-    @classmethod
-    def open(cls, path: Path) -> "RatingsFolder":
-        """Open a `ratings` folder.
-
-        Raises:
-            UserError: if the folder is damaged, of another kind, or of another version.
-        """
-        return cls(path, read_manifest(path, KIND, SCHEMA_VERSION))
-
-    @property
-    def scale(self) -> tuple[float, float]:
-        """The lowest and the highest rating of the source."""
-        lowest, highest = self.manifest.details["scale"]
-        return lowest, highest
+    kind = KIND
+    schema_version = SCHEMA_VERSION
 
 
 class RatingsWriter:

@@ -19,7 +19,6 @@ ratings in the settings).
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.artifacts.folder import Manifest, read_manifest
+from components.artifacts.folder import RatedFolder
 from components.artifacts.instants import INSTANT, RESOLUTIONS
 
 KIND = "splits"
@@ -119,27 +118,11 @@ def liked(ratings: Ratings, history: Ratings, liked_stars: float = 0) -> npt.NDA
     return np.asarray(ratings.stars.astype(np.float64) >= means[ratings.users])
 
 
-@dataclass(frozen=True)
-class Splits:
+class Splits(RatedFolder):
     """A `splits` artifact, whose tables are read on first use."""
 
-    path: Path
-    manifest: Manifest
-
-    @classmethod
-    def open(cls, path: Path) -> "Splits":
-        """Open a `splits` folder.
-
-        Raises:
-            UserError: if the folder is damaged, of another kind, or of another version.
-        """
-        return cls(path, read_manifest(path, KIND, SCHEMA_VERSION))
-
-    @property
-    def scale(self) -> tuple[float, float]:
-        """The lowest and the highest rating of the source."""
-        lowest, highest = self.manifest.details["scale"]
-        return lowest, highest
+    kind = KIND
+    schema_version = SCHEMA_VERSION
 
     @cached_property
     def train(self) -> Ratings:
