@@ -142,6 +142,10 @@ class _State(Enum):
     CLOSED = auto()  # what was sent is still delivered
 
 
+# A member that is read from its class takes 0.1 µs, and a request looks several times.
+_READING, _FINISHING, _LINGERING, _CLOSED = _State
+
+
 class Connection(asyncio.Protocol):
     """The connection of one client, as the module describes."""
 
@@ -151,7 +155,7 @@ class Connection(asyncio.Protocol):
             self, context.allowed_hosts, context.max_body_bytes, context.make_id
         )
         self._transport: asyncio.Transport
-        self._state = _State.READING
+        self._state = _READING
         self._unparsed = memoryview(b"")
         self._pending: deque[Callable[[], None]] = deque()  # requests and a refusal to answer
         self._may_answer = True  # whether the next request may be answered within this step
@@ -184,7 +188,7 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def _end(self) -> None:
-        self._state = _State.CLOSED
+        self._state = _CLOSED
         self._forget_requests()
         self._wait_no_more()
 
@@ -254,7 +258,7 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def data_received(self, data: bytes) -> None:
-        if self._state is not _State.READING:
+        if self._state is not _READING:
             return
         self._last_active = perf_counter()
         self._wait_no_more()
@@ -265,7 +269,7 @@ class Connection(asyncio.Protocol):
             self._parser.feed(data, self._last_active)
         if self._parser.received or self._held_bytes or self._waiting:
             self._keep(len(data))
-        elif self._state is _State.READING:
+        elif self._state is _READING:
             self._context.idle[self] = None
 
     def _wait_for_client(self) -> None:
@@ -283,23 +287,23 @@ class Connection(asyncio.Protocol):
         if self._pending or self._unparsed:
             self._transport.pause_reading()
             self._go_on()
-        elif self._state is _State.READING and not self._blocked:
+        elif self._state is _READING and not self._blocked:
             self._wait_for_client()
 
     def eof_received(self) -> bool:
         """The client sends no more; what it has asked is still answered."""
-        if self._state is _State.READING:
-            self._state = _State.FINISHING
+        if self._state is _READING:
+            self._state = _FINISHING
         self._context.write_batcher.flush()
         return self._waiting  # whether the transport stays open for answers
 
     # The parser calls these.
 
     def request_received(self, request: Request) -> None:
-        if self._state is not _State.READING:
+        if self._state is not _READING:
             return
         if not request.keep_alive:
-            self._state = _State.FINISHING
+            self._state = _FINISHING
         if self._may_answer and not self._pending:
             self._may_answer = False
             self._answer(request)
@@ -308,13 +312,13 @@ class Connection(asyncio.Protocol):
 
     def request_refused(self, error: HttpError) -> None:
         """Refuse a request that was not read to its end; its answer is the last."""
-        if self._state is not _State.READING:
+        if self._state is not _READING:
             return
-        self._state = _State.FINISHING
+        self._state = _FINISHING
         self._answer_in_order(partial(self._send_refusal, error, self._parser.partial_request()))
 
     def continue_expected(self) -> None:
-        if self._state is _State.READING:
+        if self._state is _READING:
             go_on = b"HTTP/1.1 100 Continue\r\n\r\n"
             batcher = self._context.write_batcher
             self._answer_in_order(partial(batcher.write, self._transport, go_on))
@@ -343,7 +347,7 @@ class Connection(asyncio.Protocol):
             self._unparsed[_MAX_PIECE_BYTES:],
         )
         self._parser.feed(bytes(piece), perf_counter())
-        if self._state is not _State.READING:
+        if self._state is not _READING:
             self._unparsed = memoryview(b"")
 
     def _hold(self, size: int) -> None:
@@ -354,7 +358,7 @@ class Connection(asyncio.Protocol):
         if (
             context.held_bytes > _MAX_HELD_BYTES
             and size > _LITTLE_HELD_BYTES
-            and (self._state is _State.READING)
+            and (self._state is _READING)
         ):
             self._forget_requests()
             self._may_answer = not self._blocked
@@ -395,7 +399,7 @@ class Connection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Do what waits in turn with other connections; read on, or close, if there is nothing."""
-        if self._write_paused or self._state is _State.CLOSED:
+        if self._write_paused or self._state is _CLOSED:
             return
         if self._pending or self._unparsed:
             if self._computation is None:
@@ -404,15 +408,15 @@ class Connection(asyncio.Protocol):
         self._transport.resume_reading()  # which also tells when the client is gone
         if self._computation is None:
             self._hold(self._parser.received)
-            if self._state is _State.FINISHING:
+            if self._state is _FINISHING:
                 self.close()
-            elif self._state is _State.READING:
+            elif self._state is _READING:
                 self._wait_for_client()
 
     def _step(self) -> None:
         """Answer requests or parse pieces for a moment, then go on in turn."""
         until = perf_counter() + _STEP_SECONDS
-        while not self._blocked and self._state is not _State.CLOSED:
+        while not self._blocked and self._state is not _CLOSED:
             if self._pending:
                 self._pending.popleft()()
             elif self._unparsed:
@@ -432,7 +436,7 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def _send_refusal(self, error: HttpError, request: Request) -> None:
-        self._state = _State.LINGERING
+        self._state = _LINGERING
         self._write(request, error_response(error, request), self._context.common_headers)
         asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.close)
 
