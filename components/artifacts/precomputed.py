@@ -4,14 +4,15 @@
 computing the same lists from the model.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from components.artifacts.model import Floats, Integers, Model
+from components.artifacts.model import Floats, Integers, Model, RankingFactors
 from components.artifacts.tensors import map_tensors, write_tensors
-from components.artifacts.top_n import Ranker
+from components.artifacts.top_n import Ranked, Ranker
 from components.errors import UserError
 
 PRECOMPUTED = "precomputed.safetensors"
@@ -61,21 +62,32 @@ def precompute(model: Model, length: int) -> Precomputed:
     """
     if model.ranking is None:
         raise UserError("precompute_top_n needs a ranking: add ranking to the objectives, or set 0")
-    ranker, customers = Ranker(model.ranking, model.rating), len(model.catalogue.customers)
+    customers = len(model.catalogue.customers)
     items = np.full((customers, length), -1, dtype=np.int32)
     scores = np.zeros((customers, length), dtype=np.float32)
+    for user, (best, values) in enumerate(best_of_everyone(model, model.ranking, length)):
+        items[user, : len(best)], scores[user, : len(best)] = best, values
+    return Precomputed(items, scores)
+
+
+def best_of_everyone(model: Model, ranking: RankingFactors, length: int) -> Iterator[Ranked]:
+    """The `length` best unseen products of each customer, in order; some customers at a time.
+
+    Args:
+        model: has the customers, and what they rated.
+        ranking: of the model.
+        length: of a list; it is shorter where fewer products are left.
+    """
+    ranker, customers = Ranker(ranking, model.rating), len(model.catalogue.customers)
     for start in range(0, customers, _BLOCK):
         users = range(start, min(start + _BLOCK, customers))
         seen = [model.seen.of(user)[0] for user in users]
         vectors = [
-            model.ranking.customer_vector(user, history)
+            ranking.customer_vector(user, history)
             for user, history in zip(users, seen, strict=True)
         ]
         raters = [model.rater(user) for user in users]
-        lists = ranker.best(np.stack(vectors), seen, [length] * len(users), raters)
-        for user, (best, values) in zip(users, lists, strict=True):
-            items[user, : len(best)], scores[user, : len(best)] = best, values
-    return Precomputed(items, scores)
+        yield from ranker.best(np.stack(vectors), seen, [length] * len(users), raters)
 
 
 def write_precomputed(folder: Path, precomputed: Precomputed) -> None:

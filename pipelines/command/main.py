@@ -181,20 +181,49 @@ def compile_command(
     typer.echo(target)
 
 
+_Bundle = Annotated[
+    Path | None, typer.Option(help="Folder of the bundle; by default what the runs deployed.")
+]
+
+
+def _deployed(bundle: Path | None, runs: Path) -> Path:
+    bundle = bundle or runs / ENDPOINT.name / "current"
+    if not bundle.exists():
+        raise UserError(f"there is no bundle at {bundle}: run the pipeline first (make run)")
+    return bundle
+
+
 @app.command()
 def serve(
-    bundle: Annotated[
-        Path | None, typer.Option(help="Folder of the bundle; by default what the runs deployed.")
-    ] = None,
+    bundle: _Bundle = None,
     port: Annotated[int, typer.Option(help="Port on loopback.")] = 8080,
     runs: _Runs = RUNS,
 ) -> None:
     """Serve the deployed model; a later deployment is taken up while it runs."""
-    bundle = bundle or runs / ENDPOINT.name / "current"
-    if not bundle.exists():
-        raise UserError(f"there is no bundle at {bundle}: run the pipeline first (make run)")
+    bundle = _deployed(bundle, runs)
     command = [sys.executable, "-m", "components.serve", f"--bundle={bundle}", f"--port={port}"]
     os.execv(sys.executable, command)
+
+
+@app.command()
+def recommend(
+    output: Annotated[Path, typer.Option(help="Parquet file to write, such as lists.parquet.")],
+    everyone: Annotated[
+        bool, typer.Option("--all", help="Recommend to all customers of the model; must be given.")
+    ] = False,
+    n: Annotated[int, typer.Option("-n", min=1, help="The most products of a customer.")] = 10,
+    bundle: _Bundle = None,
+    runs: _Runs = RUNS,
+) -> None:
+    """Write the lists that the deployed model would answer with for every customer."""
+    from components.artifacts.lists import write_lists
+    from components.artifacts.model import open_model
+
+    if not everyone:
+        raise UserError("say for whom: --all for all customers; the server answers for one")
+    model, _ = open_model(_deployed(bundle, runs))
+    rows = write_lists(model, n, output)
+    typer.echo(f"{output}: {rows} rows for {len(model.catalogue.customers)} customers")
 
 
 @app.command("compare")
