@@ -46,12 +46,13 @@ class SparkCluster:
 
 
 @contextmanager
-def serve_spark(variables: Mapping[str, str], memory: str = "1g") -> Iterator[SparkCluster]:
+def serve_spark(variables: Mapping[str, str], memory: str = "") -> Iterator[SparkCluster]:
     """Run a master, two workers of one processor each and a Connect server until the block ends.
 
     Args:
         variables: what the executors find in their environment, such as the way to S3.
-        memory: of an executor's Java; its Python comes on top.
+        memory: of an executor's Java, such as 2g; its Python comes on top. By default an eighth of
+            this machine's, and 1 GiB at least.
 
     Raises:
         UserError: if Java or pyspark is missing, or a process ends or is not ready in time.
@@ -59,7 +60,7 @@ def serve_spark(variables: Mapping[str, str], memory: str = "1g") -> Iterator[Sp
     home = find_spark()
     with scratch_folder("alsolike-spark-") as folder, ExitStack() as stack:
         cluster = _Starting(home, folder, _environment(folder, variables), stack)
-        yield cluster.start(memory)
+        yield cluster.start(memory or _share_of_memory())
 
 
 def find_spark() -> Path:
@@ -75,6 +76,11 @@ def find_spark() -> Path:
     if not shutil.which(f"{home}/bin/java" if home else "java"):
         raise UserError(_MISSING_JAVA)
     return Path(found.submodule_search_locations[0])
+
+
+def _share_of_memory() -> str:
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{max(1 << 30, machine // 8)}b"
 
 
 def _environment(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
