@@ -195,7 +195,7 @@ def test_a_turn_of_the_event_loop_is_short_beside_a_client_that_asks_the_most(
     long, it does for each of many requests.
     """
     seconds, answers = process.submit(seconds_of_turns, bundle, MOST[name], tmp_path).result()
-    assert answers >= 10
+    assert answers >= 5
     assert sorted(seconds)[-3] < 0.05
 
 
