@@ -11,5 +11,5 @@ class EngineSettings(BaseModel, frozen=True, extra="forbid"):
     engine: Literal["local", "spark"] = Field(
         default="local",
         description="Where to compute. local: on one machine. spark: on Apache Spark, with the "
-        "same result, for ratings that outgrow one machine.",
+        "same result; for runs outside of the images, such as make run ENGINE=spark.",
     )
