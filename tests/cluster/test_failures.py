@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.namespace import await_that
+from tests.cluster.namespace import Pod, await_that
 from tests.cluster.stand import Ended, Stand
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -47,9 +47,12 @@ def test_a_step_that_takes_too_much_memory_is_ended(stand: Stand) -> None:
 
 def test_a_step_whose_pod_is_deleted_fails_the_run(stand: Stand) -> None:
     started = stand.submit(seed=12)
-    await_that(
-        lambda: stand.namespace.steps_of(started.run_id).get("train"), "the training has a pod", 600
-    )
-    stand.namespace.delete_pod(stand.namespace.steps_of(started.run_id)["train"])
+
+    def train() -> Pod | None:
+        return stand.namespace.steps_of(started.run_id).get("train")
+
+    # Argo starts a pod again that goes before its containers have started.
+    await_that(lambda: (pod := train()) and pod.status.phase == "Running", "the training runs", 600)
+    stand.namespace.delete_pod(train())
     followed = stand.alsolike("follow", started.run_id)
     check_told(stand, Ended(followed.code, started.output + followed.output))
