@@ -229,6 +229,9 @@ class Transport(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return self._unread_bytes
 
+    def abort(self) -> None:  # of a connection that has been stuck for long, on a slow machine
+        pass
+
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
 
