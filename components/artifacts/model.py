@@ -40,6 +40,8 @@ HISTORY = "history.json"
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
+_BLOCK_ROWS = 4096
+
 Group = TypeVar("Group", "Catalogue", "Seen", "RatingFactors", "RankingFactors")
 
 
@@ -110,7 +112,7 @@ class RatingFactors:
 
     def reluctance_of(self, rater: Rater, items: Integers) -> npt.NDArray[np.float64]:
         """The same for the stars that a customer is expected to give items, float64 [n]."""
-        stars = self.items.take(items, 0).astype(np.float64) @ rater.vector
+        stars = products_of_rows(self.items, items, rater.vector)
         stars += self.item_biases.take(items) + (rater.bias + float(self.offset[0]))
         return self.reluctance(np.clip(stars, *self.bounds))
 
@@ -293,6 +295,22 @@ class Model:
             raise UserError(
                 f"{folder / FACTORS} has no array {error}: train the model again"
             ) from None
+
+
+def products_of_rows(rows: Floats, indices: Integers, vector: Floats) -> npt.NDArray[np.float64]:
+    """The products of some rows with a vector, computed in float64, [n].
+
+    Args:
+        rows: float32 [rows, k].
+        indices: of the n rows.
+        vector: float32 [k].
+    """
+    products, exact = np.empty(len(indices)), vector.astype(np.float64)
+    # Copies of all rows would take a multiple of their memory.
+    for start in range(0, len(indices), _BLOCK_ROWS):
+        block = slice(start, start + _BLOCK_ROWS)
+        products[block] = rows[indices[block]].astype(np.float64) @ exact
+    return products
 
 
 def blend(

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from components.artifacts.model import Floats, Integers, RankingFactors, Rater, RatingFactors
+from components.artifacts.model import (
+    Floats,
+    Integers,
+    RankingFactors,
+    Rater,
+    RatingFactors,
+    products_of_rows,
+)
 
 Ranked = tuple[Integers, Floats]
 """Item indices, best first, and their scores."""
@@ -124,13 +131,14 @@ class Ranker:
             count: how many to return at most.
             rater: how the customer rates; None to leave expected stars out.
         """
-        scores = self.factors.items[items].astype(np.float64) @ vector.astype(np.float64)
+        scores = products_of_rows(self.factors.items, items, vector)
         scores += self.factors.item_biases[items]
         if rater is not None and self._rating is not None:
             weight = float(self.factors.stars_weight[0])
             scores -= weight * self._rating.reluctance_of(rater, items)
         rounded = scores.astype(np.float32)
-        order = np.argsort(-rounded, kind="stable")[:count]
+        first = candidates(rounded, count, 0)
+        order = first[np.argsort(-rounded[first], kind="stable")][:count]
         return items[order], rounded[order]
 
 

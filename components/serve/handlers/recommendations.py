@@ -28,9 +28,9 @@ from components.serve.protocol.http import Answer, HttpError, Request, Response
 _MAX_CUSTOMERS = 256
 # For all customers of a request together.
 _MAX_RANKED = 25_600
-# In one part of a large request: vectors that OpenBLAS multiplies fast, and products.
+# In one part of a large request, which takes milliseconds.
 _CUSTOMERS_OF_A_PART = 16
-_RANKED_OF_A_PART = 4096
+_RANKED_OF_A_PART = 512
 
 
 class SimilarOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -15,7 +15,7 @@ from components.serve.metrics import Metrics
 # Vectors in one matrix product. It bounds the memory of the scores, 128 bytes per product.
 _MAX_BATCH = 32
 # Length of all lists of one batch, unless a single list is longer.
-_MAX_RANKED = 8192
+_MAX_RANKED = 1024
 
 
 class _Job(NamedTuple):
