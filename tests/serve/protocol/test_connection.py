@@ -199,7 +199,8 @@ def test_a_further_connection_costs_the_same_however_many_there_are() -> None:
                 Connection(shared).connection_made(Transport())
             return time.thread_time() - started
 
-    assert run_async(scene()) < 0.4
+    # The shortest of some, for a neighbour may slow the processor.
+    assert min(run_async(scene()) for _ in range(4)) < 0.4
 
 
 def test_an_answer_that_is_not_read_costs_the_same_however_many_there_are() -> None:
@@ -216,7 +217,8 @@ def test_an_answer_that_is_not_read_costs_the_same_however_many_there_are() -> N
             assert len(shared.connections) == len(connections)
             return time.thread_time() - started
 
-    assert run_async(scene()) < 0.4
+    # The shortest of some, for a neighbour may slow the processor.
+    assert min(run_async(scene()) for _ in range(4)) < 0.4
 
 
 class Transport(asyncio.Transport):
