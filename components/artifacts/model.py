@@ -101,8 +101,8 @@ class RatingFactors:
         clipped: Floats = np.minimum(np.maximum(stars, lowest, out=stars), highest, out=stars)
         return clipped
 
-    def reluctance(self, stars: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """How far stars are from the top of the scale: ((top - stars) / width)^3, from 0 to 1.
+    def penalty(self, stars: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """How much stars count against a product in lists: ((top - stars) / width)^3, from 0 to 1.
 
         The power makes it grow most where customers dislike a product.
         """
@@ -110,11 +110,11 @@ class RatingFactors:
         missing = (highest - stars) / ((highest - lowest) or 1)
         return np.asarray(missing * missing * missing)
 
-    def reluctance_of(self, rater: Rater, items: Integers) -> npt.NDArray[np.float64]:
+    def penalties(self, rater: Rater, items: Integers) -> npt.NDArray[np.float64]:
         """The same for the stars that a customer is expected to give items, float64 [n]."""
         stars = products_of_rows(self.items, items, rater.vector)
         stars += self.item_biases.take(items) + (rater.bias + float(self.offset[0]))
-        return self.reluctance(np.clip(stars, *self.bounds))
+        return self.penalty(np.clip(stars, *self.bounds))
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class RankingFactors:
     """Orders products: `vector · items + item_biases`, larger is better.
 
     In lists for a customer whose stars are predicted, `stars_weight` times
-    `RatingFactors.reluctance` is taken from it: products that they would dislike come later.
+    `RatingFactors.penalty` is taken from it: products that they would dislike come later.
 
     The vector of a customer is `users[user]` if the model learned one. Otherwise, and for customers
     who were not in training, it is the sum of `recency**age * histories[item]` over the newest
@@ -327,7 +327,7 @@ def blend(
     weight = ranking.stars_weight[0]
     if rating is None or not weight:
         return scores
-    blended: Floats = scores - weight * rating.reluctance(rating.table(users))
+    blended: Floats = scores - weight * rating.penalty(rating.table(users))
     return blended
 
 

@@ -135,7 +135,7 @@ class Ranker:
         scores += self.factors.item_biases[items]
         if rater is not None and self._rating is not None:
             weight = float(self.factors.stars_weight[0])
-            scores -= weight * self._rating.reluctance_of(rater, items)
+            scores -= weight * self._rating.penalties(rater, items)
         rounded = scores.astype(np.float32)
         first = candidates(rounded, count, 0)
         order = first[np.argsort(-rounded[first], kind="stable")][:count]

@@ -106,18 +106,19 @@ def _learn(
     start: Start,
 ) -> tuple[Model, dict[str, Any], dict[str, Any]]:
     """Return the model, the chosen model by objective, and all trials by objective."""
-    rating = ranking = None
+    rating = ranking = expected = None
     learned: dict[str, Any] = {}
     history: dict[str, Any] = {}
     if "rating" in settings.chosen:
-        rating, learned["rating"], history["rating"], unvalidated = fit_rating(
-            splits, settings, devices, checkpoints, start
-        )
+        fitted = fit_rating(splits, settings, devices, checkpoints, start)
+        rating = fitted.factors
+        learned["rating"], history["rating"] = fitted.description, fitted.history
         learned["probes"] = learned["rating"].pop("probes")
+        if "ranking" in settings.chosen and settings.max_disliked < 1:
+            expected = fitted.fit_without_validation()
     if "ranking" in settings.chosen:
-        expects = unvalidated() if rating is not None and settings.max_disliked < 1 else None
         ranking, learned["ranking"], history["ranking"] = fit_ranking(
-            splits, settings, devices[0], expects
+            splits, settings, devices[0], expected
         )
     model = Model(export_catalogue(splits), export_seen(splits), rating, ranking)
     return model, learned, history

@@ -110,12 +110,8 @@ def run(
         StepFailed: if a step fails.
     """
     package = read_package(pipeline)
-    defaults = {"destination": str(runs / ENDPOINT.name)}
+    parameters = _checked_parameters(package, given, runs)
     products = given.get("products_source", "")
-    # Parameters are checked before anything starts; the sources get their URIs later.
-    later = {"source": "", **({"products_source": ""} if products else {})}
-    parameters = package.parameters(_from_here({**defaults, **given}) | later)
-    check_settings(parameters)
     needed = {*package.images(), images.SERVE}
     with (
         containers.run_of_containers(needed) if docker else nullcontext("") as run_id,
@@ -150,6 +146,21 @@ def _carry_out(this: _Run, console: Console) -> dict[str, Any]:
     finally:
         summary = _conclude(this, steps, answer, error)
     return summary
+
+
+def _checked_parameters(package: Package, given: Mapping[str, Any], runs: Path) -> dict[str, Any]:
+    """The parameters of a run, checked before anything starts; sources get their URIs later.
+
+    Args:
+        package: the pipeline.
+        given: parameters by name.
+        runs: the folder of all runs, which has the endpoint unless `destination` is given.
+    """
+    defaults = {"destination": str(runs / ENDPOINT.name)}
+    later = {"source": "", **({"products_source": ""} if given.get("products_source") else {})}
+    parameters = package.parameters(_from_here({**defaults, **given}) | later)
+    check_settings(parameters)
+    return parameters
 
 
 def _from_here(given: Mapping[str, Any]) -> dict[str, Any]:

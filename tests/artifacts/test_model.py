@@ -136,20 +136,20 @@ def test_a_table_has_the_stars_of_every_pair() -> None:
     assert RATING.table(users).ravel() == pytest.approx(RATING.predict(*pairs), abs=1e-6)
 
 
-def test_reluctance_grows_with_the_cube_of_the_missing_stars() -> None:
-    assert RATING.reluctance(np.array([5, 3, 1])).tolist() == [0, 1 / 8, 1]
+def test_penalty_grows_with_the_cube_of_the_missing_stars() -> None:
+    assert RATING.penalty(np.array([5, 3, 1])).tolist() == [0, 1 / 8, 1]
     constant = replace(RATING, bounds=np.array([4, 4], np.float32))
-    assert constant.reluctance(np.array([4])).tolist() == [0]
+    assert constant.penalty(np.array([4])).tolist() == [0]
     items = np.array([2, 0], np.int32)
-    assert RATING.reluctance_of(RATING.rater(1), items) == pytest.approx(
-        RATING.reluctance(RATING.table(np.array([1]))[0, items]), abs=1e-6
+    assert RATING.penalties(RATING.rater(1), items) == pytest.approx(
+        RATING.penalty(RATING.table(np.array([1]))[0, items]), abs=1e-6
     )
 
 
 def test_expected_stars_count_in_lists_by_their_weight() -> None:
     users, scores = np.array([0, 1]), floats(2, 4)
     weighted = replace(RANKING, stars_weight=np.array([7], np.float32))
-    expected = scores - 7 * RATING.reluctance(RATING.table(users))
+    expected = scores - 7 * RATING.penalty(RATING.table(users))
     assert blend(scores, users, weighted, RATING) == pytest.approx(expected, abs=1e-5)
     assert blend(scores, users, weighted, None) is scores
     assert blend(scores, users, RANKING, RATING) is scores

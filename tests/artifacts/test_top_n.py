@@ -77,7 +77,7 @@ def test_lists_with_expected_stars_are_those_of_a_plain_sort(weight: float) -> N
     for vector, seen, rater, (items, scores) in zip(VECTORS, SEEN, raters, lists, strict=True):
         expected = factors.items.astype(np.float64) @ vector + factors.item_biases
         if rater is not None:
-            expected -= np.float32(weight) * rating.reluctance_of(rater, every)
+            expected -= np.float32(weight) * rating.penalties(rater, every)
         expected[seen] = -np.inf
         order = np.argsort(-expected.astype(np.float32), kind="stable")[:10]
         assert items.tolist() == order.tolist()

@@ -119,9 +119,9 @@ def _blends(
     disliked: list[list[Any]] = [[] for _ in weights]
     for block in validation.blocks(_BLOCK_SCORES):
         scores, stars = validation.scores(ranking, block), rating.table(validation.users[block])
-        reluctance, low = rating.reluctance(stars), stars < rating.disliked_below
+        penalty, low = rating.penalty(stars), stars < rating.disliked_below
         for number, weight in enumerate(weights):
-            blended = scores - np.float32(weight) * reluctance
+            blended = scores - np.float32(weight) * penalty
             places = validation.places(blended, block)
             gains[number].append(np.where(places <= _CUT, 1 / np.log2(places + 1.0), 0))
             disliked[number].append(_share_of_first(blended, low))

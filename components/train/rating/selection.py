@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mxnet as mx
@@ -42,13 +42,30 @@ Attempt = Callable[[RatingModel, Trial | None], Trial]
 """Tries a model, and gives it up where it is behind a trial, if one is given."""
 
 
+@dataclass(frozen=True)
+class FittedRating:
+    """The model that was chosen on the validation ratings.
+
+    Attributes:
+        factors: learned from the training and the validation ratings.
+        description: the model, its hyperparameters, its validation error, and `probes`.
+        history: the description of every trial with its `history`, in the order tried.
+        fit_without_validation: trains the same model on the training ratings alone.
+    """
+
+    factors: RatingFactors
+    description: dict[str, Any]
+    history: list[dict[str, Any]]
+    fit_without_validation: Callable[[], RatingFactors]
+
+
 def fit_rating(
     splits: Splits,
     settings: RatingSettings,
     devices: tuple[mx.Context, ...],
     checkpoints: Checkpoints,
     start: Start,
-) -> tuple[RatingFactors, dict[str, Any], list[dict[str, Any]], Callable[[], RatingFactors]]:
+) -> FittedRating:
     """Choose a model on the validation ratings, then train it on them too.
 
     Args:
@@ -57,11 +74,6 @@ def fit_rating(
         devices: where to compute; mf and mlp use all of them, bayes the first.
         checkpoints: where to resume from, and where to write every step.
         start: the factors to begin with, and the validation ratings that they did not learn from.
-
-    Returns:
-        The factors; the chosen model with its hyperparameters and its validation error; the same
-        of every trial with its history, in the order tried; and what trains the chosen model
-        without the validation ratings.
 
     Raises:
         UserError: if there are no validation ratings, a loss is not a number, or every model that
@@ -75,28 +87,42 @@ def fit_rating(
     problem = Problem(
         splits.train, len(splits.customers), len(splits.products), splits.scale, start.factors
     )
-
-    def attempt(model: RatingModel, rival: Trial | None) -> Trial:
-        for size in model.sizes(problem.customers, problem.products):
-            if size.excess:
-                log.warning("rating: %s is left out: %s", label(model), size.excess)
-                return Trial(model, left_out=size.excess)
-        checkpoint = checkpoints.of("trial", model.name, model.hyperparameters)
-        limits = Limits(settings.epochs, settings.patience, rival)
-        return run_trial(model, problem, start.judged, limits, checkpoint)
-
+    attempt = _attempts(problem, start.judged, settings, checkpoints)
     trials = list(_trials(attempt, problem, settings, devices))
     best = _best_of(trials, settings)
     log.info("rating: %s is best, validation MSE %.4f", best.model.name, best.mse)
     known = splits.train.merged_with(splits.validation)
     final = refit(best, replace(problem, ratings=known), checkpoints.of("final"))
-    description = best.description | {"probes": _probes(final, splits.validation)}
-    history = [trial.description | {"history": trial.history} for trial in trials]
+    return FittedRating(
+        final.export(),
+        best.description | {"probes": _probes(final, splits.validation)},
+        [trial.description | {"history": trial.history} for trial in trials],
+        lambda: refit(best, problem, checkpoints.of("unvalidated")).export(),
+    )
 
-    def unvalidated() -> RatingFactors:
-        return refit(best, problem, checkpoints.of("unvalidated")).export()
 
-    return final.export(), description, history, unvalidated
+def _attempts(
+    problem: Problem, validation: Ratings, settings: RatingSettings, checkpoints: Checkpoints
+) -> Attempt:
+    """What tries a model, unless it needs a larger array than MXNet can hold.
+
+    Args:
+        problem: the ratings to train on.
+        validation: the ratings to measure the loss on.
+        settings: limit the steps.
+        checkpoints: of every trial.
+    """
+
+    def attempt(model: RatingModel, incumbent: Trial | None) -> Trial:
+        for size in model.sizes(problem.customers, problem.products):
+            if size.excess:
+                log.warning("rating: %s is left out: %s", label(model), size.excess)
+                return Trial(model, left_out=size.excess)
+        checkpoint = checkpoints.of("trial", model.name, model.hyperparameters)
+        limits = Limits(settings.epochs, settings.patience, incumbent)
+        return run_trial(model, problem, validation, limits, checkpoint)
+
+    return attempt
 
 
 def _best_of(trials: list[Trial], settings: RatingSettings) -> Trial:
@@ -159,9 +185,9 @@ def _bayes_trials(
     for alternatives in changes:
         base = best.model if best.model.hyperparameters["rank"] else start
         # The biases alone learn in fewer steps: no model is compared with them step by step.
-        rival = best if best.model.hyperparameters["rank"] else None
+        incumbent = best if best.model.hyperparameters["rank"] else None
         for change in alternatives:
-            trial = attempt(replace(base, **change), rival)  # type: ignore[type-var]
+            trial = attempt(replace(base, **change), incumbent)  # type: ignore[type-var]
             best = min(best, trial, key=lambda trial: trial.mse)
             yield trial
 

@@ -122,21 +122,21 @@ class Limits:
     Attributes:
         steps: the largest number of steps.
         patience: the number of steps without a gain of a thousandth after which to stop.
-        rival: a trial that must be kept up with: one that is far behind it after as many steps is
-            given up. None to let it run.
+        incumbent: the best trial so far; one that is far behind it after as many steps is given
+            up. None to let it run.
     """
 
     steps: int
     patience: int
-    rival: Trial | None = None
+    incumbent: Trial | None = None
 
     def reached(self, losses: Sequence[float]) -> bool:
         """Whether a trial with these validation losses is over."""
         if len(losses) >= self.steps or has_converged(losses, self.patience):
             return True
-        if self.rival is None or len(losses) < _FIRST_STEPS:
+        if self.incumbent is None or len(losses) < _FIRST_STEPS:
             return False
-        theirs = [entry["validation_mse"] for entry in self.rival.history]
+        theirs = [entry["validation_mse"] for entry in self.incumbent.history]
         return min(losses) > min(theirs[: len(losses)], default=math.inf) * (1 + _FAR_BEHIND)
 
 

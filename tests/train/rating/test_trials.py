@@ -75,7 +75,7 @@ def test_a_gain_below_a_thousandth_does_not_prolong_learning() -> None:
     assert trial.steps == 3
 
 
-def test_a_trial_behind_its_rival_is_given_up_and_one_ahead_is_not() -> None:
+def test_a_trial_behind_the_incumbent_is_given_up_and_one_ahead_is_not() -> None:
     errors = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
     best = run_trial(
         Scripted(tuple(mean() + error for error in errors)),
