@@ -32,8 +32,8 @@ _ANSWER_SECONDS = 20
 _LAST_RETRY = 4  # after some 5 seconds in all: a server that was started again has lost the work
 
 _TOLD = re.compile(rf"\b{UserError.__module__}\.{UserError.__qualname__}: (.*)")
-# Which of these is told depends on what the last try of a task met: an executor that was ending as
-# the task came tells of that, and not why it ended.
+# Spark reports what the last attempt of a task met. That may be an executor that is shutting down,
+# without the reason.
 _OUT_OF_MEMORY = re.compile(
     r"OutOfMemoryError|MemoryError|OOMKilled|ExecutorLostFailure|Python worker exited|"
     r"TaskRunner@\w+ rejected"
@@ -73,7 +73,7 @@ def spark_session(step: str) -> Iterator["SparkSession"]:
 
 
 def _explain(error: Exception, address: str) -> Exception:
-    """What to tell a user of an error of Spark; the error itself if it is none of a user's."""
+    """What to tell a user of an error of Spark; the error itself if a user cannot mend it."""
     words = str(error)
     if told := _TOLD.search(words):
         return UserError(told[1])

@@ -29,8 +29,8 @@ class Turns:
         """Compute a large request within this block, each part after `take`.
 
         Args:
-            alone: whether no other that is alone may be computed meanwhile. Those of several parts
-                are, and those with long bodies, so that what is half done does not fill the memory.
+            alone: whether to wait until no other such request is computed. Requests of several
+                parts and with long bodies do, or those that are half done would fill the memory.
 
         Raises:
             HttpError: 429 if too many are being computed or wait.

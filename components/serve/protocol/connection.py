@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         self._state = _CLOSED
         self._forget_requests()
-        self._wait_no_more()
+        self._stop_waiting()
 
     def close_if_slow(self) -> None:
         """Close if the client takes too long to send a request, to read an answer, or to go on."""
@@ -248,7 +248,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._write_paused = True
         self._transport.pause_reading()
-        self._wait_no_more()
+        self._stop_waiting()
         self._context.write_paused[self] = self.unread_bytes
         self._context.limit_unread_bytes()
 
@@ -261,7 +261,7 @@ class Connection(asyncio.Protocol):
         if self._state is not _READING:
             return
         self._last_active = perf_counter()
-        self._wait_no_more()
+        self._stop_waiting()
         self._may_answer = not self._waiting
         if self._parser.received + len(data) > _MAX_PIECE_BYTES:
             self._unparsed = memoryview(data)
@@ -273,11 +273,11 @@ class Connection(asyncio.Protocol):
             self._context.idle[self] = None
 
     def _wait_for_client(self) -> None:
-        """Note that the next request is to come, or the rest of one."""
+        """Note that the next request, or the rest of one, has not come yet."""
         waiting = self._context.receiving if self._parser.received else self._context.idle
         waiting[self] = None
 
-    def _wait_no_more(self) -> None:
+    def _stop_waiting(self) -> None:
         self._context.idle.pop(self, None)
         self._context.receiving.pop(self, None)
 

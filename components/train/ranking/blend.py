@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 _SHOWN = 10
 _CUT = 50
-# Relative to how far the first score of a customer is above the one at the cut, in the median.
+# Weights to try, as multiples of the median distance from a customer's first score to that at _CUT.
 _WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-# So many more lie between the largest of these that is too small and the next one.
+# How many weights to try between the largest of these that is too small and the next one.
 _BETWEEN = 5
 _BLOCK_SCORES = 1 << 21
 

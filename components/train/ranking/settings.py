@@ -46,9 +46,9 @@ class RankingSettings(BaseModel, frozen=True, extra="forbid"):
         default=0.02,
         ge=0,
         le=1,
-        description="Largest share of the first ten places of lists for products that their "
-        "customer is expected to give less than 3 of 5 stars. Expected stars count in lists as "
-        "much as that takes on the validation ratings; 1 leaves them out.",
+        description="Largest share of the first ten places of lists that may go to products "
+        "expected to get less than 3 of 5 stars. The weight of expected stars in lists is chosen "
+        "for it on the validation ratings; 1 leaves expected stars out.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of everything that is random.")
 
