@@ -4,6 +4,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -135,6 +136,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     (folder / "nginx.conf").write_text(_NGINX.format(port=port))
+    if shutil.which("nginx") is None:
+        pytest.skip("nginx is not installed: apt-get install nginx-light")
     with peer(port, "nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"):
         yield port
 
@@ -144,16 +147,15 @@ def uvicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     folder, port = tmp_path_factory.mktemp("uvicorn"), free_port()
     (folder / "asgi.py").write_text(_ASGI)
     options = ("--lifespan=off", "--http=httptools", "--log-level=critical", f"--port={port}")
-    with peer(port, "uvicorn", "asgi:application", "--app-dir", str(folder), *options):
+    command = (sys.executable, "-m", "uvicorn", "asgi:application")
+    with peer(port, *command, "--app-dir", str(folder), *options):
         yield port
 
 
 @contextmanager
-def peer(port: int, program: str, *arguments: str) -> Iterator[None]:
-    """Another server, once it listens, where it is installed."""
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
-    with subprocess.Popen([program, *arguments]) as process:
+def peer(port: int, *command: str) -> Iterator[None]:
+    """Another server, once it listens."""
+    with subprocess.Popen(command) as process:
         try:
             deadline = time.monotonic() + 30
             while True:
@@ -162,7 +164,7 @@ def peer(port: int, program: str, *arguments: str) -> Iterator[None]:
                     socket.create_connection(("127.0.0.1", port)),
                 ):
                     break
-                assert time.monotonic() < deadline, f"{program} does not start"
+                assert time.monotonic() < deadline, f"{command[0]} does not start"
                 time.sleep(0.02)
             yield
         finally:
